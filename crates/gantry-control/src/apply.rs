@@ -1,0 +1,222 @@
+//! Applying manifests: all of them or none, in one transaction.
+
+use crate::accounts;
+use crate::manifests::{self, Authored, Stored, StoredSet, to_spec};
+use crate::{Control, Error, publish, require_admin, to_the_end};
+use gantry_model::kinds::Manifest;
+use gantry_model::manifest::{Document, SetEntry};
+use gantry_model::rest::{Applied, Problem, Source};
+use gantry_model::secrets;
+use gantry_model::snapshot::Caller;
+use gantry_store::{AuditEntry, Put, Tx};
+use serde_json::Value;
+use std::collections::HashSet;
+
+impl Control {
+    /// Applies source texts (YAML or JSON, several documents each) as one transaction and
+    /// publishes the result. With `dry_run` everything is checked and nothing is stored; the
+    /// reply then says what would have been done, which is also what `diff` shows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every problem found; then nothing of it was stored.
+    pub async fn apply(
+        &self,
+        caller: &Caller,
+        sources: Vec<Source>,
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Error> {
+        require_admin(caller, "apply manifests")?;
+        let manifests = manifests::from_sources(&sources)?;
+        if manifests.is_empty() {
+            return Err(Error::BadRequest("there is no manifest in what was sent".to_owned()));
+        }
+        self.apply_manifests(caller, manifests, dry_run).await
+    }
+
+    /// As [`Control::apply`], for one manifest that came as JSON.
+    ///
+    /// # Errors
+    /// As [`Control::apply`].
+    pub async fn apply_value(
+        &self,
+        caller: &Caller,
+        manifest: Value,
+        dry_run: bool,
+    ) -> Result<Applied, Error> {
+        require_admin(caller, "apply manifests")?;
+        let manifest = manifests::from_value(manifest)?;
+        let applied = self.apply_manifests(caller, vec![manifest], dry_run).await?;
+        applied.into_iter().next().ok_or_else(|| Error::Internal("nothing was applied".to_owned()))
+    }
+
+    async fn apply_manifests(
+        &self,
+        caller: &Caller,
+        manifests: Vec<Authored>,
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Error> {
+        let (control, actor) = (self.clone(), caller.subject.clone());
+        to_the_end(async move {
+            let mut tx = control.0.store.write(&control.0.tenant).await?;
+            let applied = control.apply_in(&mut tx, &actor, manifests, dry_run).await?;
+            if dry_run {
+                return Ok(applied);
+            }
+            let generation = tx.commit().await?;
+            control.publish().await?;
+            tracing::info!(actor, resources = applied.len(), %generation, "manifests applied");
+            Ok(applied)
+        })
+        .await
+    }
+
+    /// Everything that apply does inside the transaction.
+    async fn apply_in(
+        &self,
+        tx: &mut Tx,
+        actor: &str,
+        manifests: Vec<Authored>,
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Error> {
+        let stored = StoredSet::load(tx).await?;
+        let mut planned = Vec::new();
+        for manifest in manifests {
+            planned.push(self.seal(tx, &stored, manifest).await?);
+        }
+        self.check(tx, &stored, &planned).await?;
+        let mut applied = Vec::new();
+        for plan in &planned {
+            store(tx, plan, actor).await?;
+            let token = match &plan.manifest {
+                Manifest::VirtualAccount(account) if plan.before.is_none() && !dry_run => {
+                    Some(accounts::mint(self, tx, account, actor).await?)
+                }
+                _ => None,
+            };
+            applied.push(Applied {
+                action: plan.action().to_owned(),
+                kind: plan.manifest.kind().to_owned(),
+                name: plan.manifest.name().to_owned(),
+                manifest: plan.authored.clone(),
+                existing_manifest: plan.before.as_ref().map(Stored::authored),
+                token: token.map(|token| token.expose().to_owned()),
+            });
+        }
+        forget_unreferenced(tx).await?;
+        Ok(applied)
+    }
+
+    /// Seals a manifest's clear secrets and finds what it replaces.
+    async fn seal(
+        &self,
+        tx: &mut Tx,
+        stored: &StoredSet,
+        authored: Authored,
+    ) -> Result<Plan, Error> {
+        let (manifest, secrets) = secrets::seal_out(authored.manifest, &self.0.tenant);
+        let family = manifest.family().to_owned();
+        let owner = format!("{family}/{}", manifest.name());
+        let mut new_secret = false;
+        for (reference, value) in &secrets {
+            new_secret |= tx.put_secret(reference, &owner, value).await?;
+        }
+        let before = stored.find(&family, manifest.name()).cloned();
+        let shown = manifests::authored(&manifest, authored.shape.as_ref());
+        let document = authored.document;
+        Ok(Plan { family, manifest, document, authored: shown, before, new_secret })
+    }
+
+    /// Checks the tenant as it would be: references between manifests and to secrets.
+    async fn check(&self, tx: &mut Tx, stored: &StoredSet, planned: &[Plan]) -> Result<(), Error> {
+        let replaced =
+            |f: &str, n: &str| planned.iter().any(|p| p.family == f && p.manifest.name() == n);
+        let kept = stored
+            .iter()
+            .filter(|s| !replaced(&s.resource.family, &s.resource.name))
+            .map(|s| manifests::unwritten(&s.manifest));
+        let after: Vec<_> = kept.chain(planned.iter().map(Plan::entry)).collect();
+        let mut problems = manifests::new_problems(stored, &after);
+        for plan in planned {
+            for reference in secrets::references(&plan.manifest) {
+                if let Err(why) = publish::resolve(&self.0, tx, &reference).await? {
+                    problems.push(unresolved(plan, &reference, &why));
+                }
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+    }
+}
+
+/// One manifest on its way into the store.
+struct Plan {
+    family: String,
+    /// With references in place of secrets.
+    manifest: Manifest,
+    document: Document,
+    /// The manifest for people.
+    authored: Value,
+    before: Option<Stored>,
+    /// Whether a secret's value is new, which the manifest does not show.
+    new_secret: bool,
+}
+
+impl Plan {
+    fn entry(&self) -> SetEntry<'_> {
+        SetEntry { manifest: &self.manifest, document: Some(&self.document) }
+    }
+
+    fn action(&self) -> &'static str {
+        match &self.before {
+            None => "CREATE",
+            Some(before) if before.manifest == self.manifest && !self.new_secret => "UNCHANGED",
+            Some(_) => "UPDATE",
+        }
+    }
+}
+
+async fn store(tx: &mut Tx, plan: &Plan, actor: &str) -> Result<(), Error> {
+    let action = plan.action();
+    if action == "UNCHANGED" {
+        return Ok(());
+    }
+    let (kind, name) = (plan.manifest.kind(), plan.manifest.name());
+    let (spec, authored) = (to_spec(&plan.manifest)?, plan.authored.to_string());
+    tx.put_resource(Put {
+        family: &plan.family,
+        name,
+        kind,
+        spec: &spec,
+        authored: &authored,
+        actor,
+    })
+    .await?;
+    tx.audit(&AuditEntry {
+        actor: actor.to_owned(),
+        action: action.to_lowercase(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        before: plan.before.as_ref().map(|before| before.authored().to_string()),
+        after: Some(authored),
+        ..AuditEntry::default()
+    })
+    .await?;
+    Ok(())
+}
+
+/// Deletes sealed values that no stored manifest refers to any more.
+pub(crate) async fn forget_unreferenced(tx: &mut Tx) -> Result<(), Error> {
+    let set = StoredSet::load(tx).await?;
+    let used: HashSet<String> = set.manifests().flat_map(secrets::references).collect();
+    for (reference, owner) in tx.secret_references().await? {
+        // Values without an owner are the control plane's own.
+        if !owner.is_empty() && !used.contains(&reference) {
+            tx.delete_secret(&reference).await?;
+        }
+    }
+    Ok(())
+}
+
+fn unresolved(plan: &Plan, reference: &str, why: &str) -> Problem {
+    let (kind, name) = (plan.manifest.kind(), plan.manifest.name());
+    plan.document.problem(&[], format!("{reference} in {kind} `{name}` has no value: {why}"))
+}

@@ -1,0 +1,266 @@
+//! What TrueFoundry's CLI asks before it does anything.
+
+use super::access::Known;
+use super::reply::{Failure, Input, Reply};
+use crate::{Control, Error};
+use axum::Json;
+use axum::extract::State;
+use gantry_model::kinds::virtual_account;
+use gantry_model::rest::ManifestRef;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What the CLI checks its own version against, and which login endpoints it shall use.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CliVersion {
+    min_version: &'static str,
+    truefoundry_cli_min_version: &'static str,
+    /// Without it the CLI talks to `auth_server_url`.
+    #[serde(rename = "useSFYServerAuthAPIs")]
+    use_sfy_server_auth_apis: bool,
+    python_build_default_image_tag: &'static str,
+}
+
+pub(crate) async fn min_cli_version() -> Json<CliVersion> {
+    Json(CliVersion {
+        min_version: "0.0.0",
+        truefoundry_cli_min_version: "0.0.0",
+        use_sfy_server_auth_apis: true,
+        python_build_default_image_tag: "3.11",
+    })
+}
+
+/// The one reply with a snake_case key.
+#[derive(Serialize)]
+pub(crate) struct TenantId {
+    #[serde(rename = "tenantName")]
+    tenant_name: String,
+    auth_server_url: String,
+}
+
+pub(crate) async fn tenant_id(State(control): State<Control>) -> Json<TenantId> {
+    // There is no server for logins apart from this one, and `useSFYServerAuthAPIs` says so.
+    Json(TenantId { tenant_name: control.tenant().to_owned(), auth_server_url: String::new() })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Session {
+    user: SessionUser,
+    tenant_info: TenantInfo,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TenantInfo {
+    tenant_name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionUser {
+    tenant_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    subject: SubjectView,
+    roles: Vec<&'static str>,
+    teams: Vec<String>,
+    metadata: UserMetadata,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserMetadata {
+    user_object: UserObject,
+}
+
+#[derive(Serialize)]
+struct UserObject {
+    username: String,
+}
+
+/// A subject as TrueFoundry's SDK models it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SubjectView {
+    subject_id: String,
+    /// `user`, or `serviceaccount` for a virtual account.
+    subject_type: &'static str,
+    subject_slug: String,
+    subject_display_name: String,
+}
+
+impl SubjectView {
+    pub(crate) fn kind(&self) -> &'static str {
+        self.subject_type
+    }
+
+    /// From `user:…` or `virtualaccount:…`.
+    pub(crate) fn of(subject: &str) -> Self {
+        let (kind, name) = subject.split_once(':').unwrap_or(("user", subject));
+        let subject_type = if kind == "virtualaccount" { "serviceaccount" } else { "user" };
+        Self {
+            subject_id: name.to_owned(),
+            subject_type,
+            subject_slug: name.to_owned(),
+            subject_display_name: name.to_owned(),
+        }
+    }
+}
+
+pub(crate) async fn session(State(control): State<Control>, Known(caller): Known) -> Json<Session> {
+    let subject = SubjectView::of(&caller.subject);
+    let name = subject.subject_slug.clone();
+    let tenant_name = control.tenant().to_owned();
+    Json(Session {
+        user: SessionUser {
+            tenant_name: tenant_name.clone(),
+            email: (subject.subject_type == "user").then(|| name.clone()),
+            subject,
+            roles: vec![if caller.admin { "tenant-admin" } else { "tenant-member" }],
+            teams: caller.teams,
+            metadata: UserMetadata { user_object: UserObject { username: name } },
+        },
+        tenant_info: TenantInfo { tenant_name },
+    })
+}
+
+pub(crate) async fn no_device_login() -> Failure {
+    let text = "login by browser is not available yet; log in with a token: `tfy login --host \
+                HOST --api-key tfy_...` (the first start of gantry prints one)";
+    Error::NotFound(text.to_owned()).into()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct TreeRequest {
+    manifests: Vec<Value>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Tree {
+    data: Vec<Node>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    resource_type: String,
+    resource_name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Dependency {
+    /// The family: `provider-account`.
+    resource_type: String,
+    resource_name: String,
+}
+
+/// The manifests in an order in which each comes after what it refers to.
+///
+/// Every manifest is in the reply with its full type, for the CLI silently skips what is not;
+/// and no two wait for one another, for it would skip them too.
+///
+/// A dry run of the CLI skips a virtual account that depends on anything. So it is said to depend
+/// only on what is not stored yet; the CLI's own order puts it after all provider accounts.
+pub(crate) async fn dependency_tree(
+    State(control): State<Control>,
+    Known(_): Known,
+    Input(request): Input<TreeRequest>,
+) -> Reply<Tree> {
+    let snapshot = control.snapshot();
+    let stored = |dependency: &Dependency| {
+        snapshot.manifests.iter().any(|manifest| {
+            manifest.family() == dependency.resource_type
+                && manifest.name() == dependency.resource_name
+        })
+    };
+    let mut nodes: Vec<Node> = request.manifests.iter().filter_map(node).collect();
+    for node in nodes.iter_mut().filter(|node| node.resource_type == virtual_account::KIND) {
+        node.dependencies.retain(|dependency| !stored(dependency));
+    }
+    Ok(Json(Tree { data: in_order(nodes) }))
+}
+
+/// The parts of a manifest that name others. Manifests are not validated here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Outline {
+    integrations: Vec<OutlineModel>,
+    permissions: Vec<OutlinePermission>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutlinePermission {
+    resource_fqn: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutlineModel {
+    routing_config: OutlineRouting,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutlineRouting {
+    load_balance_targets: Vec<OutlineTarget>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutlineTarget {
+    target: String,
+}
+
+fn node(manifest: &Value) -> Option<Node> {
+    let named = ManifestRef::deserialize(manifest).ok()?;
+    let outline = Outline::deserialize(manifest).unwrap_or_default();
+    let name = named.name.unwrap_or_else(|| named.kind.clone());
+    let targets = outline.integrations.iter().flat_map(|m| &m.routing_config.load_balance_targets);
+    let accounts = targets.map(|target| account_of(&target.target));
+    let granted = outline.permissions.iter().map(|permission| account_of(&permission.resource_fqn));
+    let mut dependencies: Vec<Dependency> = Vec::new();
+    for account in accounts.chain(granted) {
+        if !dependencies.iter().any(|known| known.resource_name == account) {
+            dependencies.push(Dependency {
+                resource_type: "provider-account".to_owned(),
+                resource_name: account.to_owned(),
+            });
+        }
+    }
+    Some(Node { resource_type: named.kind, resource_name: name, dependencies })
+}
+
+/// The account in `account/model`, `tenant:provider:account:kind:model` or `account`.
+fn account_of(name: &str) -> &str {
+    match name.split_once('/') {
+        Some((account, _)) if !account.contains(':') => account,
+        _ => name.split(':').nth(2).unwrap_or(name),
+    }
+}
+
+fn in_order(mut waiting: Vec<Node>) -> Vec<Node> {
+    let mut placed: Vec<Node> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|node| {
+            let others = |d: &Dependency| {
+                waiting.iter().any(|other| !std::ptr::eq(other, node) && names(other, d))
+            };
+            !node.dependencies.iter().any(others)
+        });
+        // Without a ready one they refer to one another in a circle: the first goes first.
+        let mut next = waiting.remove(ready.unwrap_or(0));
+        next.dependencies.retain(|d| placed.iter().any(|earlier| names(earlier, d)));
+        placed.push(next);
+    }
+    placed
+}
+
+fn names(node: &Node, dependency: &Dependency) -> bool {
+    gantry_model::kinds::family(&node.resource_type) == dependency.resource_type
+        && node.resource_name == dependency.resource_name
+}

@@ -1,0 +1,217 @@
+//! People, their own tokens, and the tokens of remote gateways.
+
+use crate::bootstrap;
+use crate::mint::{self, Claims};
+use crate::{Control, Error, require_admin, time, to_the_end};
+use gantry_model::ids::UnixMs;
+use gantry_model::secret::Secret;
+use gantry_model::snapshot::Caller;
+use gantry_store::{AuditEntry, Purpose, Token, User, sha256_hex};
+
+/// What a new token shall be.
+#[derive(Clone, Debug, Default)]
+pub struct NewToken {
+    /// Unique among the owner's tokens.
+    pub name: String,
+    /// A day `yyyy-mm-dd` or a moment (RFC 3339).
+    pub expiration_date: Option<String>,
+    /// A JWT instead of an opaque token.
+    pub jwt: bool,
+}
+
+impl Control {
+    /// The tenant's users.
+    ///
+    /// # Errors
+    /// When the caller is no administrator or the store cannot be read.
+    pub async fn users(&self, caller: &Caller) -> Result<Vec<User>, Error> {
+        require_admin(caller, "read users")?;
+        Ok(self.0.store.read(&self.0.tenant).await?.users().await?)
+    }
+
+    /// The caller's own tokens.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn personal_tokens(&self, caller: &Caller) -> Result<Vec<Token>, Error> {
+        let tokens = self.0.store.read(&self.0.tenant).await?.tokens().await?;
+        let mine = |t: &Token| t.purpose == Purpose::Personal && t.subject == caller.subject;
+        Ok(tokens.into_iter().filter(mine).collect())
+    }
+
+    /// Makes a token for the caller, with the caller's rights.
+    ///
+    /// # Errors
+    /// When the caller is not a person, the name is taken, or the date is malformed or past.
+    pub async fn create_personal_token(
+        &self,
+        caller: &Caller,
+        new: NewToken,
+    ) -> Result<Secret, Error> {
+        let Some(email) = caller.subject.strip_prefix("user:").map(str::to_owned) else {
+            return Err(Error::Forbidden(format!(
+                "{} is not a person and has no personal tokens; for a virtual account use \
+                 regenerate-token",
+                caller.subject
+            )));
+        };
+        check_token_name(&new.name)?;
+        let expires_at_ms = new.expiration_date.as_deref().map(moment).transpose()?;
+        let taken = self.personal_tokens(caller).await?;
+        if taken.iter().any(|token| token.name == new.name) {
+            return Err(Error::Conflict(format!(
+                "a personal token named {:?} exists already; choose another name or delete it",
+                new.name
+            )));
+        }
+        let now_ms = self.0.clock.unix_ms();
+        if expires_at_ms.is_some_and(|end| end <= now_ms) {
+            return Err(Error::BadRequest("expirationDate lies in the past".to_owned()));
+        }
+        let id = mint::id()?;
+        let (clear, expires_at_ms) = if new.jwt {
+            let end = expires_at_ms.unwrap_or(now_ms.saturating_add(mint::JWT_LIFE_MS));
+            let claims = Claims {
+                jti: &id,
+                sub: &caller.subject,
+                tenant_name: self.tenant(),
+                username: &email,
+                subject_type: "user",
+                iat: mint::seconds(now_ms),
+                exp: mint::seconds(end),
+            };
+            (self.0.signer.sign(&claims)?, Some(end))
+        } else {
+            (mint::opaque()?, expires_at_ms)
+        };
+        let token = Token {
+            id,
+            sha256: sha256_hex(clear.expose().as_bytes()),
+            purpose: Purpose::Personal,
+            name: new.name,
+            subject: caller.subject.clone(),
+            format: if new.jwt { "jwt" } else { "opaque" }.to_owned(),
+            created_at_ms: now_ms,
+            expires_at_ms,
+            revoked_at_ms: None,
+        };
+        self.add(caller, token).await?;
+        Ok(clear)
+    }
+
+    /// Ends one of the caller's own tokens.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the caller has no such token.
+    pub async fn revoke_personal_token(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        let subject = caller.subject.clone();
+        let mine = move |t: &Token| t.purpose == Purpose::Personal && t.subject == subject;
+        self.revoke(caller, id, mine).await
+    }
+
+    /// Makes a token for a remote gateway. It opens the snapshot with all its secrets, so it is
+    /// worth as much as all of them.
+    ///
+    /// # Errors
+    /// When the caller is no administrator or the name is malformed.
+    pub async fn create_gateway_token(&self, caller: &Caller, name: &str) -> Result<Secret, Error> {
+        require_admin(caller, "make gateway tokens")?;
+        check_token_name(name)?;
+        let clear = mint::opaque()?;
+        let token = Token {
+            id: mint::id()?,
+            sha256: sha256_hex(clear.expose().as_bytes()),
+            purpose: Purpose::Gateway,
+            name: name.to_owned(),
+            subject: format!("gateway:{name}"),
+            format: "opaque".to_owned(),
+            created_at_ms: self.0.clock.unix_ms(),
+            expires_at_ms: None,
+            revoked_at_ms: None,
+        };
+        self.add(caller, token).await?;
+        Ok(clear)
+    }
+
+    /// Makes a further token of the administrator, for who has the data directory but lost the
+    /// first token.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn create_admin_token(&self, name: &str) -> Result<Secret, Error> {
+        check_token_name(name)?;
+        let (control, name) = (self.clone(), name.to_owned());
+        to_the_end(async move {
+            let mut tx = control.0.store.write(&control.0.tenant).await?;
+            let token = bootstrap::admin_token(&mut tx, &name).await?;
+            tx.commit().await?;
+            control.publish().await?;
+            Ok(token)
+        })
+        .await
+    }
+
+    async fn add(&self, caller: &Caller, token: Token) -> Result<(), Error> {
+        let (control, actor) = (self.clone(), caller.subject.clone());
+        to_the_end(async move {
+            let mut tx = control.0.store.write(&control.0.tenant).await?;
+            tx.add_token(&token).await?;
+            tx.audit(&deed(&actor, "token.create", &token)).await?;
+            tx.commit().await?;
+            control.publish().await
+        })
+        .await
+    }
+
+    /// Ends the token with this id if `mine` says that the caller may.
+    pub(crate) async fn revoke(
+        &self,
+        caller: &Caller,
+        id: &str,
+        mine: impl Fn(&Token) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let (control, actor, id) = (self.clone(), caller.subject.clone(), id.to_owned());
+        to_the_end(async move {
+            let mut tx = control.0.store.write(&control.0.tenant).await?;
+            let found = tx.tokens().await?.into_iter().find(|t| t.id == id && mine(t));
+            let token = found.ok_or_else(|| {
+                Error::NotFound(format!("there is no token with id {id:?}; list them first"))
+            })?;
+            tx.revoke_token(&token.id).await?;
+            tx.audit(&deed(&actor, "token.revoke", &token)).await?;
+            tx.commit().await?;
+            control.publish().await
+        })
+        .await
+    }
+}
+
+fn deed(actor: &str, action: &str, token: &Token) -> AuditEntry {
+    AuditEntry {
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        kind: format!("{}-token", token.purpose.as_str()),
+        name: format!("{}/{}", token.subject, token.name),
+        ..AuditEntry::default()
+    }
+}
+
+fn moment(text: &str) -> Result<UnixMs, Error> {
+    time::moment_ms(text).ok_or_else(|| {
+        Error::BadRequest(format!(
+            "expirationDate {text:?} is malformed: expected yyyy-mm-dd or a time such as \
+             2026-12-31T00:00:00Z"
+        ))
+    })
+}
+
+fn check_token_name(name: &str) -> Result<(), Error> {
+    let good = (1..=64).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if good {
+        return Ok(());
+    }
+    Err(Error::BadRequest(format!(
+        "name {name:?} is malformed: expected 1 to 64 letters, digits, `-`, `_` or `.`"
+    )))
+}

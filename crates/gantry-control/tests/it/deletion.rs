@@ -1,0 +1,64 @@
+//! Deleting: nothing is left dangling, nothing is left behind.
+
+use crate::{admin, bed, bot, openai, virtual_model};
+use gantry_control::Error;
+use gantry_model::rest::ManifestRef;
+
+fn named(kind: &str, name: &str) -> ManifestRef {
+    ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
+}
+
+#[tokio::test]
+async fn what_others_need_stays_and_all_of_it_goes_together() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk"), virtual_model("group", "main/small")]).await;
+    let main = named("provider-account/openai", "main");
+    let group = named("provider-account/virtual-model", "group");
+    let error = bed.control.delete(&admin(), vec![main.clone()], false).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+    assert_eq!(bed.control.get(&admin(), None, None).await.unwrap().len(), 2);
+
+    let both = vec![main, group];
+    let dry = bed.control.delete(&admin(), both.clone(), true).await.unwrap();
+    assert_eq!(dry.len(), 2);
+    assert_eq!(bed.control.snapshot().manifests.len(), 2, "a dry run deletes nothing");
+    bed.control.delete(&admin(), both, false).await.unwrap();
+    let snapshot = bed.control.snapshot();
+    assert!(snapshot.manifests.is_empty() && snapshot.secrets.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_is_another_kind_is_not_deleted() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk")]).await;
+    for (kind, name) in [
+        ("provider-account/openai", "other"),
+        ("provider-account/anthropic", "main"),
+        ("virtual-account", "main"),
+    ] {
+        let error = bed.control.delete(&admin(), vec![named(kind, name)], false).await;
+        assert!(matches!(error, Err(Error::NotFound(_))), "{kind} {name}: {error:?}");
+    }
+    assert_eq!(bed.control.snapshot().manifests.len(), 1);
+    bed.control.delete(&admin(), vec![named("provider-account", "main")], false).await.unwrap();
+    assert!(bed.control.snapshot().manifests.is_empty(), "the family names it too");
+}
+
+#[tokio::test]
+async fn a_deleted_account_has_no_access_even_when_it_is_made_again() {
+    let bed = bed().await;
+    let made = bed.apply(&[openai("main", "sk"), bot("ci")]).await;
+    let keys = |bed: &crate::Bed| -> Vec<String> {
+        let snapshot = bed.control.snapshot();
+        snapshot.keys.iter().filter(|k| k.name == "ci").map(|k| k.sha256.clone()).collect()
+    };
+    let first = keys(&bed);
+    assert_eq!(first.len(), 1);
+    bed.control.delete(&admin(), vec![named("virtual-account", "ci")], false).await.unwrap();
+    assert!(keys(&bed).is_empty());
+    let again = bed.apply(&[bot("ci")]).await;
+    assert_ne!(again[0].token, made[1].token);
+    let second = keys(&bed);
+    assert_eq!(second.len(), 1);
+    assert_ne!(first, second);
+}

@@ -1,0 +1,176 @@
+//! Remote gateways: snapshots down, records up; questions about records.
+
+use crate::{Bed, admin, bed, bot, config, openai, still_waits};
+use axum::body::Body;
+use futures_util::future::BoxFuture;
+use gantry_control::{
+    Analytics, AnalyticsError, Control, ControlConfig, RecordsSink, Segment, SinkError,
+};
+use gantry_model::record::RequestRecord;
+use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
+use gantry_model::snapshot::SnapshotSource;
+use gantry_runtime::clock::Clock;
+use http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tower::ServiceExt;
+
+async fn gateway_token(bed: &Bed) -> String {
+    let token = bed.control.create_gateway_token(&admin(), "eu-1").await.unwrap();
+    token.expose().to_owned()
+}
+
+async fn poll(control: Control, token: String, generation: u64) -> (u16, Option<SnapshotSource>) {
+    let request = Request::get(format!("/api/svc/v1/gateway/snapshot?generation={generation}"))
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap();
+    let response = control.router().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).ok())
+}
+
+#[tokio::test]
+async fn a_gateway_gets_everything_it_needs_at_once() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk-one"), bot("ci")]).await;
+    let token = gateway_token(&bed).await;
+    let (status, reply) = bed.call_as(&token, "GET", "/gateway/snapshot", Value::Null).await;
+    assert_eq!(status, 200);
+    let source: SnapshotSource = serde_json::from_value(reply).unwrap();
+    assert_eq!(source.secrets.values().next().unwrap().expose(), "sk-one");
+    assert_eq!(source.keys.len(), 2, "the administrator's and the account's, not the gateway's");
+    assert_eq!(bed.call_as(&token, "GET", "/resources", Value::Null).await.0, 403);
+    assert_eq!(poll(bed.control.clone(), token.clone(), 0).await.0, 200);
+    assert_eq!(poll(bed.control.clone(), token, 1 << 40).await.0, 409);
+}
+
+#[tokio::test]
+async fn a_waiting_gateway_hears_of_a_change_when_it_happens() {
+    let bed = bed().await;
+    let token = gateway_token(&bed).await;
+    let have = bed.control.snapshot().generation.0;
+    let mut waiting = Box::pin(poll(bed.control.clone(), token, have));
+    assert!(still_waits(&mut waiting).await);
+    bed.apply(&[openai("main", "sk-two")]).await;
+    let (status, source) = waiting.await;
+    assert_eq!(status, 200);
+    let source = source.unwrap();
+    assert_eq!(source.generation.0, have + 1);
+    assert_eq!(source.secrets.values().next().unwrap().expose(), "sk-two");
+}
+
+#[tokio::test]
+async fn without_a_change_the_gateway_is_told_to_ask_again() {
+    let bed = bed().await;
+    let token = gateway_token(&bed).await;
+    let have = bed.control.snapshot().generation.0;
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let (status, source) = poll(bed.control.clone(), token, have).await;
+    assert_eq!((status, source.is_none()), (304, true));
+    assert_eq!(began.elapsed().as_secs(), 25);
+}
+
+#[tokio::test]
+async fn a_stopping_control_plane_lets_waiting_gateways_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &Clock::manual(0));
+    let shutdown = config.shutdown.clone();
+    let (control, _) = Control::open(config).await.unwrap();
+    let token = control.create_gateway_token(&admin(), "eu-1").await.unwrap();
+    let have = control.snapshot().generation.0;
+    let mut waiting = Box::pin(poll(control.clone(), token.expose().to_owned(), have));
+    assert!(still_waits(&mut waiting).await);
+    shutdown.begin();
+    let limit = Duration::from_secs(5);
+    assert_eq!(tokio::time::timeout(limit, waiting).await.unwrap().0, 304);
+}
+
+#[derive(Default)]
+struct Fake {
+    segments: Mutex<Vec<(String, String, usize)>>,
+    subjects: Mutex<Vec<Option<String>>>,
+}
+
+impl RecordsSink for Fake {
+    fn accept(&self, segment: Segment) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            if segment.body.starts_with(b"bad") {
+                return Err(SinkError::Malformed("not a journal".to_owned()));
+            }
+            let entry = (segment.gateway, segment.id, segment.body.len());
+            self.segments.lock().unwrap().push(entry);
+            Ok(())
+        })
+    }
+}
+
+impl Analytics for Fake {
+    fn logs(&self, query: LogQuery) -> BoxFuture<'_, Result<Vec<RequestRecord>, AnalyticsError>> {
+        self.subjects.lock().unwrap().push(query.subject);
+        Box::pin(async { Ok(vec![RequestRecord { status: 200, ..Default::default() }]) })
+    }
+
+    fn usage(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<UsageRow>, AnalyticsError>> {
+        self.subjects.lock().unwrap().push(query.subject);
+        Box::pin(async { Err(AnalyticsError::BadQuery("by: too many".to_owned())) })
+    }
+}
+
+async fn bed_with(fake: &Arc<Fake>) -> Bed {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(crate::NOW_MS);
+    let config = ControlConfig {
+        records: Some(fake.clone()),
+        analytics: Some(fake.clone()),
+        ..config(dir.path(), &clock)
+    };
+    let (control, first) = Control::open(config).await.unwrap();
+    Bed { control, clock, token: first.unwrap().token.expose().to_owned(), dir }
+}
+
+#[tokio::test]
+async fn records_of_a_gateway_are_handed_on_with_its_name() {
+    let fake = Arc::new(Fake::default());
+    let bed = bed_with(&fake).await;
+    let token = gateway_token(&bed).await;
+    let path = "/gateway/records?segment=000017";
+    assert_eq!(bed.call_as(&token, "POST", path, json!("bytes")).await.0, 204);
+    let seen = fake.segments.lock().unwrap().clone();
+    assert_eq!(seen, [("eu-1".to_owned(), "000017".to_owned(), 7)]);
+    assert_eq!(bed.call("POST", path, json!("bytes")).await.0, 403, "people send no records");
+    let request = Request::post(format!("/api/svc/v1{path}"))
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::from("bad"))
+        .unwrap();
+    assert_eq!(bed.control.router().oneshot(request).await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn people_ask_about_anybody_or_only_about_themselves_by_right() {
+    let fake = Arc::new(Fake::default());
+    let bed = bed_with(&fake).await;
+    let bot = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1].token.clone().unwrap();
+    let other = json!({ "subject": "user:x@y" });
+    assert_eq!(bed.call("POST", "/gateway/logs", other.clone()).await.0, 200);
+    assert_eq!(bed.call_as(&bot, "POST", "/gateway/logs", other).await.0, 403);
+    assert_eq!(bed.call_as(&bot, "POST", "/gateway/logs", json!({})).await.0, 200);
+    let (status, reply) = bed.call_as(&bot, "POST", "/gateway/usage", json!({})).await;
+    assert_eq!((status.as_u16(), &reply["message"]), (400, &json!("by: too many")));
+    let seen = fake.subjects.lock().unwrap().clone();
+    let own = Some("virtualaccount:ci".to_owned());
+    assert_eq!(seen, [Some("user:x@y".to_owned()), own.clone(), own]);
+}
+
+#[tokio::test]
+async fn without_a_record_store_the_endpoints_say_so() {
+    let bed = bed().await;
+    assert_eq!(bed.call("POST", "/gateway/logs", json!({})).await.0, 503);
+    let token = gateway_token(&bed).await;
+    let path = "/gateway/records?segment=1";
+    assert_eq!(bed.call_as(&token, "POST", path, json!(1)).await.0, 503);
+}

@@ -1,0 +1,71 @@
+//! Stage 4, admit: does the model exist, may the caller use it, can it do what is asked.
+
+use crate::authenticate::Identified;
+use crate::decode::Call;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::snapshot::{Entry, Snapshot};
+use gantry_model::kinds::provider_account::ModelType;
+use gantry_providers::upstream::Operation;
+
+/// A call that may go on.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) entry: Entry,
+}
+
+/// Admits the call or says why not.
+pub(crate) fn admit(
+    snapshot: &Snapshot,
+    identified: &Identified,
+    call: &Call,
+) -> Result<Admitted, Refusal> {
+    let entry = snapshot.models.get(&call.model);
+    let entry = entry.ok_or_else(|| unknown(snapshot, identified, &call.model))?;
+    if !entry.access().allows(&identified.caller) {
+        let public = format!(
+            "{} may not use the model `{}`; ask its owner to add you to its authorized_subjects",
+            identified.caller.subject, call.model
+        );
+        return Err(Refusal::caller(RefusalKind::Forbidden, public));
+    }
+    let types = entry.types();
+    let serves = |wanted: &[ModelType]| types.iter().any(|have| wanted.contains(have));
+    if !types.is_empty() && !serves(wanted(call.operation)) {
+        let public = format!(
+            "the model `{}` does not serve {}; its model_types are {types:?}",
+            call.model,
+            call.operation.path(),
+        );
+        return Err(Refusal::caller(RefusalKind::WrongOperation, public));
+    }
+    Ok(Admitted { entry: entry.clone() })
+}
+
+/// Model types that can answer an operation.
+fn wanted(operation: Operation) -> &'static [ModelType] {
+    match operation {
+        Operation::Chat | Operation::Messages | Operation::CountTokens => &[ModelType::Chat],
+        // Servers of chat models mostly serve plain completions too, and say no themselves.
+        Operation::Completion => &[ModelType::Completion, ModelType::Chat],
+        Operation::Embedding => &[ModelType::Embedding],
+    }
+}
+
+/// Names only models that the caller may use.
+fn unknown(snapshot: &Snapshot, identified: &Identified, name: &str) -> Refusal {
+    let usable = snapshot
+        .models
+        .iter()
+        .filter(|(_, entry)| entry.access().allows(&identified.caller))
+        .map(|(name, _)| name.as_str());
+    let nearest = usable
+        .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    let hint = match nearest {
+        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+        None => "GET /v1/models lists those you may use".to_owned(),
+    };
+    let public = format!("there is no model `{name}`; {hint}");
+    Refusal::caller(RefusalKind::UnknownModel, public)
+}

@@ -1,0 +1,234 @@
+//! The body and headers of one target's call.
+//!
+//! Same dialect: the caller's bytes with a few fields spliced. Other dialect: translated, with a
+//! report of what did not fit.
+
+use crate::decode::Call;
+use crate::headers;
+use crate::route::Hop;
+use crate::snapshot::Policy;
+use bytes::Bytes;
+use gantry_llm::scan::ScanError;
+use gantry_llm::splice::{Edit, splice};
+use gantry_llm::translate::{self, RequestContext};
+use gantry_model::catalogue::Dialect;
+use gantry_model::record::{Loss, LossKind};
+use gantry_providers::upstream::Operation;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
+
+/// A call in its target's dialect.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    pub(super) operation: Operation,
+    pub(super) path: PathAndQuery,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) losses: Vec<Loss>,
+    /// Gantry asked for usage, the caller did not: the usage event is taken out again.
+    pub(super) usage_added: bool,
+}
+
+/// Why a call cannot be put to a target.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("{field}: {message}")]
+    Untranslatable { field: String, message: String },
+    #[error("the route is strict, and the target would lose {lost}")]
+    Strict { lost: String },
+    #[error("the model's upstream has no {0}")]
+    Operation(&'static str),
+    #[error("splice the request body")]
+    Splice(#[from] ScanError),
+    #[error("build the upstream's path")]
+    Path(#[from] http::Error),
+}
+
+/// Encodes `call` for `hop`.
+pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
+    let (from, to) = (call.caller.dialect(), hop.model.dialect());
+    let operation = operation(call.operation, to)?;
+    let (body, losses, usage_added) = match from == to {
+        true => spliced(call, hop)?,
+        false => {
+            let (body, losses) = translated(call, hop)?;
+            (body, losses, false)
+        }
+    };
+    let strict = hop.strict() || call.wishes.strict;
+    if strict && !losses.is_empty() {
+        let lost: Vec<&str> = losses.iter().map(|loss| loss.field.as_str()).collect();
+        return Err(Error::Strict { lost: lost.join(", ") });
+    }
+    Ok(Encoded {
+        operation,
+        path: path(call, hop, operation)?,
+        headers: request_headers(call, hop, from == to),
+        body,
+        losses,
+        usage_added,
+    })
+}
+
+/// The upstream's operation for a caller's.
+fn operation(wanted: Operation, dialect: Dialect) -> Result<Operation, Error> {
+    use Operation::{Chat, Completion, CountTokens, Embedding, Messages};
+    match (wanted, dialect) {
+        (Chat | Messages, Dialect::OpenAi) => Ok(Chat),
+        (Chat | Messages, Dialect::Anthropic) => Ok(Messages),
+        (CountTokens, Dialect::Anthropic) | (Completion | Embedding, Dialect::OpenAi) => Ok(wanted),
+        (Completion, Dialect::Anthropic) => Err(Error::Operation("completions")),
+        (Embedding, Dialect::Anthropic) => Err(Error::Operation("embeddings")),
+        (CountTokens, Dialect::OpenAi) => Err(Error::Operation("count_tokens")),
+    }
+}
+
+fn spliced(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>, bool), Error> {
+    let model = &hop.model;
+    let mut edits = Vec::new();
+    if !call.model_in_body || call.model != model.upstream_model {
+        edits.push(Edit::Set { key: "model", json: &model.upstream_model_json });
+    }
+    let usage_added = call.stream
+        && model.dialect() == Dialect::OpenAi
+        && !call.include_usage
+        && model.quirks().stream_usage;
+    let options = usage_added.then(|| with_usage(call)).transpose()?;
+    if let Some(json) = &options {
+        edits.push(Edit::Set { key: "stream_options", json });
+    }
+    edits.extend(overrides(&hop.policies));
+    let body = match edits.is_empty() {
+        true => call.body.clone(),
+        false => splice(&call.body, &edits)?.into(),
+    };
+    let (body, losses) = without_unsupported(body, hop)?;
+    Ok((body, losses, usage_added))
+}
+
+/// Takes out the fields that the upstream is known to refuse, and says so.
+fn without_unsupported(mut body: Bytes, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
+    let mut losses = Vec::new();
+    for key in &hop.model.quirks().unsupported {
+        // Most requests carry none of them: look before parsing again.
+        if memchr::memmem::find(&body, key.as_bytes()).is_none() {
+            continue;
+        }
+        let shorter = splice(&body, &[Edit::Remove { key }])?;
+        if shorter.len() < body.len() {
+            let note = "the upstream refuses it".to_owned();
+            losses.push(Loss { field: key.clone(), kind: LossKind::Dropped, note });
+            body = shorter.into();
+        }
+    }
+    Ok((body, losses))
+}
+
+fn with_usage(call: &Call) -> Result<Vec<u8>, ScanError> {
+    const ASK: &[u8] = br#"{"include_usage":true}"#;
+    match call.stream_options.clone().and_then(|range| call.body.get(range)) {
+        Some(options) => splice(options, &[Edit::Set { key: "include_usage", json: b"true" }]),
+        None => Ok(ASK.to_vec()),
+    }
+}
+
+fn overrides(policies: &[std::sync::Arc<Policy>]) -> impl Iterator<Item = Edit<'_>> {
+    policies.iter().flat_map(|policy| &policy.override_params).map(|(key, json)| {
+        match json.as_slice() {
+            b"null" => Edit::Remove { key },
+            json => Edit::Set { key, json },
+        }
+    })
+}
+
+fn translated(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
+    let quirks = hop.model.quirks();
+    let context = RequestContext {
+        upstream_model: &hop.model.upstream_model,
+        quirks,
+        anthropic_version: &quirks.anthropic_version,
+    };
+    let (from, to) = (call.caller.dialect(), hop.model.dialect());
+    let done = translate::request(from, to, &call.body, &context)
+        .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
+    let edits: Vec<Edit<'_>> = overrides(&hop.policies).collect();
+    let body = if edits.is_empty() { done.body } else { splice(&done.body, &edits)? };
+    Ok((body.into(), done.losses))
+}
+
+/// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.
+fn path(call: &Call, hop: &Hop, operation: Operation) -> Result<PathAndQuery, Error> {
+    let path = hop.model.upstream.path(operation)?;
+    let carried = call.query.as_deref().filter(|query| {
+        call.caller.dialect() == hop.model.dialect()
+            && path.query().is_none()
+            && !query.is_empty()
+            && !query.contains("api-version=")
+    });
+    match carried {
+        None => Ok(path),
+        Some(query) => Ok(PathAndQuery::try_from(format!("{}?{query}", path.path()))
+            .map_err(http::Error::from)?),
+    }
+}
+
+fn request_headers(call: &Call, hop: &Hop, same_dialect: bool) -> HeaderMap {
+    let upstream = &hop.model.upstream;
+    let mut out = HeaderMap::with_capacity(call.headers.len() + 4);
+    if same_dialect {
+        for (name, value) in &call.headers {
+            if carried(name) {
+                out.append(name.clone(), value.clone());
+            }
+        }
+    }
+    if upstream.dialect == Dialect::Anthropic && !out.contains_key(headers::ANTHROPIC_VERSION) {
+        let version = HeaderValue::from_str(&hop.model.quirks().anthropic_version);
+        out.extend(version.ok().map(|version| (headers::ANTHROPIC_VERSION, version)));
+    }
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for policy in &hop.policies {
+        for name in &policy.remove_headers {
+            out.remove(name);
+        }
+        out.extend(policy.set_headers.clone());
+    }
+    for (name, value) in &upstream.headers {
+        out.insert(name.clone(), value.clone());
+    }
+    if let Ok(host) = HeaderValue::from_str(&upstream.endpoint.authority) {
+        out.insert(HOST, host);
+    }
+    out
+}
+
+/// Headers that concern this connection, this gateway or the caller's own credentials stay here.
+fn carried(name: &HeaderName) -> bool {
+    const KEPT_BACK: [HeaderName; 15] = [
+        ACCEPT_ENCODING,
+        AUTHORIZATION,
+        CONNECTION,
+        CONTENT_ENCODING,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        COOKIE,
+        EXPECT,
+        FORWARDED,
+        HOST,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        HeaderName::from_static("keep-alive"),
+    ];
+    let text = name.as_str();
+    !KEPT_BACK.contains(name)
+        && !matches!(text, "x-api-key" | "api-key" | "x-real-ip")
+        && !["x-tfy-", "x-gantry-", "x-forwarded-", "proxy-"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+}

@@ -1,0 +1,233 @@
+//! Stage 7, attempt: the only loop over targets and tries.
+//!
+//! Everything that can go wrong before the first byte goes wrong here: connecting, statuses, error
+//! events after 200, empty and malformed first chunks, late first tokens. The caller notices none
+//! of it while a target is left. After the first byte nothing is tried again.
+
+mod encode;
+mod failure;
+mod policy;
+mod pump;
+mod send;
+
+pub(crate) use pump::{Break, Pump, Step};
+
+use crate::decode::Call;
+use crate::gateway::Worker;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::route::{Hop, Plan};
+use crate::settle::Ledger;
+use crate::snapshot::{Model, Snapshot};
+use bytes::Bytes;
+use encode::{Encoded, encode};
+use failure::{Failure, Outcome};
+use gantry_llm::errors::{ErrorKind, ErrorView};
+use gantry_llm::observe::Observer;
+use gantry_model::record::{Attempt, Loss, LossKind};
+use gantry_providers::upstream::Operation;
+use http::HeaderMap;
+use policy::Policy;
+use std::sync::Arc;
+
+/// What the caller gets.
+pub(crate) enum Attempted {
+    /// A whole reply in the caller's dialect, good or bad.
+    Whole(Whole),
+    /// A stream whose first token is there.
+    Stream(Stream),
+}
+
+pub(crate) struct Whole {
+    pub(crate) model: Arc<Model>,
+    pub(crate) status: u16,
+    /// The upstream's.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) losses: Vec<Loss>,
+    /// What a good reply was found to hold.
+    pub(crate) observer: Option<Observer>,
+    /// Why the model stopped, in the caller's words.
+    pub(crate) finish_reason: Option<String>,
+    /// The upstream's error, when it is one.
+    pub(crate) error: Option<String>,
+}
+
+pub(crate) struct Stream {
+    pub(crate) headers: HeaderMap,
+    pub(crate) pump: Pump,
+    /// What was held back until the first token, in the caller's dialect.
+    pub(crate) held: Vec<Bytes>,
+    pub(crate) tokens: u32,
+    pub(crate) ended: bool,
+    pub(crate) error: Option<ErrorView>,
+    pub(crate) losses: Vec<Loss>,
+    /// When the attempt began, on the monotonic clock.
+    pub(crate) started_us: u64,
+}
+
+/// Tries the plan's targets until one answers.
+pub(crate) async fn attempt(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    plan: Plan,
+    ledger: &mut Ledger,
+) -> Result<Attempted, Refusal> {
+    let mut failed = None;
+    let last = plan.hops.len().saturating_sub(1);
+    for (index, hop) in plan.hops.iter().enumerate() {
+        if let Some(counted) = counted_here(call, hop, ledger) {
+            return Ok(counted);
+        }
+        let wish = call.wishes.retry.as_ref();
+        let policy = Policy::of(hop, wish, snapshot.retry.as_ref(), &worker.shared.config);
+        let more = index < last;
+        let failure = match encode(call, hop) {
+            Err(error) => untranslatable(hop, &error, ledger),
+            Ok(encoded) => {
+                let target = Target { worker, call, hop, encoded: &encoded, more };
+                match target.attempts(&policy, ledger).await {
+                    Ok(attempted) => return Ok(attempted),
+                    Err(failure) => failure,
+                }
+            }
+        };
+        let go_on = more && policy.falls_back(&failure);
+        failed = Some((hop, failure));
+        if !go_on {
+            break;
+        }
+    }
+    match failed {
+        Some((hop, failure)) => give_up(call, hop, failure, ledger),
+        None => Err(Refusal::operator(RefusalKind::NoTarget, "the model has no target")),
+    }
+}
+
+/// One target of the plan with the call encoded for it.
+struct Target<'a> {
+    worker: &'a Worker,
+    call: &'a Call,
+    hop: &'a Hop,
+    encoded: &'a Encoded,
+    more: bool,
+}
+
+impl Target<'_> {
+    /// Tries the target as often as its policy says.
+    async fn attempts(&self, policy: &Policy, ledger: &mut Ledger) -> Result<Attempted, Failure> {
+        let clock = &self.worker.shared.clock;
+        let mut failures = 0u8;
+        loop {
+            let started_us = ledger.elapsed_us();
+            let done = send::send(self.worker, self.call, self.hop, self.encoded).await;
+            let mut entry = self.entry(started_us, ledger.elapsed_us());
+            let failure = match done {
+                Ok(attempted) => {
+                    entry.outcome = "ok".to_owned();
+                    entry.status = 200;
+                    ledger.attempted(entry);
+                    return Ok(attempted);
+                }
+                Err(failure) => failure,
+            };
+            failure.outcome.name().clone_into(&mut entry.outcome);
+            entry.status = failure.status;
+            entry.error.clone_from(&failure.error.message);
+            entry.retry_after_ms =
+                failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            ledger.attempted(entry);
+            if failure.counts_against_target() {
+                self.hop.model.health.failed(clock.monotonic_us());
+            }
+            failures = failures.saturating_add(1);
+            let Some(pause) = policy.pause(failures, &failure, self.more) else {
+                return Err(failure);
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn entry(&self, started_us: u64, now_us: u64) -> Attempt {
+        let upstream = &self.hop.model.upstream;
+        Attempt {
+            target: self.hop.model.id.clone(),
+            url: format!("{}{}", upstream.endpoint.origin(), self.encoded.path.path()),
+            started_us,
+            duration_us: now_us.saturating_sub(started_us),
+            ..Attempt::default()
+        }
+    }
+}
+
+/// Token counts for upstreams that cannot count: estimated, and reported as such.
+fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted> {
+    let dialect = call.caller.dialect();
+    if call.operation != Operation::CountTokens || hop.model.dialect() == dialect {
+        return None;
+    }
+    let tokens = crate::reply::prompt_tokens(dialect, &call.body);
+    let losses = vec![Loss {
+        field: "input_tokens".to_owned(),
+        kind: LossKind::Approximated,
+        note: "estimated by Gantry, the upstream cannot count".to_owned(),
+    }];
+    ledger.attempted(Attempt {
+        target: hop.model.id.clone(),
+        outcome: "ok".to_owned(),
+        ..Attempt::default()
+    });
+    Some(Attempted::Whole(Whole {
+        model: hop.model.clone(),
+        status: 200,
+        headers: HeaderMap::new(),
+        body: format!("{{\"input_tokens\":{tokens}}}").into(),
+        losses,
+        observer: None,
+        finish_reason: None,
+        error: None,
+    }))
+}
+
+fn untranslatable(hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
+    let message = error.to_string();
+    ledger.attempted(Attempt {
+        target: hop.model.id.clone(),
+        outcome: Outcome::Untranslatable.name().to_owned(),
+        error: message.clone(),
+        ..Attempt::default()
+    });
+    Failure::silent(Outcome::Untranslatable, send::view(ErrorKind::InvalidRequest, 400, message))
+}
+
+/// The last failure becomes the caller's answer: the upstream's own error, or a refusal.
+fn give_up(
+    call: &Call,
+    hop: &Hop,
+    failure: Failure,
+    ledger: &mut Ledger,
+) -> Result<Attempted, Refusal> {
+    if let Some(reply) = failure.reply {
+        return Ok(Attempted::Whole(send::upstream_error(call, hop, &failure.error, *reply)));
+    }
+    ledger.resolved(&hop.model, &[]);
+    let (kind, public) = match failure.outcome {
+        Outcome::Untranslatable => {
+            return Err(Refusal::caller(RefusalKind::Untranslatable, failure.error.message));
+        }
+        Outcome::Timeout => (RefusalKind::UpstreamTimeout, "did not answer in time"),
+        Outcome::FirstTokenTimeout => {
+            (RefusalKind::FirstTokenTimeout, "gave no first token in time")
+        }
+        Outcome::Connect => (RefusalKind::UpstreamFailed, "could not be reached"),
+        Outcome::Reset => (RefusalKind::UpstreamFailed, "broke the connection"),
+        Outcome::Malformed => (RefusalKind::UpstreamFailed, "sent a malformed reply"),
+        Outcome::StreamError | Outcome::Status => {
+            (RefusalKind::UpstreamFailed, "answered with an error")
+        }
+    };
+    let mut refusal = Refusal::upstream(kind, format!("the model `{}` {public}", call.model));
+    refusal.detail = Some(failure.error.message);
+    refusal.retry_after = failure.retry_after;
+    Err(refusal)
+}

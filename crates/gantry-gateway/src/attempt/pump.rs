@@ -1,0 +1,219 @@
+//! One upstream's event stream, read event by event: metered, and translated when dialects differ.
+//!
+//! The gate (before the first byte) and the relay (after it) read the same pump.
+
+use crate::snapshot::Model;
+use bytes::Bytes;
+use gantry_llm::errors::{self, ErrorView};
+use gantry_llm::observe::{Observer, Seen, Wire};
+use gantry_llm::sse::{self, Splitter};
+use gantry_llm::stream::StreamTranslator;
+use gantry_model::catalogue::Dialect;
+use gantry_model::usage::TokenUsage;
+use gantry_providers::pool::ReplyBody;
+use http_body::Body;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// A stream in progress.
+pub(crate) struct Pump {
+    pub(crate) model: Arc<Model>,
+    body: ReplyBody,
+    splitter: Splitter,
+    pub(crate) observer: Observer,
+    translator: Option<Box<StreamTranslator>>,
+    /// Takes the usage event out, which only Gantry asked for.
+    strip_usage: bool,
+    upstream: Dialect,
+}
+
+/// What came of reading on.
+pub(crate) enum Step {
+    /// Whole events in the caller's dialect; the bytes may be empty.
+    Events {
+        bytes: Bytes,
+        progress: bool,
+        tokens: u32,
+        error: Option<ErrorView>,
+    },
+    /// The stream ended as its dialect says; the bytes are the last ones.
+    Ended {
+        bytes: Bytes,
+    },
+    Failed(Break),
+}
+
+/// How a stream broke.
+#[derive(Debug)]
+pub(crate) enum Break {
+    /// The connection broke or the framing was wrong.
+    Reset(String),
+    /// The upstream closed the stream before its end.
+    Cut,
+    Malformed(String),
+}
+
+impl Break {
+    /// Name in the record, and a sentence.
+    pub(crate) fn describe(&self) -> (&'static str, String) {
+        match self {
+            Self::Reset(error) => ("reset", format!("the upstream's stream broke: {error}")),
+            Self::Cut => ("reset", "the upstream's stream ended before its end mark".to_owned()),
+            Self::Malformed(error) => {
+                ("malformed", format!("the upstream sent a malformed event: {error}"))
+            }
+        }
+    }
+}
+
+impl Pump {
+    pub(super) fn new(
+        model: &Arc<Model>,
+        body: ReplyBody,
+        wire: Wire,
+        event_bytes_max: usize,
+    ) -> Self {
+        Self {
+            model: model.clone(),
+            body,
+            splitter: Splitter::new(event_bytes_max),
+            observer: Observer::new(wire),
+            translator: None,
+            strip_usage: false,
+            upstream: model.dialect(),
+        }
+    }
+
+    pub(super) fn translating(mut self, translator: StreamTranslator) -> Self {
+        self.translator = Some(Box::new(translator));
+        self
+    }
+
+    pub(super) fn stripping_usage(mut self, strip: bool) -> Self {
+        self.strip_usage = strip;
+        self
+    }
+
+    /// Why the model stopped, in the caller's words.
+    pub(crate) fn finish_reason(&self) -> Option<&str> {
+        match &self.translator {
+            Some(translator) => translator.finish_reason(),
+            None => self.observer.finish_reason(),
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Option<TokenUsage> {
+        self.observer.usage()
+    }
+
+    /// What the translation could not carry over so far.
+    pub(crate) fn losses(&self) -> &[gantry_model::record::Loss] {
+        self.translator.as_ref().map_or(&[], |translator| translator.losses())
+    }
+
+    /// Reads on until at least one event is whole.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => return Poll::Ready(self.end()),
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) if self.observer.ended() => return Poll::Ready(self.end()),
+                Some(Err(error)) => {
+                    return Poll::Ready(Step::Failed(Break::Reset(error.to_string())));
+                }
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            let complete = match self.splitter.push(data) {
+                Ok(complete) => complete,
+                Err(error) => {
+                    return Poll::Ready(Step::Failed(Break::Malformed(error.to_string())));
+                }
+            };
+            if !complete.is_empty() {
+                return Poll::Ready(self.read(complete));
+            }
+        }
+    }
+
+    fn end(&mut self) -> Step {
+        let held = self.splitter.take_held();
+        let mut last = Vec::new();
+        if !held.is_empty() && !self.observer.ended() {
+            // Some servers leave out the blank line after the last event.
+            let mut whole = held.to_vec();
+            whole.extend_from_slice(b"\n\n");
+            if let Step::Events { bytes, error: None, .. } = self.read(whole.into()) {
+                last.extend_from_slice(&bytes);
+            }
+        }
+        if !self.observer.ended() {
+            return Step::Failed(Break::Cut);
+        }
+        if let Some(translator) = &mut self.translator
+            && translator.end(&mut last).is_err()
+        {
+            return Step::Failed(Break::Cut);
+        }
+        Step::Ended { bytes: last.into() }
+    }
+
+    fn read(&mut self, complete: Bytes) -> Step {
+        let (mut progress, mut tokens, mut error) = (false, 0, None);
+        let mut reframe = false;
+        let mut out = Vec::new();
+        for event in sse::events(&complete) {
+            match self.observer.event(&event) {
+                Seen::Content => {
+                    progress = true;
+                    tokens += 1;
+                }
+                Seen::Finish | Seen::Done => progress = true,
+                Seen::Usage => reframe |= self.strip_usage,
+                Seen::Error(_) => error = Some(self.view(&event.data)),
+                Seen::Malformed => {
+                    let start = event.data.get(..64).unwrap_or(&event.data);
+                    let text = String::from_utf8_lossy(start).into_owned();
+                    return Step::Failed(Break::Malformed(text));
+                }
+                Seen::Preamble | Seen::Ignored => {}
+            }
+            if let Some(translator) = &mut self.translator
+                && error.is_none()
+                && let Err(failed) = translator.event(event.name, &event.data, &mut out)
+            {
+                return Step::Failed(Break::Malformed(failed.message));
+            }
+        }
+        let bytes = match (&self.translator, reframe) {
+            (Some(_), _) => out.into(),
+            (None, true) => self.without_usage(&complete),
+            (None, false) => complete,
+        };
+        Step::Events { bytes, progress, tokens, error }
+    }
+
+    /// The events but for the one that carries usage alone, framed anew.
+    fn without_usage(&self, complete: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(complete.len());
+        for event in sse::events(complete) {
+            let mut alone = Observer::new(Wire::Chat);
+            if alone.event(&event) == Seen::Usage {
+                continue;
+            }
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(&event.data);
+            out.extend_from_slice(b"\n\n");
+        }
+        out.into()
+    }
+
+    fn view(&self, data: &[u8]) -> ErrorView {
+        errors::parse(self.upstream, 500, data)
+    }
+
+    /// Whether the caller gets the upstream's own bytes.
+    pub(crate) fn forwards(&self) -> bool {
+        self.translator.is_none()
+    }
+}

@@ -1,0 +1,313 @@
+//! One attempt: send, wait for the reply's beginning, judge it.
+
+use super::encode::Encoded;
+use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
+use super::pump::{Pump, Step};
+use super::{Attempted, Stream, Whole};
+use crate::decode::Call;
+use crate::gateway::Worker;
+use crate::route::Hop;
+use bytes::{Bytes, BytesMut};
+use gantry_llm::errors::{self, ErrorKind, ErrorView};
+use gantry_llm::observe::{Malformed, Observer, Wire};
+use gantry_llm::stream::{StreamContext, StreamTranslator};
+use gantry_llm::translate::{self, ReplyContext};
+use gantry_model::catalogue::Dialect;
+use gantry_providers::pool::{self, ReplyBody};
+use gantry_providers::upstream::Operation;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use std::future::poll_fn;
+use std::time::Duration;
+
+/// Largest error reply that is read.
+const ERROR_BYTES_MAX: usize = 1024 * 1024;
+
+/// Sends the call and waits until its reply can be given to the caller.
+pub(super) async fn send(
+    worker: &Worker,
+    call: &Call,
+    hop: &Hop,
+    encoded: &Encoded,
+) -> Result<Attempted, Failure> {
+    let config = &worker.shared.config;
+    let whole = call.wishes.attempt_timeout;
+    let whole = whole.unwrap_or(Duration::from_millis(config.attempt_timeout_ms));
+    let first = call.wishes.first_token_timeout;
+    let first = first.unwrap_or(Duration::from_millis(config.first_token_timeout_ms));
+    let (limit, outcome, status, what) = match call.stream && first < whole {
+        true => (first, Outcome::FirstTokenTimeout, 408, "first token"),
+        false => (whole, Outcome::Timeout, 504, "reply"),
+    };
+    tokio::time::timeout(limit, exchange(worker, call, hop, encoded)).await.unwrap_or_else(|_| {
+        let message = format!("no {what} within {} ms", limit.as_millis());
+        Err(Failure::silent(outcome, view(ErrorKind::Timeout, status, message)))
+    })
+}
+
+async fn exchange(
+    worker: &Worker,
+    call: &Call,
+    hop: &Hop,
+    encoded: &Encoded,
+) -> Result<Attempted, Failure> {
+    let started_us = worker.shared.clock.monotonic_us();
+    let mut request = Request::new(Full::new(encoded.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = encoded.path.clone().into();
+    *request.headers_mut() = encoded.headers.clone();
+    let response = worker
+        .pool
+        .send(&hop.model.upstream.endpoint, request)
+        .await
+        .map_err(|error| broken(&error))?;
+    if !response.status().is_success() {
+        return Err(refused(hop, response).await);
+    }
+    if call.stream {
+        return gate(worker, call, hop, encoded, (response, started_us)).await;
+    }
+    whole(worker, call, hop, encoded, response).await
+}
+
+fn broken(error: &pool::Error) -> Failure {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    let outcome = match error {
+        pool::Error::Connect(_) => Outcome::Connect,
+        pool::Error::Broken { .. } => Outcome::Reset,
+    };
+    Failure::silent(outcome, view(ErrorKind::Upstream, 502, text))
+}
+
+/// An error status, with its body.
+async fn refused(hop: &Hop, response: Response<ReplyBody>) -> Failure {
+    let (head, body) = response.into_parts();
+    let status = head.status.as_u16();
+    let body = collect(body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    Failure {
+        outcome: Outcome::Status,
+        status,
+        error: Box::new(errors::parse(hop.model.dialect(), status, &body)),
+        retry_after: retry_after(&head.headers),
+        reply: Some(Box::new(UpstreamReply { headers: head.headers, body })),
+    }
+}
+
+/// The reply is held back until its first token is there.
+async fn gate(
+    worker: &Worker,
+    call: &Call,
+    hop: &Hop,
+    encoded: &Encoded,
+    (response, started_us): (Response<ReplyBody>, u64),
+) -> Result<Attempted, Failure> {
+    let config = &worker.shared.config;
+    let (head, body) = response.into_parts();
+    let mut pump = Pump::new(&hop.model, body, wire(encoded.operation), config.event_bytes_max)
+        .stripping_usage(encoded.usage_added);
+    let (from, to) = (hop.model.dialect(), call.caller.dialect());
+    if from != to {
+        pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call, hop)));
+    }
+    let (mut held, mut held_bytes, mut ended) = (Vec::new(), 0, false);
+    let (mut tokens, mut error) = (0, None);
+    loop {
+        match poll_fn(|cx| pump.poll_step(cx)).await {
+            Step::Events { error: Some(error), progress: false, .. } => {
+                return Err(stream_error(error));
+            }
+            Step::Events { bytes, progress, tokens: new, error: failed } => {
+                held_bytes += bytes.len();
+                held.push(bytes);
+                tokens += new;
+                error = failed;
+                if progress || held_bytes > config.gate_bytes_max {
+                    break;
+                }
+            }
+            Step::Ended { bytes } => {
+                held.push(bytes);
+                ended = true;
+                break;
+            }
+            Step::Failed(broken) => {
+                let (_, message) = broken.describe();
+                let error = view(ErrorKind::Upstream, 502, message);
+                return Err(Failure::silent(Outcome::Malformed, error));
+            }
+        }
+    }
+    let mut losses = encoded.losses.clone();
+    losses.extend_from_slice(pump.losses());
+    let headers = head.headers;
+    Ok(Attempted::Stream(Stream { headers, pump, held, tokens, ended, error, losses, started_us }))
+}
+
+async fn whole(
+    worker: &Worker,
+    call: &Call,
+    hop: &Hop,
+    encoded: &Encoded,
+    response: Response<ReplyBody>,
+) -> Result<Attempted, Failure> {
+    let (head, body) = response.into_parts();
+    let body = collect(body, worker.shared.config.reply_bytes_max).await.map_err(|message| {
+        Failure::silent(Outcome::Reset, view(ErrorKind::Upstream, 502, message))
+    })?;
+    let mut observer = None;
+    if encoded.operation != Operation::CountTokens {
+        let seen = observer.insert(Observer::new(wire(encoded.operation)));
+        seen.reply(&body).map_err(|malformed| not_a_reply(hop, &malformed, &body))?;
+    }
+    let mut finish_reason =
+        observer.as_ref().and_then(|seen| seen.finish_reason().map(str::to_owned));
+    let (from, to) = (hop.model.dialect(), call.caller.dialect());
+    let mut losses = encoded.losses.clone();
+    let body = if from == to {
+        body
+    } else {
+        let shown = stream_context(worker, call, hop);
+        let done = translate::reply(from, to, &body, &reply_context(&shown)).map_err(|error| {
+            let message = format!("{}: {}", error.field, error.message);
+            Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
+        })?;
+        losses.extend(done.losses);
+        let mut shown = Observer::new(callers_wire(to));
+        finish_reason = match shown.reply(&done.body) {
+            Ok(()) => shown.finish_reason().map(str::to_owned),
+            Err(_) => None,
+        };
+        done.body.into()
+    };
+    Ok(Attempted::Whole(Whole {
+        model: hop.model.clone(),
+        status: 200,
+        headers: head.headers,
+        body,
+        losses,
+        observer,
+        finish_reason,
+        error: None,
+    }))
+}
+
+fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
+    match malformed {
+        Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 500, body)),
+        Malformed::Json(_) | Malformed::Missing { .. } => {
+            let message = malformed.to_string();
+            Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
+        }
+    }
+}
+
+/// An error that came with status 200.
+fn stream_error(error: ErrorView) -> Failure {
+    let status = match error.kind {
+        ErrorKind::RateLimited | ErrorKind::Billing => 429,
+        ErrorKind::Overloaded => 529,
+        ErrorKind::Authentication => 401,
+        ErrorKind::Permission => 403,
+        ErrorKind::NotFound => 404,
+        ErrorKind::InvalidRequest
+        | ErrorKind::ContextLength
+        | ErrorKind::ContentFilter
+        | ErrorKind::Conflict => 400,
+        ErrorKind::TooLarge => 413,
+        ErrorKind::Timeout => 504,
+        ErrorKind::Upstream | ErrorKind::Internal => 502,
+    };
+    let error = Box::new(error);
+    Failure { outcome: Outcome::StreamError, status, error, reply: None, retry_after: None }
+}
+
+/// The upstream's error for the caller: its own bytes within one dialect, else printed anew.
+pub(super) fn upstream_error(
+    call: &Call,
+    hop: &Hop,
+    error: &ErrorView,
+    reply: UpstreamReply,
+) -> Whole {
+    let dialect = call.caller.dialect();
+    let same = dialect == hop.model.dialect() && !reply.body.is_empty();
+    let is_json = gantry_llm::scan::scan(&reply.body).is_ok();
+    let body = if same && is_json { reply.body } else { errors::print_body(dialect, error).into() };
+    Whole {
+        model: hop.model.clone(),
+        status: errors::status_for(dialect, error),
+        headers: reply.headers,
+        body,
+        losses: Vec::new(),
+        observer: None,
+        finish_reason: None,
+        error: Some(error.message.clone()),
+    }
+}
+
+async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, String> {
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| format!("the upstream's reply broke: {error}"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+            return Err(format!("the upstream's reply is larger than {limit} bytes"));
+        }
+        match first.take() {
+            None if all.is_empty() => first = Some(data),
+            None => all.extend_from_slice(&data),
+            Some(begun) => {
+                all.extend_from_slice(&begun);
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
+}
+
+fn wire(operation: Operation) -> Wire {
+    match operation {
+        Operation::Chat => Wire::Chat,
+        Operation::Completion => Wire::Completion,
+        Operation::Embedding => Wire::Embedding,
+        Operation::Messages | Operation::CountTokens => Wire::Messages,
+    }
+}
+
+/// What a translated reply is: only chats are translated.
+fn callers_wire(dialect: Dialect) -> Wire {
+    match dialect {
+        Dialect::OpenAi => Wire::Chat,
+        Dialect::Anthropic => Wire::Messages,
+    }
+}
+
+fn stream_context(worker: &Worker, call: &Call, hop: &Hop) -> StreamContext {
+    StreamContext {
+        model: call.model.clone(),
+        request_id: format!("{:016x}", gantry_runtime::ids::fast_random_u64()),
+        created_s: worker.shared.clock.unix_ms() / 1000,
+        include_usage: call.include_usage,
+        quirks: hop.model.quirks().clone(),
+    }
+}
+
+fn reply_context(context: &StreamContext) -> ReplyContext<'_> {
+    ReplyContext {
+        model: &context.model,
+        request_id: &context.request_id,
+        created_s: context.created_s,
+        include_usage: context.include_usage,
+        quirks: &context.quirks,
+    }
+}
+
+pub(super) fn view(kind: ErrorKind, status: u16, message: String) -> ErrorView {
+    let request_id = String::new();
+    ErrorView { status, kind, code: None, param: None, message, request_id }
+}

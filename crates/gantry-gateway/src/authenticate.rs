@@ -1,0 +1,84 @@
+//! Stage 2, authenticate: from a token to a caller, in memory.
+//!
+//! A token, opaque or a JWT that the control plane signed, is looked up by its SHA-256 digest. A
+//! signature alone would not do: a revoked JWT is still well signed, but no longer in the snapshot.
+
+use crate::receive::Inbound;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::snapshot::Snapshot;
+use gantry_model::snapshot::Caller;
+use gantry_runtime::clock::Clock;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use std::sync::Arc;
+
+/// Who is calling, and by which token.
+#[derive(Clone, Debug)]
+pub(crate) struct Identified {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) key_name: Arc<str>,
+}
+
+/// Finds the caller of the request's token.
+pub(crate) fn authenticate(
+    clock: &Clock,
+    snapshot: &Snapshot,
+    inbound: &Inbound,
+) -> Result<Identified, Refusal> {
+    let token = token(&inbound.headers)?;
+    let key = snapshot.keys.get(&digest(token));
+    let key = key.ok_or_else(|| refused("the token is not known; check it, or create one"))?;
+    if key.expires_at_ms.is_some_and(|end| end <= clock.unix_ms()) {
+        return Err(refused("the token has expired; ask for a new one"));
+    }
+    Ok(Identified { caller: key.caller.clone(), key_name: key.name.clone() })
+}
+
+fn token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let bearer = headers.get(AUTHORIZATION).map(|value| {
+        let text = value.to_str().unwrap_or_default();
+        let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
+        if scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { "" }
+    });
+    let plain = || headers.get("x-api-key").or_else(|| headers.get("api-key"));
+    let token = match bearer {
+        Some(token) if !token.is_empty() => Some(token),
+        _ => plain().and_then(|value| value.to_str().ok()).map(str::trim),
+    };
+    token.filter(|token| !token.is_empty()).ok_or_else(|| {
+        refused("no token; send `Authorization: Bearer <token>`, `x-api-key` or `api-key`")
+    })
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    digest.as_ref().try_into().unwrap_or([0; 32])
+}
+
+fn refused(public: &str) -> Refusal {
+    Refusal::caller(RefusalKind::Unauthenticated, public)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn takes_the_token_from_any_of_the_three_headers() {
+        let cases = [
+            ("authorization", "Bearer tfy_a", Some("tfy_a")),
+            ("authorization", "bearer  tfy_a ", Some("tfy_a")),
+            ("authorization", "Basic dXNlcg==", None),
+            ("authorization", "Bearer ", None),
+            ("x-api-key", "tfy_b", Some("tfy_b")),
+            ("api-key", "tfy_c", Some("tfy_c")),
+            ("cookie", "tfy_d", None),
+        ];
+        for (name, value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(token(&headers).ok(), expected, "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The bodies of responses: whole, relayed from an upstream, or another service's.
+
+use crate::relay::Relay;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What a body may fail with; only other services' bodies do.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of another service's response.
+pub type OtherBody = Pin<Box<dyn Body<Data = Bytes, Error = Error> + Send>>;
+
+/// A response's body.
+pub enum ReplyBody {
+    Whole(Option<Bytes>),
+    Relay(Box<Relay>),
+    Other(OtherBody),
+}
+
+impl ReplyBody {
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(bytes.into()))
+    }
+
+    pub(crate) fn other(body: OtherBody) -> Self {
+        Self::Other(body)
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut *self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay(relay) => {
+                relay.poll_frame(cx).map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
+            }
+            Self::Other(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Relay(_) => false,
+            Self::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Relay(_) => SizeHint::default(),
+            Self::Other(body) => body.size_hint(),
+        }
+    }
+}

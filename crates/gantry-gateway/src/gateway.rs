@@ -1,0 +1,105 @@
+//! The gateway's shared state and its per-thread workers.
+
+use crate::body::{OtherBody, ReplyBody};
+use crate::config::Config;
+use crate::pipeline;
+use crate::route::health::Registry;
+use crate::snapshot::{Snapshot, compile};
+use arc_swap::ArcSwapOption;
+use gantry_model::snapshot::SnapshotSource;
+use gantry_providers::pool::{Pool, Settings};
+use gantry_runtime::clock::Clock;
+use gantry_runtime::server::Service;
+use gantry_telemetry::recorder::Recorder;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Answers what is not the gateway's: health checks, metrics, the control plane of `gantry up`.
+pub trait OtherService: Send + Sync {
+    fn call(
+        &self,
+        request: Request<Incoming>,
+    ) -> Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub recorder: Recorder,
+    pub other: Arc<dyn OtherService>,
+}
+
+/// Shared by all workers; clones are cheap.
+#[derive(Clone)]
+pub struct Gateway(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+    pub(crate) other: Arc<dyn OtherService>,
+    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    health: Registry,
+}
+
+impl Gateway {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared {
+            config: parts.config,
+            clock: parts.clock,
+            recorder: parts.recorder,
+            other: parts.other,
+            snapshot: ArcSwapOption::empty(),
+            health: Registry::default(),
+        }))
+    }
+
+    /// Compiles what was published and swaps it in; requests in progress keep theirs.
+    pub fn publish(&self, source: &SnapshotSource) {
+        let compiled = compile(source, &self.0.health);
+        tracing::info!(
+            generation = compiled.generation.0,
+            models = compiled.models.len(),
+            keys = compiled.keys.len(),
+            "snapshot in use"
+        );
+        self.0.snapshot.store(Some(Arc::new(compiled)));
+    }
+
+    /// Whether there is a snapshot to serve from.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.0.snapshot.load().is_some()
+    }
+
+    /// A worker for the current thread.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        let settings = Settings {
+            connect_timeout: Duration::from_millis(self.0.config.connect_timeout_ms),
+            ..Settings::default()
+        };
+        Worker { shared: self.0.clone(), pool: Pool::new(settings, self.0.clock.clone()) }
+    }
+}
+
+/// One thread's part of the gateway.
+pub struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pool: Pool,
+}
+
+impl Service for Worker {
+    type Body = ReplyBody;
+    type BodyError = crate::body::Error;
+
+    async fn call(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+        pipeline::handle(self, request).await
+    }
+}

@@ -1,0 +1,193 @@
+//! The headers that Gantry reads from callers and writes to them: one closed list.
+
+use crate::refusal::{Refusal, RefusalKind};
+use http::HeaderMap;
+use http::header::HeaderName;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// JSON map of strings; values have at most 128 characters.
+pub(crate) const METADATA: HeaderName = HeaderName::from_static("x-tfy-metadata");
+/// `{"enabled": bool}`: whether bodies go into the record.
+pub(crate) const LOGGING_CONFIG: HeaderName = HeaderName::from_static("x-tfy-logging-config");
+/// `{"attempts", "onStatusCodes", "useRetryAfterHeader"}`.
+pub(crate) const RETRY_CONFIG: HeaderName = HeaderName::from_static("x-tfy-retry-config");
+/// Milliseconds for one attempt.
+pub(crate) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-tfy-request-timeout");
+/// Milliseconds to the first token of one attempt.
+pub(crate) const TTFT_TIMEOUT: HeaderName = HeaderName::from_static("x-tfy-ttft-timeout-ms");
+/// Together with [`MODEL_NAME`] replaces the body's `model`.
+pub(crate) const PROVIDER_NAME: HeaderName = HeaderName::from_static("x-tfy-provider-name");
+pub(crate) const MODEL_NAME: HeaderName = HeaderName::from_static("x-tfy-model-name");
+/// `true`: refuse what a translation would drop.
+pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gantry-strict");
+
+/// The model that answered, `account/model`.
+pub(crate) const RESOLVED_MODEL: HeaderName = HeaderName::from_static("x-tfy-resolved-model");
+/// The rules that were applied, as JSON.
+pub(crate) const APPLIED: HeaderName = HeaderName::from_static("x-tfy-applied-configurations");
+/// What a translation dropped or approximated: `dropped logprobs; approximated stop`.
+pub(crate) const FIDELITY: HeaderName = HeaderName::from_static("x-gantry-fidelity");
+/// The record's id.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The same for Anthropic's clients.
+pub(crate) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The upstream's own id of the call.
+pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+const METADATA_CHARS_MAX: usize = 128;
+const METADATA_KEYS_MAX: usize = 64;
+
+/// What a request's headers ask of Gantry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub metadata: BTreeMap<String, String>,
+    pub log_bodies: Option<bool>,
+    pub retry: Option<RetryWish>,
+    pub attempt_timeout: Option<Duration>,
+    pub first_token_timeout: Option<Duration>,
+    /// Replaces the body's model.
+    pub model: Option<String>,
+    pub strict: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RetryWish {
+    pub attempts: Option<u8>,
+    pub on_status_codes: Option<Vec<u16>>,
+    pub use_retry_after_header: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct LoggingWish {
+    enabled: bool,
+}
+
+impl Wishes {
+    /// Reads the closed list of headers.
+    ///
+    /// # Errors
+    /// When one of them is present and unreadable: a caller who mistypes a wish must hear of it.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let mut wishes = Self::default();
+        // One look for the common case: a request without any of them.
+        if !headers.keys().any(|name| name.as_str().starts_with("x-")) {
+            return Ok(wishes);
+        }
+        if let Some(text) = text(headers, &METADATA)? {
+            wishes.metadata = metadata(text)?;
+        }
+        if let Some(text) = text(headers, &LOGGING_CONFIG)? {
+            let wish: LoggingWish = json(&LOGGING_CONFIG, text, r#"{"enabled": true}"#)?;
+            wishes.log_bodies = Some(wish.enabled);
+        }
+        if let Some(text) = text(headers, &RETRY_CONFIG)? {
+            let example = r#"{"attempts": 2, "onStatusCodes": [429]}"#;
+            wishes.retry = Some(json(&RETRY_CONFIG, text, example)?);
+        }
+        wishes.attempt_timeout = milliseconds(headers, &REQUEST_TIMEOUT)?;
+        wishes.first_token_timeout = milliseconds(headers, &TTFT_TIMEOUT)?;
+        wishes.strict = text(headers, &STRICT)? == Some("true");
+        if let Some(model) = text(headers, &MODEL_NAME)? {
+            wishes.model = Some(match text(headers, &PROVIDER_NAME)? {
+                Some(provider) => format!("{provider}/{model}"),
+                None => model.to_owned(),
+            });
+        }
+        Ok(wishes)
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(bad(name, "it holds characters outside ASCII")),
+    }
+}
+
+fn json<'a, T: Deserialize<'a>>(
+    name: &HeaderName,
+    text: &'a str,
+    example: &str,
+) -> Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|error| bad(name, &format!("{error}; expected {example}")))
+}
+
+fn metadata(text: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let map: BTreeMap<String, String> = json(&METADATA, text, r#"{"team": "search"}"#)?;
+    if map.len() > METADATA_KEYS_MAX {
+        let message = format!("it has {} keys, at most {METADATA_KEYS_MAX} are kept", map.len());
+        return Err(bad(&METADATA, &message));
+    }
+    let long = map.iter().find(|(_, value)| value.chars().count() > METADATA_CHARS_MAX);
+    match long {
+        Some((key, _)) => Err(bad(
+            &METADATA,
+            &format!("the value of `{key}` has more than {METADATA_CHARS_MAX} characters"),
+        )),
+        None => Ok(map),
+    }
+}
+
+fn milliseconds(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duration>, Refusal> {
+    let Some(text) = text(headers, name)? else { return Ok(None) };
+    match text.trim().parse::<u64>() {
+        Ok(ms) if ms > 0 => Ok(Some(Duration::from_millis(ms))),
+        _ => Err(bad(name, "expected a positive whole number of milliseconds")),
+    }
+}
+
+fn bad(name: &HeaderName, message: &str) -> Refusal {
+    Refusal::caller(RefusalKind::BadHeader, format!("header `{name}`: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read(pairs: &[(&'static str, &str)]) -> Result<Wishes, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(*name, HeaderValue::from_str(value).unwrap());
+        }
+        Wishes::read(&headers).map_err(|refusal| refusal.public)
+    }
+
+    #[test]
+    fn reads_every_wish() {
+        let wishes = read(&[
+            ("x-tfy-metadata", r#"{"team":"search"}"#),
+            ("x-tfy-retry-config", r#"{"attempts":3,"onStatusCodes":[429,500]}"#),
+            ("x-tfy-ttft-timeout-ms", "250"),
+            ("x-tfy-provider-name", "openai"),
+            ("x-tfy-model-name", "gpt"),
+        ])
+        .unwrap();
+        assert_eq!(wishes.metadata.get("team").map(String::as_str), Some("search"));
+        assert_eq!(wishes.retry.unwrap().attempts, Some(3));
+        assert_eq!(wishes.first_token_timeout, Some(Duration::from_millis(250)));
+        assert_eq!(wishes.model.as_deref(), Some("openai/gpt"));
+    }
+
+    #[test]
+    fn a_mistyped_wish_is_refused_with_what_was_expected() {
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(129));
+        let cases = [
+            ("x-tfy-metadata", "team=search", "expected {\"team\": \"search\"}"),
+            ("x-tfy-metadata", long.as_str(), "the value of `a` has more than 128 characters"),
+            ("x-tfy-request-timeout", "2s", "expected a positive whole number of milliseconds"),
+            ("x-tfy-logging-config", "{}", "missing field `enabled`"),
+        ];
+        for (name, value, expected) in cases {
+            let message = read(&[(name, value)]).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+            assert!(message.contains(name), "{message}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The request path: every call of a model goes through the nine stages of [`pipeline`].
+//!
+//! A [`Gateway`] is shared by all workers; each worker thread has its own [`Worker`] with its own
+//! connections. The gateway makes no external call to decide anything: keys, grants, routes and
+//! prices are in the snapshot. It knows nothing of the control plane.
+
+mod admit;
+mod attempt;
+mod authenticate;
+mod body;
+pub mod config;
+mod decode;
+pub mod gateway;
+mod headers;
+mod models;
+mod pipeline;
+mod receive;
+mod refusal;
+mod relay;
+mod reply;
+pub mod route;
+mod settle;
+pub mod snapshot;
+
+pub use body::{OtherBody, ReplyBody};
+pub use config::Config;
+pub use gateway::{Gateway, OtherService, Parts, Worker};

@@ -1,0 +1,60 @@
+//! The path of a request, to be read aloud. One file a stage; "where is X" has one answer.
+//!
+//! The ledger goes along from the first byte: whatever happens to the request, dropping the
+//! ledger leaves its one record.
+
+use crate::admit::admit;
+use crate::attempt::attempt;
+use crate::authenticate::authenticate;
+use crate::body::ReplyBody;
+use crate::decode::decode;
+use crate::gateway::Worker;
+use crate::models;
+use crate::receive::{Inbound, Operation, Received, receive};
+use crate::refusal::Refusal;
+use crate::reply::{self, Answer};
+use crate::route;
+use crate::settle::Ledger;
+use crate::snapshot::Snapshot;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// Answers one request.
+pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Response<ReplyBody> {
+    let inbound = match receive(request) {
+        Received::Ours(inbound) => *inbound,
+        Received::Other(request) => {
+            return worker.shared.other.call(*request).await.map(ReplyBody::other);
+        }
+    };
+    let mut ledger = Ledger::open(&worker.shared, &inbound);
+    let dialect = inbound.caller.dialect();
+    match run(worker, inbound, &mut ledger).await {
+        Ok(answer) => answer.into_response(ledger),
+        Err(refusal) => reply::refuse(dialect, &refusal, ledger),
+    }
+}
+
+async fn run(worker: &Worker, inbound: Inbound, ledger: &mut Ledger) -> Result<Answer, Refusal> {
+    let route = inbound.route()?;
+    let snapshot = pinned(worker)?;
+    ledger.pin(&snapshot);
+    let identified = authenticate(&worker.shared.clock, &snapshot, &inbound)?;
+    ledger.identify(&identified);
+    if let Operation::Models(wanted) = &route.operation {
+        return models::list(&snapshot, &identified, wanted.as_deref(), &inbound)
+            .map(Answer::Local);
+    }
+    let call = decode(&worker.shared.config, route, inbound, &identified).await?;
+    ledger.decoded(&call);
+    let admitted = admit(&snapshot, &identified, &call)?;
+    let plan = route::plan(&admitted.entry, &call.route_input(&worker.shared.clock))?;
+    ledger.planned(&admitted, &plan);
+    let attempted = attempt(worker, &snapshot, &call, plan, ledger).await?;
+    Ok(Answer::upstream(&call, attempted))
+}
+
+fn pinned(worker: &Worker) -> Result<Arc<Snapshot>, Refusal> {
+    worker.shared.snapshot.load_full().ok_or_else(Refusal::no_snapshot)
+}

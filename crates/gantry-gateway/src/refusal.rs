@@ -1,0 +1,171 @@
+//! Why Gantry answers instead of the upstream: the one error type at the gateway's edge.
+
+use crate::route;
+use gantry_llm::errors::ErrorKind;
+use std::time::Duration;
+
+/// Why Gantry answers instead of the upstream.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// Stable: metric label and API error code.
+    pub kind: RefusalKind,
+    pub fault: Fault,
+    pub retry_after: Option<Duration>,
+    /// Safe to show to the caller: no secrets, no addresses.
+    pub public: String,
+    /// For the log and the record only.
+    pub detail: Option<String>,
+}
+
+/// Whose doing it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Caller,
+    Operator,
+    Upstream,
+}
+
+impl Fault {
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// What kind of refusal; names and statuses are part of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RefusalKind {
+    BadRoute,
+    BadMethod,
+    BadHeader,
+    TooLarge,
+    SlowBody,
+    Encoding,
+    Unauthenticated,
+    Forbidden,
+    Malformed,
+    UnknownModel,
+    WrongOperation,
+    Untranslatable,
+    NoTarget,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+    FirstTokenTimeout,
+}
+
+impl RefusalKind {
+    /// Name in records, metrics and as `code` of the error body.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::BadRoute => "unknown_route",
+            Self::BadMethod => "method_not_allowed",
+            Self::BadHeader => "invalid_header",
+            Self::TooLarge => "request_too_large",
+            Self::SlowBody => "request_timeout",
+            Self::Encoding => "unsupported_encoding",
+            Self::Unauthenticated => "invalid_api_key",
+            Self::Forbidden => "model_not_permitted",
+            Self::Malformed => "malformed_request",
+            Self::UnknownModel => "model_not_found",
+            Self::WrongOperation => "operation_not_supported",
+            Self::Untranslatable => "not_translatable",
+            Self::NoTarget => "no_target",
+            Self::Unavailable => "model_unavailable",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::FirstTokenTimeout => "first_token_timeout",
+        }
+    }
+
+    /// The neutral kind, from which each dialect makes its own `type`.
+    #[must_use]
+    pub(crate) fn error_kind(self) -> ErrorKind {
+        match self {
+            Self::Unauthenticated => ErrorKind::Authentication,
+            Self::Forbidden => ErrorKind::Permission,
+            Self::BadRoute | Self::UnknownModel => ErrorKind::NotFound,
+            Self::TooLarge => ErrorKind::TooLarge,
+            Self::BadMethod
+            | Self::BadHeader
+            | Self::Encoding
+            | Self::Malformed
+            | Self::WrongOperation
+            | Self::Untranslatable => ErrorKind::InvalidRequest,
+            Self::SlowBody | Self::FirstTokenTimeout | Self::UpstreamTimeout => ErrorKind::Timeout,
+            Self::NoTarget | Self::Unavailable => ErrorKind::Overloaded,
+            Self::UpstreamFailed => ErrorKind::Upstream,
+        }
+    }
+
+    /// HTTP status sent to the caller.
+    #[must_use]
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::BadHeader | Self::Malformed | Self::WrongOperation | Self::Untranslatable => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::BadRoute | Self::UnknownModel => 404,
+            Self::BadMethod => 405,
+            Self::SlowBody | Self::FirstTokenTimeout => 408,
+            Self::TooLarge => 413,
+            Self::Encoding => 415,
+            Self::UpstreamFailed => 502,
+            Self::NoTarget | Self::Unavailable => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+}
+
+impl Refusal {
+    /// The caller's mistake.
+    #[must_use]
+    pub(crate) fn caller(kind: RefusalKind, public: impl Into<String>) -> Self {
+        Self { kind, fault: Fault::Caller, retry_after: None, public: public.into(), detail: None }
+    }
+
+    /// Something that whoever runs the gateway must put right.
+    #[must_use]
+    pub(crate) fn operator(kind: RefusalKind, public: impl Into<String>) -> Self {
+        Self { fault: Fault::Operator, ..Self::caller(kind, public) }
+    }
+
+    /// The upstream's doing.
+    #[must_use]
+    pub(crate) fn upstream(kind: RefusalKind, public: impl Into<String>) -> Self {
+        Self { fault: Fault::Upstream, ..Self::caller(kind, public) }
+    }
+}
+
+impl Refusal {
+    /// The gateway has never had a snapshot.
+    #[must_use]
+    pub(crate) fn no_snapshot() -> Self {
+        let public = "the gateway has no configuration yet; try again in a moment";
+        let mut refusal = Self::operator(RefusalKind::Unavailable, public);
+        refusal.retry_after = Some(Duration::from_secs(1));
+        refusal
+    }
+}
+
+impl From<route::Error> for Refusal {
+    fn from(error: route::Error) -> Self {
+        match error {
+            route::Error::NoTarget { model } => {
+                let public = format!("no target of `{model}` fits the request");
+                Self::operator(RefusalKind::NoTarget, public)
+            }
+            route::Error::Unavailable { broken } => {
+                let public = format!("the model `{}` is set up wrongly; ask its owner", broken.id);
+                let mut refusal = Self::operator(RefusalKind::Unavailable, public);
+                refusal.detail = Some(broken.reason.clone());
+                refusal
+            }
+        }
+    }
+}

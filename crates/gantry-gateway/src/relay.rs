@@ -1,0 +1,266 @@
+//! Stage 8, relay: the upstream's stream to the caller, event by event, with backpressure.
+//!
+//! After the first byte a failure becomes an error event in the caller's dialect, never a silent
+//! end. Dropping the relay (the caller left) closes the upstream's connection at once.
+
+use crate::attempt::{Break, Pump, Step, Stream};
+use crate::reply::Prompt;
+use crate::settle::{Ending, Ledger, Observed};
+use bytes::Bytes;
+use gantry_llm::errors::{self, ErrorKind, ErrorView};
+use gantry_model::catalogue::Dialect;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// A stream on its way to the caller.
+pub struct Relay {
+    pump: Pump,
+    /// Pieces that are ready to go out.
+    queue: VecDeque<Bytes>,
+    /// Gone once settled.
+    ledger: Option<Ledger>,
+    dialect: Dialect,
+    prompt: Prompt,
+    idle: Pin<Box<Sleep>>,
+    idle_limit: Duration,
+    last_read: Instant,
+    times: Times,
+    logged: Option<Vec<u8>>,
+}
+
+/// When tokens came, on the request's own clock.
+struct Times {
+    /// When the attempt that answers began, on the monotonic clock.
+    attempt_us: u64,
+    first_token_us: u64,
+    last_token_us: u64,
+    tokens: u64,
+    bytes: u64,
+}
+
+impl Relay {
+    pub(crate) fn new(stream: Stream, dialect: Dialect, prompt: Prompt, ledger: Ledger) -> Self {
+        let idle_limit = ledger.shared().config.idle_timeout();
+        let now = Instant::now();
+        let elapsed_us = ledger.elapsed_us();
+        let logged = ledger.log_bodies.then(Vec::new);
+        let times = Times {
+            attempt_us: stream.started_us,
+            first_token_us: elapsed_us,
+            last_token_us: elapsed_us,
+            tokens: u64::from(stream.tokens),
+            bytes: 0,
+        };
+        let mut relay = Self {
+            pump: stream.pump,
+            queue: VecDeque::with_capacity(2),
+            ledger: Some(ledger),
+            dialect,
+            prompt,
+            idle: Box::pin(tokio::time::sleep_until(now + idle_limit)),
+            idle_limit,
+            last_read: now,
+            times,
+            logged,
+        };
+        for bytes in stream.held {
+            relay.push(bytes);
+        }
+        if let Some(error) = stream.error {
+            relay.upstream_error(&error);
+        } else if stream.ended {
+            relay.ended();
+        }
+        relay
+    }
+
+    /// The next piece; `None` after the last.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.queue.pop_front() {
+                return Poll::Ready(Some(bytes));
+            }
+            if self.ledger.is_none() {
+                return Poll::Ready(None);
+            }
+            match self.pump.poll_step(cx) {
+                Poll::Ready(step) => self.step(step),
+                Poll::Pending => ready!(self.poll_idle(cx)),
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        self.last_read = Instant::now();
+        match step {
+            Step::Events { bytes, tokens, error, .. } => {
+                if tokens > 0 {
+                    self.times.tokens += u64::from(tokens);
+                    self.times.last_token_us = self.elapsed_us();
+                }
+                self.push(bytes);
+                if let Some(error) = error {
+                    self.upstream_error(&error);
+                }
+            }
+            Step::Ended { bytes } => {
+                self.push(bytes);
+                self.ended();
+            }
+            Step::Failed(broken) => self.broken(&broken),
+        }
+    }
+
+    /// Ready when nothing came for too long; the stream has failed then.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.idle.as_mut().poll(cx));
+            let end = self.last_read + self.idle_limit;
+            if Instant::now() >= end {
+                break;
+            }
+            self.idle.as_mut().reset(end);
+        }
+        let message = format!("the model sent nothing for {} s", self.idle_limit.as_secs());
+        self.fail("idle_timeout", ErrorKind::Timeout, message);
+        Poll::Ready(())
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.times.bytes += bytes.len() as u64;
+        if let (Some(logged), Some(ledger)) = (&mut self.logged, &self.ledger) {
+            let room = ledger.shared().config.logged_body_bytes_max.saturating_sub(logged.len());
+            logged.extend_from_slice(bytes.get(..room).unwrap_or(&bytes));
+        }
+        self.queue.push_back(bytes);
+    }
+
+    fn ended(&mut self) {
+        let measured = self.measured();
+        let elapsed_us = self.elapsed_us();
+        if let (Some(ledger), Some((first, output))) = (&self.ledger, measured) {
+            let now_us = ledger.shared().clock.monotonic_us();
+            self.pump.model.health.measured(now_us, Some(first), output);
+        }
+        self.note(|attempt| attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us));
+        self.settle(Ending::ok(200));
+    }
+
+    /// First-token time of the attempt, and time and number of the tokens after it.
+    fn measured(&self) -> Option<(u64, Option<(u64, u64)>)> {
+        let ledger = self.ledger.as_ref()?;
+        let began = ledger.since_start(self.times.attempt_us);
+        let first = self.times.first_token_us.saturating_sub(began);
+        let spent = self.times.last_token_us.saturating_sub(self.times.first_token_us);
+        let tokens = self.pump.usage().map_or(self.times.tokens, |usage| usage.output);
+        Some((first, (tokens > 1).then(|| (spent, tokens - 1))))
+    }
+
+    /// The upstream's own error event: within one dialect it was forwarded already.
+    fn upstream_error(&mut self, error: &ErrorView) {
+        if !self.pump.forwards() {
+            let mut shown = error.clone();
+            shown.request_id = self.request_id();
+            self.push(errors::print_event(self.dialect, &shown).into());
+        }
+        self.failed("stream_error", error.message.clone());
+    }
+
+    fn broken(&mut self, broken: &Break) {
+        let (outcome, message) = broken.describe();
+        self.fail(outcome, ErrorKind::Upstream, message);
+    }
+
+    fn fail(&mut self, outcome: &'static str, kind: ErrorKind, message: String) {
+        let status = if kind == ErrorKind::Timeout { 504 } else { 502 };
+        let error = ErrorView {
+            status,
+            kind,
+            code: Some(outcome.to_owned()),
+            param: None,
+            message: message.clone(),
+            request_id: self.request_id(),
+        };
+        self.push(errors::print_event(self.dialect, &error).into());
+        self.failed(outcome, message);
+    }
+
+    fn failed(&mut self, outcome: &'static str, message: String) {
+        if let Some(ledger) = &self.ledger {
+            self.pump.model.health.failed(ledger.shared().clock.monotonic_us());
+        }
+        let elapsed_us = self.elapsed_us();
+        self.note(|attempt| {
+            outcome.clone_into(&mut attempt.outcome);
+            attempt.error.clone_from(&message);
+            attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
+        });
+        // The status line went out with 200; the record says what the reply was worth.
+        self.settle(Ending { status: 200, refusal: outcome, fault: "upstream", error: message });
+    }
+
+    /// Edits the record's last attempt.
+    fn note(&mut self, edit: impl FnOnce(&mut gantry_model::record::Attempt)) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.with(|record| {
+                if let Some(attempt) = record.attempts.last_mut() {
+                    edit(attempt);
+                }
+            });
+        }
+    }
+
+    fn settle(&mut self, ending: Ending) {
+        self.account();
+        if let Some(ledger) = self.ledger.take() {
+            ledger.settle(ending);
+        }
+    }
+
+    /// Writes into the record what the stream came to so far.
+    fn account(&mut self) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let observer = &self.pump.observer;
+        ledger.observed(&Observed {
+            usage: observer.usage(),
+            usage_is_final: observer.usage_is_final(),
+            output_bytes: observer.output_bytes(),
+            prompt: &self.prompt,
+            dialect: self.dialect,
+        });
+        let finish_reason = self.pump.finish_reason().unwrap_or_default().to_owned();
+        let logged = self.logged.take().map(|body| String::from_utf8_lossy(&body).into_owned());
+        let times = &self.times;
+        ledger.with(|record| {
+            record.finish_reason = finish_reason;
+            record.response_bytes = times.bytes;
+            record.response_body = logged;
+            record.stream_events = times.tokens;
+            record.first_token_us = Some(times.first_token_us);
+            let spent = times.last_token_us.saturating_sub(times.first_token_us);
+            record.inter_token_us = (times.tokens > 1).then(|| spent / (times.tokens - 1));
+        });
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        self.ledger.as_ref().map_or(0, Ledger::elapsed_us)
+    }
+
+    fn request_id(&self) -> String {
+        self.ledger.as_ref().map(|ledger| ledger.id().to_string()).unwrap_or_default()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Unsettled: the caller left. The ledger's own drop says so; the tokens are charged here.
+        self.account();
+    }
+}

@@ -1,0 +1,276 @@
+//! Responses to the caller: whole replies, streams and refusals, with Gantry's headers.
+
+use crate::attempt::{Attempted, Stream, Whole};
+use crate::body::ReplyBody;
+use crate::decode::Call;
+use crate::headers;
+use crate::receive::Caller;
+use crate::refusal::Refusal;
+use crate::relay::Relay;
+use crate::settle::{Ending, Ledger, Observed};
+use bytes::Bytes;
+use gantry_llm::errors::{self, ErrorView};
+use gantry_model::catalogue::Dialect;
+use gantry_model::record::{Loss, LossKind};
+use http::header::{
+    ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName,
+    RETRY_AFTER, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::time::Duration;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+
+/// Longest `x-gantry-fidelity`; the record has the whole list.
+const FIDELITY_CHARS_MAX: usize = 1024;
+
+/// About what providers count for one image of a megapixel, or a page of a document.
+const TOKENS_PER_ATTACHMENT: u64 = 1_000;
+
+/// What the pipeline came to, before it is a response.
+pub(crate) enum Answer {
+    /// Gantry's own JSON.
+    Local(Vec<u8>),
+    Upstream(Box<Answered>),
+}
+
+/// An upstream's answer with what its relay needs of the call.
+pub(crate) struct Answered {
+    attempted: Attempted,
+    caller: Caller,
+    prompt: Prompt,
+}
+
+/// The prompt, for an estimate of its tokens in case the upstream reports none.
+pub(crate) enum Prompt {
+    Body(Bytes),
+    /// Larger bodies are counted at once, so that a stream does not keep them.
+    Tokens(u64),
+}
+
+/// Bodies up to this size are kept for the length of a stream.
+const KEPT_PROMPT_BYTES_MAX: usize = 32 * 1024;
+
+impl Prompt {
+    fn of(call: &Call) -> Self {
+        if call.body.len() <= KEPT_PROMPT_BYTES_MAX || !call.stream {
+            return Self::Body(call.body.clone());
+        }
+        Self::Tokens(prompt_tokens(call.caller.dialect(), &call.body))
+    }
+
+    /// Estimated tokens.
+    pub(crate) fn tokens(&self, dialect: Dialect) -> u64 {
+        match self {
+            Self::Body(body) => prompt_tokens(dialect, body),
+            Self::Tokens(tokens) => *tokens,
+        }
+    }
+}
+
+/// Estimated tokens of a prompt: its text, and a round number for each image and document.
+pub(crate) fn prompt_tokens(dialect: Dialect, body: &[u8]) -> u64 {
+    let size = gantry_llm::translate::prompt_text_bytes(dialect, body);
+    let attached = (size.images + size.documents) as u64;
+    gantry_model::estimate::prompt_tokens(size.text_bytes as u64, 1)
+        .saturating_add(attached.saturating_mul(TOKENS_PER_ATTACHMENT))
+}
+
+impl Answer {
+    pub(crate) fn upstream(call: &Call, attempted: Attempted) -> Self {
+        Self::Upstream(Box::new(Answered {
+            attempted,
+            caller: call.caller,
+            prompt: Prompt::of(call),
+        }))
+    }
+
+    /// The response; it carries the ledger on, or settles it.
+    pub(crate) fn into_response(self, ledger: Ledger) -> Response<ReplyBody> {
+        match self {
+            Self::Local(body) => local(body, ledger),
+            Self::Upstream(answered) => match answered.attempted {
+                Attempted::Whole(reply) => whole(reply, answered.caller, &answered.prompt, ledger),
+                Attempted::Stream(reply) => stream(reply, answered.caller, answered.prompt, ledger),
+            },
+        }
+    }
+}
+
+fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
+    ledger.with(|record| record.response_bytes = body.len() as u64);
+    let mut headers = HeaderMap::with_capacity(3);
+    identify(&mut headers, &ledger);
+    headers.insert(CONTENT_TYPE, JSON);
+    ledger.settle(Ending::ok(200));
+    respond(StatusCode::OK, headers, ReplyBody::whole(body))
+}
+
+/// Gantry's own no, in the caller's envelope.
+pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
+    let view = ErrorView {
+        status: refusal.kind.status(),
+        kind: refusal.kind.error_kind(),
+        code: Some(refusal.kind.name().to_owned()),
+        param: None,
+        message: refusal.public.clone(),
+        request_id: ledger.id().to_string(),
+    };
+    let mut headers = HeaderMap::with_capacity(5);
+    identify(&mut headers, &ledger);
+    headers.insert(CONTENT_TYPE, JSON);
+    if let Some(wait) = refusal.retry_after {
+        insert_wait(&mut headers, wait);
+    }
+    let status = StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = ReplyBody::whole(errors::print_body(dialect, &view));
+    ledger.refuse(refusal);
+    respond(status, headers, body)
+}
+
+fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
+    ledger.resolved(&reply.model, &reply.losses);
+    ledger.log_reply(&reply.body);
+    let mut headers = carried(&reply.headers, &ledger);
+    describe(&mut headers, &reply.model.id, &reply.losses, &ledger);
+    headers.insert(CONTENT_TYPE, JSON);
+    if let Some(seen) = &reply.observer {
+        let elapsed_us = ledger.elapsed_us();
+        let spent = seen.usage().map(|usage| (elapsed_us, usage.output.max(1)));
+        let now_us = ledger.shared().clock.monotonic_us();
+        reply.model.health.measured(now_us, None, spent);
+        ledger.observed(&Observed {
+            usage: seen.usage(),
+            usage_is_final: seen.usage().is_some(),
+            output_bytes: seen.output_bytes(),
+            prompt,
+            dialect: caller.dialect(),
+        });
+        let finish_reason = reply.finish_reason.unwrap_or_default();
+        ledger.with(|record| record.finish_reason = finish_reason);
+    }
+    timing(&mut headers, &ledger);
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    match reply.error {
+        None => ledger.settle(Ending::ok(reply.status)),
+        Some(error) => {
+            let ours = matches!(reply.status, 401 | 403 | 404 | 408 | 429) || reply.status >= 500;
+            let fault = if ours { "upstream" } else { "caller" };
+            ledger.settle(Ending { status: reply.status, refusal: "", fault, error });
+        }
+    }
+    respond(status, headers, ReplyBody::whole(reply.body))
+}
+
+fn stream(
+    reply: Stream,
+    caller: Caller,
+    prompt: Prompt,
+    mut ledger: Ledger,
+) -> Response<ReplyBody> {
+    ledger.resolved(&reply.pump.model, &reply.losses);
+    let mut headers = carried(&reply.headers, &ledger);
+    describe(&mut headers, &reply.pump.model.id, &reply.losses, &ledger);
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Some proxies in front would collect the stream otherwise.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let relay = Relay::new(reply, caller.dialect(), prompt, ledger);
+    respond(StatusCode::OK, headers, ReplyBody::Relay(Box::new(relay)))
+}
+
+fn respond(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The upstream's headers that mean something to the caller.
+fn carried(upstream: &HeaderMap, ledger: &Ledger) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 6);
+    for (name, value) in upstream {
+        if keeps(name, ledger.applied.is_some()) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    let theirs = upstream.get(headers::REQUEST_ID).or(upstream.get(headers::ANTHROPIC_REQUEST_ID));
+    if let Some(id) = theirs {
+        headers.insert(headers::UPSTREAM_REQUEST_ID, id.clone());
+    }
+    identify(&mut headers, ledger);
+    headers
+}
+
+/// Rate-limit headers of one of several targets would mislead, so a virtual model keeps them back.
+fn keeps(name: &HeaderName, of_several: bool) -> bool {
+    const KEPT_BACK: [HeaderName; 9] = [
+        ALT_SVC,
+        CONNECTION,
+        CONTENT_LENGTH,
+        DATE,
+        SERVER,
+        SET_COOKIE,
+        STRICT_TRANSPORT_SECURITY,
+        TRANSFER_ENCODING,
+        HeaderName::from_static("keep-alive"),
+    ];
+    let misleading = of_several && name.as_str().contains("ratelimit");
+    !misleading && !KEPT_BACK.contains(name)
+}
+
+fn identify(headers: &mut HeaderMap, ledger: &Ledger) {
+    if let Ok(id) = HeaderValue::from_str(&ledger.id().to_string()) {
+        headers.insert(headers::ANTHROPIC_REQUEST_ID, id.clone());
+        headers.insert(headers::REQUEST_ID, id);
+    }
+}
+
+/// What answered, by which rule, and what a translation lost.
+fn describe(headers: &mut HeaderMap, model: &str, losses: &[Loss], ledger: &Ledger) {
+    headers.extend(value(model).map(|value| (headers::RESOLVED_MODEL, value)));
+    if let Some((virtual_model, strategy)) = &ledger.applied {
+        let applied = format!(r#"{{"routing":{{"model":"{virtual_model}","type":"{strategy}"}}}}"#);
+        headers.extend(value(&applied).map(|value| (headers::APPLIED, value)));
+    }
+    if !losses.is_empty() {
+        headers.extend(value(&fidelity(losses)).map(|value| (headers::FIDELITY, value)));
+    }
+}
+
+fn fidelity(losses: &[Loss]) -> String {
+    let mut text = String::new();
+    for loss in losses {
+        let verb = match loss.kind {
+            LossKind::Dropped => "dropped",
+            LossKind::Approximated => "approximated",
+        };
+        let item = format!("{verb} {}", loss.field);
+        if text.len() + item.len() > FIDELITY_CHARS_MAX {
+            text.push_str("; and more");
+            break;
+        }
+        let comma = if text.is_empty() { "" } else { "; " };
+        text.push_str(comma);
+        text.push_str(&item);
+    }
+    text
+}
+
+/// `server-timing` (W3C): the whole time and Gantry's own part, in milliseconds.
+fn timing(headers: &mut HeaderMap, ledger: &Ledger) {
+    let text = format!("total;dur={}", ledger.elapsed_us() / 1000);
+    headers.extend(value(&text).map(|value| (HeaderName::from_static("server-timing"), value)));
+}
+
+fn insert_wait(headers: &mut HeaderMap, wait: Duration) {
+    let ms = value(&wait.as_millis().to_string());
+    headers.extend(ms.map(|value| (headers::RETRY_AFTER_MS, value)));
+    let seconds = wait.as_millis().div_ceil(1000);
+    headers.extend(value(&seconds.to_string()).map(|value| (RETRY_AFTER, value)));
+}
+
+fn value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok()
+}

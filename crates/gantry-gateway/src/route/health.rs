@@ -1,0 +1,188 @@
+//! How targets have been doing: failures, time to first token, time per output token.
+//!
+//! One [`Health`] per real model, shared by all workers and kept across snapshots. Settlement and
+//! attempts write it, planning reads it.
+
+use gantry_model::kinds::virtual_model::SlaCutoff;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A failure counts for this long.
+const FAILURE_WINDOW_US: u64 = 120 * SECOND_US;
+/// So many failures within the window make a target unhealthy.
+const FAILURES_UNHEALTHY: usize = 2;
+/// Speed for latency-based routing is taken over so many minutes.
+const LATENCY_MINUTES: u64 = 20;
+/// Speed for `sla_cutoff` is taken over so many minutes, from so many samples.
+const SLA_MINUTES: u64 = 3;
+const SLA_SAMPLES_MIN: u64 = 3;
+
+const SECOND_US: u64 = 1_000_000;
+const MINUTE_US: u64 = 60 * SECOND_US;
+const BUCKETS: usize = LATENCY_MINUTES as usize;
+
+/// The recent past of one target.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    /// The last failures, oldest first; more than are needed are forgotten.
+    failures_us: Vec<u64>,
+    minutes: [Minute; BUCKETS],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Minute {
+    /// Which minute of the monotonic clock, plus one; 0 means never used.
+    stamp: u64,
+    first_token_us: u64,
+    first_tokens: u64,
+    output_us: u64,
+    output_tokens: u64,
+    samples: u64,
+}
+
+/// What planning wants to know of one target, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// Failures within the window when they make the target unhealthy.
+    pub failing: Option<usize>,
+    /// Mean time per output token over 20 minutes, in microseconds.
+    pub output_token_us: Option<f64>,
+    /// The same over 3 minutes, with enough samples.
+    pub recent_output_token_us: Option<f64>,
+    pub recent_first_token_us: Option<f64>,
+}
+
+impl View {
+    /// Why the target misses `cutoff`, as a sentence; `None` when it holds or is not known.
+    #[must_use]
+    pub fn misses(&self, cutoff: &SlaCutoff) -> Option<String> {
+        let checks = [
+            ("first token", self.recent_first_token_us, cutoff.time_to_first_token_ms),
+            ("output token", self.recent_output_token_us, cutoff.time_per_output_token_ms),
+        ];
+        checks.into_iter().find_map(|(what, measured_us, limit_ms)| {
+            let (measured_ms, limit_ms) = (measured_us? / 1000.0, limit_ms?);
+            (measured_ms > limit_ms).then(|| {
+                format!("slow: {measured_ms:.0} ms per {what}, the cutoff is {limit_ms} ms")
+            })
+        })
+    }
+}
+
+impl Health {
+    /// Notes a failure that speaks against the target (5xx, 429, 401, 403, no answer).
+    pub fn failed(&self, now_us: u64) {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        window.failures_us.retain(|&at| now_us.saturating_sub(at) < FAILURE_WINDOW_US);
+        if window.failures_us.len() >= 64 {
+            window.failures_us.remove(0);
+        }
+        window.failures_us.push(now_us);
+    }
+
+    /// Notes the speed of a reply that ended well.
+    pub fn measured(&self, now_us: u64, first_token_us: Option<u64>, output: Option<(u64, u64)>) {
+        let stamp = now_us / MINUTE_US + 1;
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = usize::try_from(stamp).unwrap_or_default() % BUCKETS;
+        let Some(minute) = window.minutes.get_mut(slot) else { return };
+        if minute.stamp != stamp {
+            *minute = Minute { stamp, ..Minute::default() };
+        }
+        minute.samples += 1;
+        if let Some(us) = first_token_us {
+            minute.first_token_us += us;
+            minute.first_tokens += 1;
+        }
+        if let Some((us, tokens)) = output {
+            minute.output_us += us;
+            minute.output_tokens += tokens;
+        }
+    }
+
+    #[must_use]
+    pub fn view(&self, now_us: u64) -> View {
+        let window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |at: &&u64| now_us.saturating_sub(**at) < FAILURE_WINDOW_US;
+        let failures = window.failures_us.iter().filter(recent).count();
+        let long = window.sum(now_us, LATENCY_MINUTES);
+        let short = window.sum(now_us, SLA_MINUTES);
+        let enough = short.samples >= SLA_SAMPLES_MIN;
+        View {
+            failing: (failures >= FAILURES_UNHEALTHY).then_some(failures),
+            output_token_us: mean(long.output_us, long.output_tokens),
+            recent_output_token_us: mean(short.output_us, short.output_tokens).filter(|_| enough),
+            recent_first_token_us: mean(short.first_token_us, short.first_tokens)
+                .filter(|_| enough),
+        }
+    }
+}
+
+impl Window {
+    fn sum(&self, now_us: u64, minutes: u64) -> Minute {
+        let newest = now_us / MINUTE_US + 1;
+        let within = |minute: &&Minute| minute.stamp > 0 && minute.stamp + minutes > newest;
+        self.minutes.iter().filter(within).fold(Minute::default(), |sum, minute| Minute {
+            stamp: 0,
+            first_token_us: sum.first_token_us + minute.first_token_us,
+            first_tokens: sum.first_tokens + minute.first_tokens,
+            output_us: sum.output_us + minute.output_us,
+            output_tokens: sum.output_tokens + minute.output_tokens,
+            samples: sum.samples + minute.samples,
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean of microseconds, for comparison only")]
+fn mean(sum: u64, count: u64) -> Option<f64> {
+    (count > 0).then(|| sum as f64 / count as f64)
+}
+
+/// All targets' health, by `account/model`; looked up when a snapshot is compiled.
+#[derive(Debug, Default)]
+pub struct Registry(Mutex<HashMap<String, Arc<Health>>>);
+
+impl Registry {
+    #[must_use]
+    pub fn of(&self, target: &str) -> Arc<Health> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(target.to_owned()).or_default().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_failures_in_two_minutes_are_unhealthy_and_pass() {
+        let health = Health::default();
+        health.failed(0);
+        assert_eq!(health.view(SECOND_US).failing, None);
+        health.failed(100 * SECOND_US);
+        assert_eq!(health.view(110 * SECOND_US).failing, Some(2));
+        assert_eq!(health.view(121 * SECOND_US).failing, None);
+    }
+
+    #[test]
+    fn a_slow_target_misses_its_cutoff_from_the_third_sample_on() {
+        let health = Health::default();
+        let cutoff =
+            SlaCutoff { time_per_output_token_ms: None, time_to_first_token_ms: Some(500.0) };
+        for sample in 0..3 {
+            assert_eq!(health.view(SECOND_US).misses(&cutoff), None, "sample {sample}");
+            health.measured(SECOND_US, Some(800_000), Some((1_000_000, 50)));
+        }
+        assert_eq!(
+            health.view(2 * SECOND_US).misses(&cutoff).as_deref(),
+            Some("slow: 800 ms per first token, the cutoff is 500 ms")
+        );
+        let four_minutes = 4 * MINUTE_US;
+        assert_eq!(health.view(four_minutes).misses(&cutoff), None);
+        assert_eq!(health.view(four_minutes).output_token_us, Some(20_000.0));
+        assert_eq!(health.view(25 * MINUTE_US).output_token_us, None);
+    }
+}

@@ -1,0 +1,163 @@
+//! Stage 6, route: from a model name to an ordered list of targets, with the reasons.
+//!
+//! A pure function of snapshot, health, time and seed; it performs no IO and remembers nothing.
+//! A virtual model's targets are ordered by its strategy; unhealthy ones move to the end, and
+//! nested virtual models are expanded in place.
+
+pub mod health;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
+use gantry_model::record::RouteStep;
+use http::HeaderMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What planning may depend on.
+pub struct Input<'a> {
+    pub subject: &'a str,
+    pub metadata: &'a BTreeMap<String, String>,
+    pub headers: &'a HeaderMap,
+    pub now_ms: u64,
+    pub now_us: u64,
+    /// Random; the same seed gives the same plan.
+    pub seed: u64,
+}
+
+/// The targets in the order in which they are tried, and why.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub hops: Vec<Hop>,
+    pub steps: Vec<RouteStep>,
+}
+
+/// One target of the plan.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    pub model: Arc<Model>,
+    /// Innermost first; a later one's overrides win.
+    pub policies: Vec<Arc<Policy>>,
+}
+
+impl Hop {
+    #[must_use]
+    pub fn strict(&self) -> bool {
+        self.policies.iter().any(|policy| policy.strict)
+    }
+}
+
+/// Why there is nothing to try.
+#[derive(Debug)]
+pub enum Error {
+    /// No target fits the request's metadata, or there are none.
+    NoTarget { model: String },
+    /// Every target lacks a usable upstream.
+    Unavailable { broken: Arc<Broken> },
+}
+
+/// Plans the targets for `entry`.
+///
+/// # Errors
+/// When no target is left to try.
+pub fn plan(entry: &Entry, input: &Input<'_>) -> Result<Plan, Error> {
+    let mut planner = Planner { input, plan: Plan::default(), broken: None };
+    planner.expand(entry, &[]);
+    let Planner { plan, broken, .. } = planner;
+    match (plan.hops.is_empty(), broken) {
+        (false, _) => Ok(plan),
+        (true, Some(broken)) => Err(Error::Unavailable { broken }),
+        (true, None) => Err(Error::NoTarget { model: entry.id().to_owned() }),
+    }
+}
+
+struct Planner<'a> {
+    input: &'a Input<'a>,
+    plan: Plan,
+    broken: Option<Arc<Broken>>,
+}
+
+impl Planner<'_> {
+    fn expand(&mut self, entry: &Entry, outer: &[Arc<Policy>]) {
+        match entry {
+            Entry::Real(model) => {
+                self.plan.hops.push(Hop { model: model.clone(), policies: outer.to_vec() });
+            }
+            Entry::Broken(broken) => {
+                self.step(&broken.id, "skipped", "it is not available".to_owned());
+                self.broken = Some(broken.clone());
+            }
+            Entry::Virtual(model) => self.expand_virtual(model, outer),
+        }
+    }
+
+    fn expand_virtual(&mut self, model: &Virtual, outer: &[Arc<Policy>]) {
+        let mut fitting = Vec::new();
+        for target in &model.targets {
+            match self.mismatch(target) {
+                Some(reason) => self.step(target.entry.id(), "skipped", reason),
+                None => fitting.push(target),
+            }
+        }
+        let ordered = order::order(&model.strategy, &fitting, &model.id, self.input);
+        let (healthy, unhealthy): (Vec<_>, Vec<_>) =
+            ordered.into_iter().partition(|choice| choice.unhealthy.is_none());
+        let none_healthy = healthy.is_empty();
+        let mut first = true;
+        for choice in healthy.into_iter().chain(unhealthy) {
+            if !first && !choice.target.policy.fallback_candidate {
+                let reason = "fallback_candidate is false".to_owned();
+                self.step(choice.target.entry.id(), "skipped", reason);
+                continue;
+            }
+            let reason = match &choice.unhealthy {
+                Some(unhealthy) if first && none_healthy => {
+                    format!("{}; no target is healthy ({unhealthy})", choice.reason)
+                }
+                Some(unhealthy) => format!("moved to the end: {unhealthy}"),
+                None => choice.reason,
+            };
+            let verdict = if first { "chosen" } else { "fallback" };
+            self.step(choice.target.entry.id(), verdict, reason);
+            let mut policies = vec![choice.target.policy.clone()];
+            policies.extend_from_slice(outer);
+            self.expand(&choice.target.entry, &policies);
+            first = false;
+        }
+    }
+
+    /// Why the request's metadata rules a target out.
+    fn mismatch(&self, target: &Target) -> Option<String> {
+        target.policy.metadata_match.iter().find_map(|(key, wanted)| {
+            let found = self.input.metadata.get(key);
+            (found != Some(wanted)).then(|| match found {
+                Some(found) => format!("metadata {key} is `{found}`, it wants `{wanted}`"),
+                None => format!("metadata {key} is missing, it wants `{wanted}`"),
+            })
+        })
+    }
+
+    fn step(&mut self, target: &str, verdict: &str, reason: String) {
+        let (target, verdict) = (target.to_owned(), verdict.to_owned());
+        self.plan.steps.push(RouteStep { target, verdict, reason });
+    }
+}
+
+/// A target with its place's reason.
+struct Choice<'a> {
+    target: &'a Target,
+    reason: String,
+    /// Why it should be tried last.
+    unhealthy: Option<String>,
+}
+
+/// Name of a strategy for records and headers.
+#[must_use]
+pub fn strategy_name(strategy: &Strategy) -> &'static str {
+    match strategy {
+        Strategy::Weight { .. } => "weight-based-routing",
+        Strategy::Latency => "latency-based-routing",
+        Strategy::Priority => "priority-based-routing",
+    }
+}

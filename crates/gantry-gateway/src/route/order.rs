@@ -1,0 +1,130 @@
+//! The orders of a virtual model's targets: by weight, by latency, by priority.
+//!
+//! Shares are drawn by weighted rendezvous hashing (Thaler and Ravishankar 1998; the weighted form
+//! after Schindelhauer and Schomaker 2005): each target scores `-ln(u) / weight` with `u` hashed
+//! from key and target, the lowest wins. One random key gives shares, a caller's key gives
+//! stickiness, and neither needs memory, so replicas agree.
+
+use super::health::View;
+use super::{Choice, Input};
+use crate::snapshot::{Entry, Strategy, Target};
+use gantry_model::kinds::virtual_model::{SessionSource, StickyRouting};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Callers keep their target of latency-based routing for so long.
+const LATENCY_EPOCH_MS: u64 = 10 * 60 * 1000;
+
+pub(super) fn order<'a>(
+    strategy: &Strategy,
+    targets: &[&'a Target],
+    model: &str,
+    input: &Input<'_>,
+) -> Vec<Choice<'a>> {
+    match strategy {
+        Strategy::Weight { sticky } => by_weight(targets, sticky.as_ref(), input),
+        Strategy::Latency => by_latency(targets, model, input),
+        Strategy::Priority => by_priority(targets, input),
+    }
+}
+
+fn by_weight<'a>(
+    targets: &[&'a Target],
+    sticky: Option<&StickyRouting>,
+    input: &Input<'_>,
+) -> Vec<Choice<'a>> {
+    let session = sticky.and_then(|sticky| session_key(sticky, input));
+    let total: u32 = targets.iter().map(|target| target.weight).sum();
+    let reason = |target: &Target| match session {
+        Some(_) => format!("sticky session, weight {} of {total}", target.weight),
+        None => format!("weight {} of {total}", target.weight),
+    };
+    let key = session.unwrap_or(input.seed);
+    sorted(targets.iter().map(|target| {
+        (
+            score(key, target.entry.id(), f64::from(target.weight)),
+            choice(target, reason(target), input),
+        )
+    }))
+}
+
+fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec<Choice<'a>> {
+    let speeds: Vec<Option<f64>> =
+        targets.iter().map(|target| view(target, input).output_token_us).collect();
+    // A target without samples is taken for as fast as the fastest, so that it gets some.
+    let fastest = speeds.iter().flatten().copied().reduce(f64::min).unwrap_or(1.0);
+    let key = hash(&(input.subject, model, input.now_ms / LATENCY_EPOCH_MS));
+    let scored = targets.iter().zip(&speeds).map(|(target, speed)| {
+        let reason = match speed {
+            Some(us) => format!("{:.1} ms per output token", us / 1000.0),
+            None => "no samples yet".to_owned(),
+        };
+        let share = fastest / speed.unwrap_or(fastest).max(f64::MIN_POSITIVE);
+        (score(key, target.entry.id(), share), choice(target, reason, input))
+    });
+    sorted(scored)
+}
+
+fn by_priority<'a>(targets: &[&'a Target], input: &Input<'_>) -> Vec<Choice<'a>> {
+    let scored = targets.iter().map(|target| {
+        let choice = choice(target, format!("priority {}", target.priority), input);
+        (f64::from(target.priority), choice)
+    });
+    sorted(scored)
+}
+
+/// Lowest score first; equal ones keep the manifest's order.
+fn sorted<'a>(scored: impl Iterator<Item = (f64, Choice<'a>)>) -> Vec<Choice<'a>> {
+    let mut scored: Vec<_> = scored.collect();
+    scored.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    scored.into_iter().map(|(_, choice)| choice).collect()
+}
+
+fn choice<'a>(target: &'a Target, reason: String, input: &Input<'_>) -> Choice<'a> {
+    let view = view(target, input);
+    let failing = view.failing.map(|count| format!("unhealthy: {count} failures in 2 minutes"));
+    let slow = || target.policy.sla.as_ref().and_then(|cutoff| view.misses(cutoff));
+    Choice { target, reason, unhealthy: failing.or_else(slow) }
+}
+
+fn view(target: &Target, input: &Input<'_>) -> View {
+    match &target.entry {
+        Entry::Real(model) => model.health.view(input.now_us),
+        Entry::Virtual(_) | Entry::Broken(_) => View::default(),
+    }
+}
+
+fn score(key: u64, target: &str, weight: f64) -> f64 {
+    if weight <= 0.0 {
+        return f64::INFINITY;
+    }
+    // 53 bits make a number within (0, 1).
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    let unit = ((hash(&(key, target)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    -unit.ln() / weight
+}
+
+/// The session's key with its time slot: slots of a session begin at a moment of its own, so that
+/// sessions do not all move together.
+fn session_key(sticky: &StickyRouting, input: &Input<'_>) -> Option<u64> {
+    let found: Vec<&str> = sticky
+        .session_identifiers
+        .iter()
+        .filter_map(|identifier| match identifier.source {
+            SessionSource::Headers => input.headers.get(&identifier.key)?.to_str().ok(),
+            SessionSource::Metadata => input.metadata.get(&identifier.key).map(String::as_str),
+        })
+        .collect();
+    if found.is_empty() {
+        return None;
+    }
+    let session = hash(&found);
+    let ttl_ms = u64::from(sticky.ttl_seconds).max(1).saturating_mul(1000);
+    Some(hash(&(session, input.now_ms.saturating_add(session % ttl_ms) / ttl_ms)))
+}
+
+/// Stable within one build, which is all that a share needs.
+fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

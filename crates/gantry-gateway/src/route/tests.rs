@@ -1,0 +1,219 @@
+//! Plans are pure: the same input gives the same order, and says why.
+
+use super::*;
+use crate::route::health::Registry;
+use crate::snapshot::{Snapshot, compile};
+use gantry_testkit::snapshot::{openai, source, virtual_model};
+use http::HeaderValue;
+use serde_json::{Value, json};
+
+fn snapshot(routing: Value) -> (Snapshot, Registry) {
+    let entries = [
+        openai("acc", "http://127.0.0.1:1", &["a", "b", "c"]).unwrap(),
+        virtual_model(
+            "v",
+            "inner",
+            json!({
+                "type": "priority-based-routing",
+                "load_balance_targets": [
+                    {"target": "acc/c", "priority": 1, "override_params": {"temperature": 0}},
+                    {"target": "acc/b", "priority": 0},
+                ],
+            }),
+        )
+        .unwrap(),
+        virtual_model("v", "m", routing).unwrap(),
+    ];
+    let registry = Registry::default();
+    let compiled = compile(&source(&entries).unwrap(), &registry);
+    (compiled, registry)
+}
+
+struct Case {
+    metadata: BTreeMap<String, String>,
+    headers: HeaderMap,
+    now_ms: u64,
+    seed: u64,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self { metadata: BTreeMap::new(), headers: HeaderMap::new(), now_ms: 0, seed: 1 }
+    }
+
+    fn plan(&self, snapshot: &Snapshot) -> Result<Plan, Error> {
+        let input = Input {
+            subject: "user:a",
+            metadata: &self.metadata,
+            headers: &self.headers,
+            now_ms: self.now_ms,
+            now_us: self.now_ms * 1000,
+            seed: self.seed,
+        };
+        plan(&snapshot.models["v/m"], &input)
+    }
+
+    fn order(&self, snapshot: &Snapshot) -> Vec<String> {
+        self.plan(snapshot).unwrap().hops.iter().map(|hop| hop.model.id.clone()).collect()
+    }
+}
+
+fn weighted(a: u32, b: u32, extra: Value) -> Value {
+    let mut routing = json!({
+        "type": "weight-based-routing",
+        "load_balance_targets": [
+            {"target": "acc/a", "weight": a}, {"target": "acc/b", "weight": b},
+        ],
+    });
+    routing.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    routing
+}
+
+#[test]
+fn weights_are_shares_over_many_seeds() {
+    let (snapshot, _registry) = snapshot(weighted(70, 30, json!({})));
+    let first = |seed| Case { seed, ..Case::new() }.order(&snapshot)[0].clone();
+    let hits = (0..10_000).filter(|&seed| first(seed) == "acc/a").count();
+    assert!((6_800..7_200).contains(&hits), "{hits}");
+}
+
+#[test]
+fn a_target_of_weight_zero_only_receives_fallbacks() {
+    let (snapshot, _registry) = snapshot(weighted(100, 0, json!({})));
+    for seed in 0..100 {
+        assert_eq!(Case { seed, ..Case::new() }.order(&snapshot), ["acc/a", "acc/b"]);
+    }
+}
+
+#[test]
+fn a_sticky_session_keeps_its_target_for_its_time() {
+    let sticky = json!({"sticky_routing": {
+        "ttl_seconds": 60,
+        "session_identifiers": [{"source": "headers", "key": "x-session"}],
+    }});
+    let (snapshot, _registry) = snapshot(weighted(50, 50, sticky));
+    let order = |session: u32, seed, now_ms| {
+        let mut case = Case { seed, now_ms, ..Case::new() };
+        let value = HeaderValue::from_str(&session.to_string()).unwrap();
+        case.headers.insert("x-session", value);
+        case.order(&snapshot)[0].clone()
+    };
+    let mut hits = 0;
+    for session in 0..1000 {
+        let target = order(session, 1, 0);
+        // Slots begin at a moment of each session's own: within one second most are the same.
+        hits += usize::from(target == "acc/a");
+        assert_eq!(target, order(session, 2, 0), "the seed does not matter");
+    }
+    assert!((430..570).contains(&hits), "{hits}");
+    let moved = (0..1000).filter(|&s| order(s, 1, 0) != order(s, 1, 1_000)).count();
+    assert!(moved < 50, "{moved} of 1000 sessions moved within a second");
+    let moved = (0..1000).filter(|&s| order(s, 1, 0) != order(s, 1, 600_000)).count();
+    assert!(moved > 300, "{moved} of 1000 sessions moved after their time");
+}
+
+#[test]
+fn metadata_rules_targets_out_and_says_so() {
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "acc/a", "priority": 0, "metadata_match": {"tier": "gold"}},
+            {"target": "acc/b", "priority": 1},
+        ],
+    });
+    let (snapshot, _registry) = snapshot(routing);
+    let mut case = Case::new();
+    assert_eq!(case.order(&snapshot), ["acc/b"]);
+    let steps = case.plan(&snapshot).unwrap().steps;
+    assert_eq!(steps[0].reason, "metadata tier is missing, it wants `gold`");
+    case.metadata.insert("tier".into(), "gold".into());
+    assert_eq!(case.order(&snapshot), ["acc/a", "acc/b"]);
+}
+
+#[test]
+fn unhealthy_and_slow_targets_move_to_the_end() {
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "acc/a", "priority": 0, "sla_cutoff": {"time_to_first_token_ms": 500}},
+            {"target": "acc/b", "priority": 1},
+            {"target": "acc/c", "priority": 2},
+        ],
+    });
+    let (snapshot, registry) = snapshot(routing);
+    let case = Case::new();
+    assert_eq!(case.order(&snapshot), ["acc/a", "acc/b", "acc/c"]);
+    for _ in 0..3 {
+        registry.of("acc/a").measured(0, Some(900_000), None);
+    }
+    assert_eq!(case.order(&snapshot), ["acc/b", "acc/c", "acc/a"]);
+    registry.of("acc/b").failed(0);
+    registry.of("acc/b").failed(0);
+    assert_eq!(case.order(&snapshot), ["acc/c", "acc/a", "acc/b"]);
+    let later = Case { now_ms: 10 * 60 * 1000, ..Case::new() };
+    assert_eq!(later.order(&snapshot), ["acc/a", "acc/b", "acc/c"], "both recover by themselves");
+}
+
+#[test]
+fn a_target_that_is_no_candidate_never_receives_a_fallback() {
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "acc/a", "priority": 0},
+            {"target": "acc/b", "priority": 1, "fallback_candidate": false},
+            {"target": "acc/c", "priority": 2},
+        ],
+    });
+    let (snapshot, _registry) = snapshot(routing);
+    assert_eq!(Case::new().order(&snapshot), ["acc/a", "acc/c"]);
+}
+
+#[test]
+fn latency_prefers_the_faster_and_stays_with_a_caller() {
+    let routing = json!({
+        "type": "latency-based-routing",
+        "load_balance_targets": [{"target": "acc/a"}, {"target": "acc/b"}],
+    });
+    let (snapshot, registry) = snapshot(routing);
+    registry.of("acc/a").measured(0, None, Some((1_000_000, 100)));
+    registry.of("acc/b").measured(0, None, Some((9_000_000, 100)));
+    let first = |slot: u64, seed| {
+        let case = Case { now_ms: slot * 600_000, seed, ..Case::new() };
+        case.order(&snapshot)[0].clone()
+    };
+    assert_eq!(first(0, 1), first(0, 2));
+    // After 20 minutes the samples are gone, so only the first two slots count; vary the caller.
+    let hits = (0..2000)
+        .filter(|caller| {
+            let subject = format!("user:{caller}");
+            let case = Case::new();
+            let input = Input {
+                subject: &subject,
+                metadata: &case.metadata,
+                headers: &case.headers,
+                now_ms: 0,
+                now_us: 0,
+                seed: 1,
+            };
+            plan(&snapshot.models["v/m"], &input).unwrap().hops[0].model.id == "acc/a"
+        })
+        .count();
+    assert!((1700..1900).contains(&hits), "nine tenths go to the one nine times as fast: {hits}");
+}
+
+#[test]
+fn nested_models_are_expanded_in_place_with_their_overrides() {
+    let routing = json!({
+        "type": "priority-based-routing", "strict": true,
+        "load_balance_targets": [
+            {"target": "v/inner", "priority": 0},
+            {"target": "acc/a", "priority": 1},
+        ],
+    });
+    let (snapshot, _registry) = snapshot(routing);
+    let plan = Case::new().plan(&snapshot).unwrap();
+    let order: Vec<&str> = plan.hops.iter().map(|hop| hop.model.id.as_str()).collect();
+    assert_eq!(order, ["acc/b", "acc/c", "acc/a"]);
+    assert!(plan.hops.iter().all(Hop::strict), "the outer route's rule holds inside");
+    assert_eq!(plan.hops[1].policies[0].override_params[0].0, "temperature");
+}

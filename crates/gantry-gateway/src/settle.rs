@@ -1,0 +1,274 @@
+//! Stage 9, settle: the ledger of one request, which becomes its one record.
+//!
+//! The ledger goes through all stages. [`Ledger::settle`] ends it; dropping it unsettled means that
+//! the caller left, and leaves a record too, with status 499.
+
+use crate::admit::Admitted;
+use crate::authenticate::Identified;
+use crate::decode::Call;
+use crate::gateway::Shared;
+use crate::receive::Inbound;
+use crate::refusal::Refusal;
+use crate::reply::Prompt;
+use crate::route::Plan;
+use crate::snapshot::{Entry, Model, Snapshot};
+use bytes::Bytes;
+use gantry_model::catalogue::Dialect;
+use gantry_model::estimate;
+use gantry_model::ids::RequestId;
+use gantry_model::kinds::global_settings::LoggingSettings;
+use gantry_model::record::{Attempt, Loss, RequestRecord, RouteStep};
+use gantry_model::usage::TokenUsage;
+use gantry_runtime::ids::request_id;
+use std::sync::Arc;
+
+/// nginx's status for a caller that closed the connection; sent to nobody.
+const CALLER_LEFT: u16 = 499;
+
+/// The record in the making.
+pub(crate) struct Ledger {
+    /// `None` once settled.
+    record: Option<Box<RequestRecord>>,
+    shared: Arc<Shared>,
+    id: RequestId,
+    started_us: u64,
+    model: Option<Arc<Model>>,
+    /// The name of a virtual model and its strategy, for the caller's headers.
+    pub(crate) applied: Option<(String, &'static str)>,
+    pub(crate) log_bodies: bool,
+    logging: Option<LoggingSettings>,
+}
+
+/// What was read of a reply.
+pub(crate) struct Observed<'a> {
+    pub(crate) usage: Option<TokenUsage>,
+    /// Whether `usage` covers the whole reply, not only its beginning.
+    pub(crate) usage_is_final: bool,
+    pub(crate) output_bytes: u64,
+    pub(crate) prompt: &'a Prompt,
+    /// Of the caller, whose body the prompt is.
+    pub(crate) dialect: Dialect,
+}
+
+/// How a request ended, as the record says it.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    pub(crate) status: u16,
+    pub(crate) refusal: &'static str,
+    pub(crate) fault: &'static str,
+    pub(crate) error: String,
+}
+
+impl Ending {
+    pub(crate) fn ok(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn open(shared: &Arc<Shared>, inbound: &Inbound) -> Self {
+        let id = request_id(&shared.clock);
+        let record = RequestRecord {
+            id: Some(id),
+            received_at_ms: shared.clock.unix_ms(),
+            operation: inbound.operation_name().to_owned(),
+            dialect: inbound.caller.name().to_owned(),
+            ..RequestRecord::default()
+        };
+        Self {
+            record: Some(Box::new(record)),
+            shared: shared.clone(),
+            id,
+            started_us: shared.clock.monotonic_us(),
+            model: None,
+            applied: None,
+            log_bodies: false,
+            logging: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// Microseconds since the request was received.
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        self.shared.clock.monotonic_us().saturating_sub(self.started_us)
+    }
+
+    /// A moment of the monotonic clock, in microseconds since the request was received.
+    pub(crate) fn since_start(&self, at_us: u64) -> u64 {
+        at_us.saturating_sub(self.started_us)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The record, while it is open.
+    pub(crate) fn with(&mut self, edit: impl FnOnce(&mut RequestRecord)) {
+        if let Some(record) = &mut self.record {
+            edit(record);
+        }
+    }
+
+    pub(crate) fn pin(&mut self, snapshot: &Snapshot) {
+        self.logging = snapshot.logging.clone();
+        self.with(|record| {
+            record.tenant.clone_from(&snapshot.tenant);
+            record.snapshot_generation = snapshot.generation.0;
+        });
+    }
+
+    pub(crate) fn identify(&mut self, identified: &Identified) {
+        self.with(|record| {
+            record.subject.clone_from(&identified.caller.subject);
+            record.teams.clone_from(&identified.caller.teams);
+            record.key_name = identified.key_name.to_string();
+            record.metadata.clone_from(&identified.caller.tags);
+        });
+    }
+
+    pub(crate) fn decoded(&mut self, call: &Call) {
+        self.log_bodies = match &self.logging {
+            Some(LoggingSettings::Always) => true,
+            Some(LoggingSettings::Never) => false,
+            Some(LoggingSettings::HeaderControlled { log_body_by_default }) => {
+                call.wishes.log_bodies.unwrap_or(*log_body_by_default)
+            }
+            None => call.wishes.log_bodies.unwrap_or(false),
+        };
+        let body = self.log_bodies.then(|| self.logged(&call.body));
+        self.with(|record| {
+            record.metadata.clone_from(&call.metadata);
+            record.model.clone_from(&call.model);
+            record.stream = call.stream;
+            record.request_bytes = call.body.len() as u64;
+            record.request_body = body;
+        });
+    }
+
+    pub(crate) fn planned(&mut self, admitted: &Admitted, plan: &Plan) {
+        let gateway_us = self.elapsed_us();
+        let mut steps = plan.steps.clone();
+        match &admitted.entry {
+            Entry::Virtual(model) => {
+                let strategy = crate::route::strategy_name(&model.strategy);
+                self.applied = Some((model.id.clone(), strategy));
+                let reason = format!("virtual model, {strategy}");
+                let (target, verdict) = (model.id.clone(), "expanded".to_owned());
+                steps.insert(0, RouteStep { target, verdict, reason });
+            }
+            Entry::Real(model) => steps.push(RouteStep {
+                target: model.id.clone(),
+                verdict: "chosen".to_owned(),
+                reason: "named by the request".to_owned(),
+            }),
+            Entry::Broken(_) => {}
+        }
+        self.with(|record| {
+            record.route = steps;
+            record.gateway_us = gateway_us;
+        });
+    }
+
+    pub(crate) fn attempted(&mut self, attempt: Attempt) {
+        self.with(|record| record.attempts.push(attempt));
+    }
+
+    /// The model that answers; its price makes the cost.
+    pub(crate) fn resolved(&mut self, model: &Arc<Model>, losses: &[Loss]) {
+        self.model = Some(model.clone());
+        self.with(|record| {
+            record.resolved_model.clone_from(&model.id);
+            record.provider.clone_from(&model.upstream.provider.name);
+            record.upstream_model.clone_from(&model.upstream_model);
+            record.fidelity = losses.to_vec();
+        });
+    }
+
+    /// The part of a body that goes into the record.
+    pub(crate) fn logged(&self, body: &[u8]) -> String {
+        let limit = self.shared.config.logged_body_bytes_max;
+        String::from_utf8_lossy(body.get(..limit).unwrap_or(body)).into_owned()
+    }
+
+    pub(crate) fn log_reply(&mut self, body: &Bytes) {
+        let logged = self.log_bodies.then(|| self.logged(body));
+        self.with(|record| {
+            record.response_bytes = body.len() as u64;
+            record.response_body = logged;
+        });
+    }
+
+    /// Takes the upstream's token counts, and estimates what it did not report.
+    pub(crate) fn observed(&mut self, observed: &Observed<'_>) {
+        match observed.usage {
+            Some(usage) if observed.usage_is_final => self.charge(usage, false),
+            partial => {
+                let mut usage = partial.unwrap_or_default();
+                if usage.input == 0 {
+                    usage.input = observed.prompt.tokens(observed.dialect);
+                }
+                let output = estimate::tokens_from_text_bytes(observed.output_bytes);
+                usage.output = usage.output.max(output);
+                self.charge(usage, true);
+            }
+        }
+    }
+
+    /// Tokens and their cost; `estimated` when Gantry counted them itself.
+    fn charge(&mut self, usage: TokenUsage, estimated: bool) {
+        let model = self.model.clone();
+        self.with(|record| {
+            record.usage = usage;
+            record.usage_estimated = estimated;
+            let price = model.as_ref().and_then(|model| model.price.as_ref());
+            if let Some(charge) = price.and_then(|p| p.charge(&usage, record.received_at_ms)) {
+                record.cost = charge.cost;
+                charge.version.clone_into(&mut record.price_version);
+            }
+        });
+    }
+
+    pub(crate) fn refuse(self, refusal: &Refusal) {
+        let error = match &refusal.detail {
+            Some(detail) => format!("{} ({detail})", refusal.public),
+            None => refusal.public.clone(),
+        };
+        self.settle(Ending {
+            status: refusal.kind.status(),
+            refusal: refusal.kind.name(),
+            fault: refusal.fault.name(),
+            error,
+        });
+    }
+
+    /// Ends the ledger with its one record.
+    pub(crate) fn settle(mut self, ending: Ending) {
+        self.finish(ending);
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        let duration_us = self.elapsed_us();
+        let Some(mut record) = self.record.take() else { return };
+        record.duration_us = duration_us;
+        record.status = ending.status;
+        ending.refusal.clone_into(&mut record.refusal);
+        ending.fault.clone_into(&mut record.fault);
+        record.error = ending.error;
+        tracing::debug!(id = %self.id, status = record.status, model = %record.model, "request ended");
+        self.shared.recorder.record(record);
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.finish(Ending {
+            status: CALLER_LEFT,
+            refusal: "",
+            fault: "caller",
+            error: "the caller left".to_owned(),
+        });
+    }
+}

@@ -1,0 +1,78 @@
+//! Who may use a model: decided in memory from the manifests' subjects.
+
+use gantry_model::kinds::Collaborator;
+use gantry_model::snapshot::Caller;
+use gantry_model::subject::Subject;
+use std::collections::BTreeSet;
+
+/// Every authenticated caller belongs to this team.
+pub(super) const EVERYONE: &str = "team:everyone";
+
+/// The subjects that may use one model; tenant administrators always may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access(BTreeSet<String>);
+
+impl Access {
+    /// From a model's `authorized_subjects` (to which permissions of virtual accounts were added
+    /// when the snapshot was assembled) and its account's collaborators.
+    #[must_use]
+    pub fn new(subjects: &[Subject], collaborators: &[Collaborator]) -> Self {
+        let collaborators = collaborators
+            .iter()
+            .filter(|collaborator| !collaborator.role_id.ends_with("-viewer"))
+            .map(|collaborator| collaborator.subject.0.clone());
+        let subjects = subjects.iter().map(|subject| subject.0.clone());
+        Self(subjects.chain(collaborators).collect())
+    }
+
+    #[must_use]
+    pub fn allows(&self, caller: &Caller) -> bool {
+        caller.admin
+            || self.0.contains(&caller.subject)
+            || self.0.contains(EVERYONE)
+            || caller.teams.iter().any(|team| self.0.contains(&format!("team:{team}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(subject: &str, teams: &[&str], admin: bool) -> Caller {
+        let teams = teams.iter().map(|team| (*team).to_owned()).collect();
+        Caller { subject: subject.to_owned(), teams, admin, tags: Default::default() }
+    }
+
+    #[test]
+    fn admits_by_subject_team_and_collaborator_only() {
+        let viewer = |subject: &str, role: &str| Collaborator {
+            subject: Subject(subject.to_owned()),
+            role_id: role.to_owned(),
+        };
+        let access = Access::new(
+            &[
+                Subject("user:ann@x.example".into()),
+                Subject("team:ml".into()),
+                Subject("virtualaccount:bot".into()),
+            ],
+            &[
+                viewer("user:bob@x.example", "provider-account-access"),
+                viewer("user:eve@x.example", "provider-account-viewer"),
+            ],
+        );
+        let cases = [
+            (caller("user:ann@x.example", &[], false), true),
+            (caller("user:cat@x.example", &["ml"], false), true),
+            (caller("user:bob@x.example", &[], false), true),
+            (caller("user:eve@x.example", &[], false), false),
+            (caller("virtualaccount:bot", &[], false), true),
+            (caller("virtualaccount:other", &["ops"], false), false),
+            (caller("user:root@x.example", &[], true), true),
+        ];
+        for (caller, expected) in cases {
+            assert_eq!(access.allows(&caller), expected, "{}", caller.subject);
+        }
+        let open = Access::new(&[Subject(EVERYONE.into())], &[]);
+        assert!(open.allows(&caller("virtualaccount:other", &[], false)));
+    }
+}

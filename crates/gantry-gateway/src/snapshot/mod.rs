@@ -1,0 +1,162 @@
+//! The compiled snapshot: everything a decision on the request path needs, immutable, in memory.
+//!
+//! [`compile`] makes it from what the control plane published; a request keeps the one it began
+//! with.
+
+mod access;
+mod compile;
+
+pub use access::Access;
+pub use compile::compile;
+
+use crate::route::health::Health;
+use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::ids::{Generation, UnixMs};
+use gantry_model::kinds::common::RetryConfig;
+use gantry_model::kinds::global_settings::LoggingSettings;
+use gantry_model::kinds::provider_account::ModelType;
+use gantry_model::kinds::virtual_model::{SlaCutoff, StickyRouting};
+use gantry_model::price::ModelPrice;
+use gantry_model::snapshot::Caller;
+use gantry_providers::upstream::Upstream;
+use http::HeaderMap;
+use http::header::HeaderName;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One tenant's state, compiled.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub generation: Generation,
+    pub tenant: String,
+    pub keys: HashMap<[u8; 32], Key>,
+    /// By every name a caller may use: `account/model`, slugs and aliases.
+    pub models: HashMap<String, Entry>,
+    pub retry: Option<RetryConfig>,
+    pub logging: Option<LoggingSettings>,
+}
+
+/// A live token.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub name: Arc<str>,
+    pub caller: Arc<Caller>,
+    pub expires_at_ms: Option<UnixMs>,
+}
+
+/// What a model name stands for.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Real(Arc<Model>),
+    Virtual(Arc<Virtual>),
+    /// Defined, but without a usable upstream; says why.
+    Broken(Arc<Broken>),
+}
+
+impl Entry {
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Real(model) => &model.id,
+            Self::Virtual(model) => &model.id,
+            Self::Broken(model) => &model.id,
+        }
+    }
+
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        match self {
+            Self::Real(model) => &model.access,
+            Self::Virtual(model) => &model.access,
+            Self::Broken(model) => &model.access,
+        }
+    }
+
+    #[must_use]
+    pub fn types(&self) -> &[ModelType] {
+        match self {
+            Self::Real(model) => &model.types,
+            Self::Virtual(model) => &model.types,
+            Self::Broken(_) => &[],
+        }
+    }
+}
+
+/// A model served by one upstream.
+#[derive(Debug)]
+pub struct Model {
+    /// `account/model`.
+    pub id: String,
+    pub upstream: Upstream,
+    /// The name sent upstream.
+    pub upstream_model: String,
+    /// The same as a JSON string, ready to be spliced in.
+    pub upstream_model_json: Vec<u8>,
+    /// Empty: not restricted.
+    pub types: Vec<ModelType>,
+    pub price: Option<ModelPrice>,
+    pub access: Access,
+    pub health: Arc<Health>,
+}
+
+impl Model {
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.upstream.dialect
+    }
+
+    #[must_use]
+    pub fn quirks(&self) -> &'static Quirks {
+        &self.upstream.provider.quirks
+    }
+}
+
+/// A model name that stands for several targets.
+#[derive(Debug)]
+pub struct Virtual {
+    pub id: String,
+    pub types: Vec<ModelType>,
+    pub access: Access,
+    pub strategy: Strategy,
+    pub targets: Vec<Target>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Strategy {
+    Weight { sticky: Option<StickyRouting> },
+    Latency,
+    Priority,
+}
+
+/// One choice of a virtual model.
+#[derive(Debug)]
+pub struct Target {
+    pub entry: Entry,
+    pub weight: u32,
+    pub priority: u32,
+    pub policy: Arc<Policy>,
+}
+
+/// What a target's manifest changes about a call and its failures.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// `None`: the tenant's setting, else the default.
+    pub retry: Option<RetryConfig>,
+    pub fallback_codes: Option<Vec<u16>>,
+    pub fallback_candidate: bool,
+    /// Top-level fields with their JSON text.
+    pub override_params: Vec<(String, Vec<u8>)>,
+    pub set_headers: HeaderMap,
+    pub remove_headers: Vec<HeaderName>,
+    pub metadata_match: Vec<(String, String)>,
+    pub sla: Option<SlaCutoff>,
+    pub strict: bool,
+}
+
+/// A model that cannot be called, with the reason for whoever runs the gateway.
+#[derive(Debug)]
+pub struct Broken {
+    pub id: String,
+    pub reason: String,
+    pub access: Access,
+}

@@ -1,0 +1,124 @@
+//! Who may call what, and what refusals say.
+
+use crate::harness::{Harness, chat, json, messages, text};
+use gantry_testkit::MockUpstream;
+use gantry_testkit::snapshot::{MEMBER_TOKEN, account, openai, source};
+use http::Method;
+use serde_json::json;
+
+async fn gateway(mock: &MockUpstream) -> Harness {
+    let private = json!({
+        "type": "provider-account/openai", "name": "private", "base_url": format!("{}/v1", mock.url()),
+        "auth_data": {"type": "api-key", "api_key": "sk-x"},
+        "integrations": [
+            {"type": "integration/model/openai", "name": "gpt", "model_id": "gpt", "model_types": ["chat"]},
+            {"type": "integration/model/openai", "name": "for-ml", "model_id": "gpt",
+             "authorized_subjects": ["team:ml"]},
+        ],
+    });
+    let broken = json!({
+        "type": "provider-account/openai", "name": "broken",
+        "auth_data": {"type": "api-key", "api_key": "env://NO_SUCH_VARIABLE"},
+        "integrations": [{"type": "integration/model/openai", "name": "gpt", "model_id": "gpt"}],
+    });
+    let entries = [
+        openai("mock", &mock.url(), &["gpt"]).unwrap(),
+        account(private).unwrap(),
+        account(broken).unwrap(),
+    ];
+    Harness::start(source(&entries).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_is_wrong_in_the_callers_envelope_and_leaves_one_record() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let member = format!("Bearer {MEMBER_TOKEN}");
+    let member = ("authorization", member.as_str());
+    let stranger = ("authorization", "Bearer tfy_nobody");
+    let openai = "/v1/chat/completions";
+    let (good, unknown) = (chat("mock/gpt"), chat("mock/gtp"));
+    let (private, embedding) = (chat("private/gpt"), r#"{"model":"private/gpt","input":"x"}"#);
+    type Headers<'a> = &'a [(&'static str, &'a str)];
+    let cases: [(&str, &str, Headers<'_>, u16, &str); 10] = [
+        (openai, &good, &[stranger], 401, "the token is not known"),
+        (openai, &good, &[("authorization", "")], 401, "no token; send"),
+        (openai, &unknown, &[], 404, "did you mean `mock/gpt`?"),
+        (openai, &private, &[member], 403, "user:member@gantry.test may not use"),
+        (openai, "{\"model\":", &[], 400, "at line 1 column"),
+        (openai, "{}", &[], 400, "`model` is missing"),
+        ("/v1/embeddings", embedding, &[], 400, "does not serve embeddings"),
+        (openai, &good, &[("x-tfy-metadata", "x")], 400, "header `x-tfy-metadata`"),
+        ("/v1/responses", "{}", &[], 404, "no operation at `/v1/responses`"),
+        (openai, &good, &[("content-encoding", "gzip")], 415, "compressed"),
+    ];
+    for (index, (path, body, headers, status, expected)) in cases.into_iter().enumerate() {
+        let answer = gateway.send(Method::POST, path, body, headers).await;
+        assert_eq!(answer.status, status, "{path} {body}: {}", text(&answer));
+        let message = json(&answer)["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains(expected), "{message}");
+        let records = gateway.records();
+        assert_eq!(records.len(), index + 1, "{path} {body}");
+        let record = records.last().unwrap();
+        assert_eq!((record.status, record.fault.as_str()), (status, "caller"), "{record:#?}");
+        assert_ne!(record.refusal, "");
+        assert_eq!(answer.headers["x-request-id"], record.id.unwrap().to_string());
+    }
+    assert_eq!(mock.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_model_without_its_secret_is_the_operators_matter() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let answer = gateway.post("/v1/chat/completions", &chat("broken/gpt")).await;
+    assert_eq!(answer.status, 503, "{}", text(&answer));
+    assert!(!text(&answer).contains("NO_SUCH_VARIABLE"), "{}", text(&answer));
+    let record = gateway.record();
+    assert_eq!(record.fault, "operator");
+    assert!(record.error.contains("NO_SUCH_VARIABLE"), "{}", record.error);
+}
+
+#[tokio::test]
+async fn anthropic_callers_get_anthropics_envelope() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let answer = gateway.post("/v1/messages", &messages("mock/gtp", false)).await;
+    assert_eq!(answer.status, 404);
+    let body = json(&answer);
+    assert_eq!(body["type"], "error");
+    assert_eq!(body["error"]["type"], "not_found_error");
+    assert_eq!(body["request_id"], answer.headers["request-id"].to_str().unwrap());
+}
+
+#[tokio::test]
+async fn the_list_shows_only_what_the_caller_may_use() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let member = format!("Bearer {MEMBER_TOKEN}");
+    let ids = |answer: &gantry_providers::client::Answer| -> Vec<String> {
+        let data = json(answer)["data"].as_array().cloned().unwrap_or_default();
+        data.iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let headers = [("authorization", member.as_str())];
+    let answer = gateway.send(Method::GET, "/v1/models", "", &headers).await;
+    assert_eq!(ids(&answer), ["mock/gpt", "private/for-ml"]);
+    let answer = gateway.send(Method::GET, "/v1/models", "", &[]).await;
+    assert_eq!(ids(&answer).len(), 4);
+    let version = [("anthropic-version", "2023-06-01")];
+    let answer = gateway.send(Method::GET, "/v1/models", "", &version).await;
+    assert_eq!(json(&answer)["has_more"], false);
+    let answer = gateway.send(Method::GET, "/v1/models/mock/gpt", "", &[]).await;
+    assert_eq!(json(&answer)["id"], "mock/gpt");
+}
+
+#[tokio::test]
+async fn a_new_snapshot_ends_a_tokens_access_at_once() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    assert_eq!(gateway.post("/v1/chat/completions", &chat("mock/gpt")).await.status, 200);
+    let mut next = source(&[openai("mock", &mock.url(), &["gpt"]).unwrap()]).unwrap();
+    next.keys.clear();
+    gateway.gateway.publish(&next);
+    assert_eq!(gateway.post("/v1/chat/completions", &chat("mock/gpt")).await.status, 401);
+}

@@ -1,0 +1,181 @@
+//! Same dialect in and out: the original bytes, the right address, the right credential.
+
+use crate::harness::{Harness, chat, chat_stream, json, messages, text};
+use gantry_testkit::MockUpstream;
+use gantry_testkit::snapshot::{UPSTREAM_KEY, anthropic, azure, one_account, openai, source};
+use http::Method;
+use proptest::prelude::*;
+
+#[tokio::test]
+async fn unknown_fields_key_order_and_number_spelling_survive() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let body = "{ \"zeta\" : 1.50e+01, \"model\":\"mock/gpt\",\n \"messages\":[{\"role\":\"user\",\
+                \"content\":\"\\u00e9 \\/ hi\"}], \"x_unknown\":{\"b\":[1, 2],\"a\":-0.0} }";
+    let answer = gateway.post("/v1/chat/completions", body).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent = mock.last_request().unwrap();
+    let expected = body.replace("\"mock/gpt\"", "\"gpt\"");
+    assert_eq!(String::from_utf8(sent.body.to_vec()).unwrap(), expected);
+    let bearer = format!("Bearer {UPSTREAM_KEY}");
+    assert_eq!(sent.header("authorization"), Some(bearer.as_str()));
+    assert_eq!(sent.path(), "/v1/chat/completions");
+}
+
+#[tokio::test]
+async fn azure_is_called_in_both_of_its_styles() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [
+        azure("dated", &mock.url(), &["gpt"], Some("2024-10-21")).unwrap(),
+        azure("plain", &mock.url(), &["gpt"], None).unwrap(),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let cases = [
+        ("dated/gpt", "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"),
+        ("plain/gpt", "/openai/v1/chat/completions"),
+    ];
+    for (model, expected) in cases {
+        let answer = gateway.post("/v1/chat/completions", &chat(model)).await;
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        let sent = mock.last_request().unwrap();
+        assert_eq!(sent.path_and_query, expected);
+        assert_eq!(sent.header("api-key"), Some(UPSTREAM_KEY));
+        assert_eq!(sent.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn callers_may_use_azures_own_paths() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let paths = [
+        "/openai/deployments/mock/gpt/chat/completions?api-version=2024-10-21",
+        "/openai/v1/chat/completions",
+        "/api/llm/openai/v1/chat/completions",
+        "/api/llm/v1/chat/completions",
+        "/api/llm/chat/completions",
+    ];
+    for path in paths {
+        let answer = gateway.post(path, &chat("mock/gpt")).await;
+        assert_eq!(answer.status, 200, "{path}: {}", text(&answer));
+        assert_eq!(mock.last_request().unwrap().path_and_query, "/v1/chat/completions", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_anthropic_call_keeps_its_beta_headers_and_query() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [anthropic("claude", &mock.url(), &["opus"]).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let headers = [
+        ("anthropic-beta", "context-1m-2025-08-07"),
+        ("anthropic-version", "2023-06-01"),
+        ("cookie", "session=secret"),
+        ("x-tfy-metadata", "{\"team\":\"search\"}"),
+    ];
+    let body = messages("claude/opus", false);
+    let answer = gateway.send(Method::POST, "/v1/messages?beta=true", &body, &headers).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent = mock.last_request().unwrap();
+    assert_eq!(sent.path_and_query, "/v1/messages?beta=true");
+    assert_eq!(sent.header("anthropic-beta"), Some("context-1m-2025-08-07"));
+    assert_eq!(sent.header("x-api-key"), Some(UPSTREAM_KEY));
+    for private in ["cookie", "x-tfy-metadata", "authorization"] {
+        assert_eq!(sent.header(private), None, "{private}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_arrives_as_it_came_without_the_usage_nobody_asked_for() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let answer = gateway.post("/v1/chat/completions", &chat_stream("mock/gpt")).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent = String::from_utf8(mock.last_request().unwrap().body.to_vec()).unwrap();
+    assert!(sent.contains(r#""stream_options":{"include_usage":true}"#), "{sent}");
+    let stream = text(&answer);
+    assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");
+    assert!(!stream.contains("\"choices\":[]"), "{stream}");
+    let record = gateway.record();
+    assert!(record.usage.output > 0, "{record:#?}");
+    assert!(!record.usage_estimated);
+    assert!(record.first_token_us.is_some());
+}
+
+#[tokio::test]
+async fn a_caller_who_asks_for_usage_gets_it() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let body =
+        chat_stream("mock/gpt").replacen('{', "{\"stream_options\":{\"include_usage\":true},", 1);
+    let answer = gateway.post("/v1/chat/completions", &body).await;
+    assert!(text(&answer).contains("\"usage\":{"), "{}", text(&answer));
+}
+
+#[tokio::test]
+async fn embeddings_and_plain_completions_go_through_the_same_stages() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [openai("mock", &mock.url(), &["gpt"]).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let body = r#"{"model":"mock/gpt","input":["a","b"]}"#;
+    let answer = gateway.post("/v1/embeddings", body).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert!(json(&answer)["data"][0]["embedding"].is_array() || !answer.body.is_empty());
+    let body = r#"{"model":"mock/gpt","prompt":"a"}"#;
+    let answer = gateway.post("/v1/completions", body).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let operations: Vec<String> =
+        gateway.records().into_iter().map(|record| record.operation).collect();
+    assert_eq!(operations, ["embedding", "completion"]);
+}
+
+/// Any JSON, printed with varying white space, so that only byte copies survive.
+fn spelled() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("-0.0".to_owned()),
+        Just("1E+2".to_owned()),
+        "[ -~&&[^\"\\\\]]{0,12}".prop_map(|text| format!("\"{text}\"")),
+        Just("\"\\u00e9\\/\"".to_owned()),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|all| format!("[ {} ]", all.join(" ,"))),
+            prop::collection::vec(("[a-z]{1,5}", inner), 0..4).prop_map(|all| {
+                let fields: Vec<String> = all
+                    .iter()
+                    .enumerate()
+                    .map(|(i, (k, v))| format!("\"{k}{i}\" :\t{v}"))
+                    .collect();
+                format!("{{{}}}", fields.join(",\n"))
+            }),
+        ]
+    })
+}
+
+#[test]
+fn whatever_a_body_holds_beside_the_model_is_forwarded_byte_for_byte() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mock, gateway) = runtime.block_on(async {
+        let mock = MockUpstream::start().await.unwrap();
+        let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+        (mock, gateway)
+    });
+    let config = ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() };
+    proptest!(config, |(before in spelled(), after in spelled(), at_end in any::<bool>())| {
+        let model = "\"model\" : \"mock/gpt\"";
+        let rest = format!("\"messages\":[{{\"role\":\"user\",\"content\":\"x\"}}],\"a_\":{after}");
+        let body = match at_end {
+            true => format!("{{\"b_\":{before}, {rest} ,{model}}}"),
+            false => format!("{{{model}, \"b_\":{before},{rest}}}\n"),
+        };
+        runtime.block_on(async {
+            let answer = gateway.post("/v1/chat/completions", &body).await;
+            assert_eq!(answer.status, 200, "{}", text(&answer));
+        });
+        let sent = mock.last_request().unwrap();
+        let sent = String::from_utf8(sent.body.to_vec()).unwrap();
+        prop_assert_eq!(sent, body.replace("\"mock/gpt\"", "\"gpt\""));
+    });
+}

@@ -1,0 +1,82 @@
+//! A caller that leaves stops the upstream at once and is still accounted, at every stage.
+
+use crate::harness::{Harness, PATIENCE, chat, chat_stream};
+use gantry_testkit::snapshot::{ADMIN_TOKEN, openai, source};
+use gantry_testkit::{Fault, MockUpstream, Place, Step};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+async fn gateway(mock: &MockUpstream) -> Harness {
+    Harness::start(source(&[openai("mock", &mock.url(), &["m"]).unwrap()]).unwrap()).await
+}
+
+async fn connect(gateway: &Harness, body: &str, sent: usize) -> TcpStream {
+    let address = gateway.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body.as_bytes()[..sent]).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn while_the_body_is_being_sent() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let body = chat("mock/m");
+    let stream = connect(&gateway, &body, 10).await;
+    drop(stream);
+    let records = gateway.records_until(1).await;
+    assert_eq!(records[0].fault, "caller", "{records:#?}");
+    assert_eq!(mock.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn while_the_upstream_thinks() {
+    for stream in [true, false] {
+        let mock = MockUpstream::start().await.unwrap();
+        let gateway = gateway(&mock).await;
+        mock.script(vec![Step::Fault(Fault::Pause { at: Place::BeforeHeaders, time: None })]);
+        let body = if stream { chat_stream("mock/m") } else { chat("mock/m") };
+        let connection = connect(&gateway, &body, body.len()).await;
+        let arrived = mock.until(|progress| progress.requests == 1);
+        tokio::time::timeout(PATIENCE, arrived).await.unwrap();
+        drop(connection);
+        let gone = mock.until(|progress| progress.abandoned == 1);
+        tokio::time::timeout(PATIENCE, gone).await.expect("the upstream was not left");
+        let records = gateway.records_until(1).await;
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].status, 499, "{records:#?}");
+        assert_eq!(records[0].fault, "caller");
+    }
+}
+
+#[tokio::test]
+async fn in_the_middle_of_a_stream() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    mock.script(vec![Step::Fault(Fault::Pause { at: Place::MidStream, time: None })]);
+    let body = chat_stream("mock/m");
+    let mut connection = connect(&gateway, &body, body.len()).await;
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("\"content\":") {
+        let mut buffer = [0; 4096];
+        let read = connection.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&buffer[..read]);
+    }
+    drop(connection);
+    let gone = mock.until(|progress| progress.abandoned == 1);
+    tokio::time::timeout(PATIENCE, gone).await.expect("the upstream was not left");
+    let records = gateway.records_until(1).await;
+    assert_eq!(records.len(), 1);
+    let record = &records[0];
+    assert_eq!((record.status, record.fault.as_str()), (499, "caller"), "{record:#?}");
+    assert!(record.usage_estimated);
+    assert!(record.usage.output > 0 && record.usage.input > 0, "{record:#?}");
+    assert_eq!(record.resolved_model, "mock/m");
+}

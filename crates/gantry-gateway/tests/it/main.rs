@@ -1,0 +1,17 @@
+//! The gateway in process against the fault-injecting mock upstream.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod access;
+mod fallback;
+mod forwarding;
+mod harness;
+mod leaving;
+mod records;
+mod translation;

@@ -1,0 +1,220 @@
+//! The lake: request records as Parquet files in an object store, and the questions asked of them.
+//!
+//! [`Lake::run`] is the task that turns sealed journal segments into Parquet files and merges the
+//! files of hours that are over. [`Lake::requests`], [`Lake::request`] and [`Lake::usage`] answer
+//! from the files and from what is still in the journal, so a request shows at once. One process
+//! per journal runs it. It is a crate of its own so that nothing else pays for building DataFusion.
+//!
+//! ```text
+//! journal/<segment>.open|.seg -> requests/day=2026-03-01/hour=07/<segment>-<n>.parquet
+//!                             -> requests/day=2026-03-01/hour=07/c-<name>.parquet
+//! ```
+//!
+//! No record is lost or shown twice, wherever the process dies: a segment is deleted only after its
+//! files are stored, its files have names that follow from its own (storing them again changes
+//! nothing), and a file is not read while its segment still exists. [`compact`] has the same for
+//! merging.
+
+mod compact;
+mod convert;
+mod filter;
+mod ingest;
+mod query;
+mod schema;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use gantry_runtime::clock::Clock;
+use gantry_runtime::tasks::Shutdown;
+use gantry_telemetry::journal;
+use gantry_telemetry::metrics::Metrics;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+pub use schema::schema;
+
+/// Where the lake lives and what a query may cost.
+#[derive(Clone, Debug)]
+pub struct LakeConfig {
+    /// Folder of the files as a URL: `file:///var/lib/gantry/lake`. A local folder is made.
+    pub url: String,
+    /// The journal's directory; it need not exist yet.
+    pub journal_dir: PathBuf,
+    /// Pause between two rounds of ingestion. Default 5 s.
+    pub ingest_every: Duration,
+    /// The files of an hour are merged this long after its end. Default 15 minutes.
+    pub compact_after: Duration,
+    /// Memory for sorting and grouping, all queries together, in bytes. Default 256 MiB.
+    pub query_memory_bytes: usize,
+    /// Most journal bytes that one query reads. Default 512 MiB; more is [`Error::Backlog`].
+    pub query_journal_bytes: u64,
+    /// Longest time for one query. Default 30 s.
+    pub query_time: Duration,
+}
+
+impl LakeConfig {
+    /// Defaults for a lake at `url` that is fed from `journal_dir`.
+    #[must_use]
+    pub fn new(url: String, journal_dir: PathBuf) -> Self {
+        Self {
+            url,
+            journal_dir,
+            ingest_every: Duration::from_secs(5),
+            compact_after: Duration::from_secs(900),
+            query_memory_bytes: 256 << 20,
+            query_journal_bytes: 512 << 20,
+            query_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why the lake could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("use the lake address {url}: {why}")]
+    Address { url: String, why: String },
+    #[error("understand the query: {field} {why}")]
+    Invalid { field: &'static str, why: &'static str },
+    #[error("find one request: several ids begin with {prefix}")]
+    Ambiguous { prefix: String },
+    #[error("answer the query within {limit:?}")]
+    Timeout { limit: Duration },
+    #[error("answer the query within its memory")]
+    Memory { source: datafusion::error::DataFusionError },
+    #[error("answer the query: {bytes} bytes of the journal wait for ingestion")]
+    Backlog { bytes: u64 },
+    #[error("read the journal")]
+    Journal {
+        #[from]
+        source: journal::Error,
+    },
+    #[error("reach the lake's files")]
+    Store {
+        #[from]
+        source: object_store::Error,
+    },
+    #[error("sync the lake's files")]
+    Sync { source: std::io::Error },
+    #[error("read or write Parquet")]
+    Parquet {
+        #[from]
+        source: parquet::errors::ParquetError,
+    },
+    #[error("convert records to columns")]
+    Arrow {
+        #[from]
+        source: arrow::error::ArrowError,
+    },
+    #[error("read a record")]
+    Record {
+        #[from]
+        source: serde_json::Error,
+    },
+    #[error("run the query")]
+    Query { source: datafusion::error::DataFusionError },
+    #[error("finish work on another thread")]
+    Thread { source: tokio::task::JoinError },
+}
+
+impl From<datafusion::error::DataFusionError> for Error {
+    fn from(source: datafusion::error::DataFusionError) -> Self {
+        use datafusion::error::DataFusionError::ResourcesExhausted;
+        match source.find_root() {
+            ResourcesExhausted(_) => Self::Memory { source },
+            _ => Self::Query { source },
+        }
+    }
+}
+
+/// The lake of one installation; cheap to clone.
+///
+/// Queries keep processors busy: call them on a runtime with several threads that serves no
+/// requests of the gateway.
+#[derive(Clone, Debug)]
+pub struct Lake(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: LakeConfig,
+    store: store::Store,
+    journal: journal::Reader,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    runtime: Arc<RuntimeEnv>,
+    /// Held by ingestion and compaction, which are never at work at the same time.
+    maintenance: tokio::sync::Mutex<()>,
+    /// Read while a query lists the journal and the files, written while compaction replaces
+    /// files: so each query sees one consistent set.
+    layout: tokio::sync::RwLock<()>,
+    /// Counts replacements of files: a query that fails meanwhile is asked again.
+    replaced: AtomicU64,
+}
+
+impl Lake {
+    /// Opens the lake. Nothing is read or written yet.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn open(config: LakeConfig, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let store = store::Store::open(&config.url)?;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(config.query_memory_bytes, 1.0)
+            .build_arc()?;
+        runtime.register_object_store(store.root(), store.objects());
+        Ok(Self(Arc::new(Inner {
+            journal: journal::Reader::new(&config.journal_dir),
+            config,
+            store,
+            clock,
+            metrics,
+            runtime,
+            maintenance: tokio::sync::Mutex::new(()),
+            layout: tokio::sync::RwLock::new(()),
+            replaced: AtomicU64::new(0),
+        })))
+    }
+
+    /// Ingests and compacts until the shutdown begins. A failed round is logged and tried again.
+    pub async fn run(self, shutdown: Shutdown) {
+        let _hold = shutdown.hold();
+        let mut failing = false;
+        while !shutdown.begun() {
+            let result = self.round().await;
+            match &result {
+                Ok(()) if failing => tracing::info!("the lake takes records again"),
+                Ok(()) => {}
+                Err(error) => {
+                    self.0.metrics.lake_failed();
+                    if !failing {
+                        let error: &dyn std::error::Error = error;
+                        tracing::warn!(error, "the lake cannot take records");
+                    }
+                }
+            }
+            failing = result.is_err();
+            tokio::select! {
+                () = tokio::time::sleep(self.0.config.ingest_every) => {}
+                () = shutdown.wait() => {}
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(), Error> {
+        self.ingest().await?;
+        self.compact().await?;
+        Ok(())
+    }
+}
+
+/// Runs work that keeps a processor busy or waits for a disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Thread { source })?
+}

@@ -1,0 +1,199 @@
+//! The lake as its users see it, and at every point where the process may die.
+
+mod crashes;
+mod queries;
+
+use super::*;
+use gantry_model::ids::RequestId;
+use gantry_model::money::NanoUsd;
+use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
+use gantry_model::rest::LogQuery;
+use gantry_model::usage::TokenUsage;
+
+/// 2026-03-01 07:30 UTC.
+const NOW_MS: u64 = 1_772_350_200_000;
+const MINUTE_MS: u64 = 60_000;
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    journal: journal::Writer,
+    lake: Lake,
+}
+
+impl Fixture {
+    /// A lake in a folder whose name has to be escaped in URLs and in paths of object stores.
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut LakeConfig)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(NOW_MS);
+        let metrics = Arc::new(Metrics::default());
+        let options = journal::Options::new(dir.path().join("journal"));
+        let url = url::Url::from_directory_path(dir.path().join("the lake %20 ~é")).unwrap();
+        let mut config = LakeConfig::new(url.to_string(), options.dir.clone());
+        change(&mut config);
+        let journal = journal::Writer::open(options, clock.clone(), metrics.clone()).unwrap();
+        let lake = Lake::open(config, clock.clone(), metrics).unwrap();
+        Self { dir, clock, journal, lake }
+    }
+
+    fn write(&mut self, records: &[RequestRecord]) {
+        for record in records {
+            self.journal.append(record);
+        }
+        assert_eq!(self.journal.commit(), records.len());
+    }
+
+    /// Writes the records as a segment of their own.
+    fn seal(&mut self, records: &[RequestRecord]) {
+        self.write(records);
+        self.journal.seal();
+    }
+
+    fn segments(&self) -> Vec<String> {
+        let segments = self.lake.0.journal.segments().unwrap();
+        segments.into_iter().map(|segment| segment.name).collect()
+    }
+
+    /// Number of Parquet files, counting or not, and of notes.
+    fn files(&self) -> (usize, usize) {
+        fn walk(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { walk(&path, found) } else { found.push(path) }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.dir.path(), &mut found);
+        let with = |end: &str| {
+            let ends =
+                |path: &&std::path::PathBuf| path.extension().is_some_and(|found| found == end);
+            found.iter().filter(ends).count()
+        };
+        (with("parquet"), with("merge"))
+    }
+
+    /// The last digits of the ids of all records, oldest first.
+    async fn all(&self) -> Vec<u128> {
+        let query = LogQuery { limit: Some(1_000), ..LogQuery::default() };
+        let mut found = numbers(&self.lake.requests(&query).await.unwrap());
+        found.reverse();
+        found
+    }
+}
+
+fn numbers(records: &[RequestRecord]) -> Vec<u128> {
+    records.iter().map(|record| record.id.unwrap().0 & 0xffff).collect()
+}
+
+fn id(ms: u64, number: u128) -> RequestId {
+    RequestId(u128::from(ms) << 80 | 7 << 76 | number)
+}
+
+/// A request received `minutes` before [`NOW_MS`].
+fn record(number: u128, minutes: u64) -> RequestRecord {
+    let ms = NOW_MS - minutes * MINUTE_MS;
+    RequestRecord {
+        id: Some(id(ms, number)),
+        received_at_ms: ms,
+        tenant: "acme".into(),
+        subject: "user:ann".into(),
+        model: "fast".into(),
+        resolved_model: "main/gpt".into(),
+        provider: "openai".into(),
+        status: 200,
+        ..RequestRecord::default()
+    }
+}
+
+/// A record with something in every field.
+fn full(number: u128) -> RequestRecord {
+    RequestRecord {
+        duration_us: 5,
+        teams: vec!["red".into(), "blue".into()],
+        key_name: "k".into(),
+        metadata: [("a".into(), "1".into()), ("b\"'".into(), String::new())].into(),
+        operation: "chat".into(),
+        dialect: "openai".into(),
+        stream: true,
+        upstream_model: "gpt-5".into(),
+        snapshot_generation: 7,
+        route: vec![RouteStep { target: "t".into(), verdict: "v".into(), reason: "ré".into() }],
+        attempts: vec![Attempt { target: "t".into(), status: 200, ..Attempt::default() }],
+        refusal: "r".into(),
+        fault: "f".into(),
+        error: "e".into(),
+        finish_reason: "stop".into(),
+        usage: TokenUsage {
+            input: 1,
+            cache_read: 2,
+            cache_write: 3,
+            cache_write_1h: 4,
+            output: 5,
+            reasoning: u64::MAX,
+        },
+        usage_estimated: true,
+        cost: NanoUsd(-3),
+        price_version: "p".into(),
+        first_token_us: Some(0),
+        inter_token_us: None,
+        stream_events: 9,
+        gateway_us: 10,
+        fidelity: vec![Loss { field: "x".into(), kind: LossKind::Dropped, note: "n".into() }],
+        verdicts: vec!["pii=pass".into()],
+        request_bytes: 11,
+        response_bytes: 12,
+        request_body: Some("{\"q\":1}".into()),
+        response_body: Some(String::new()),
+        ..record(number, 0)
+    }
+}
+
+#[tokio::test]
+async fn record_comes_back_whole_from_the_journal_and_from_a_file() {
+    let mut lake = Fixture::new();
+    let record = full(1);
+    let text = record.id.unwrap().to_string();
+    lake.write(std::slice::from_ref(&record));
+    assert_eq!(lake.lake.request(&text).await.unwrap(), Some(record.clone()));
+    lake.journal.seal();
+    assert_eq!(lake.lake.ingest().await.unwrap(), 1);
+    assert_eq!(lake.segments(), Vec::<String>::new());
+    assert_eq!(lake.lake.request(&text).await.unwrap(), Some(record.clone()));
+    let listed = lake.lake.requests(&LogQuery::default()).await.unwrap();
+    let bare = RequestRecord { request_body: None, response_body: None, ..record };
+    assert_eq!(listed, [bare], "lists leave out the bodies");
+}
+
+#[test]
+fn fields_without_a_column_survive() {
+    let text = r#"{"id":"00","news":{"x":[1,2]},"usage":{"input":3,"audio":4},"status":"odd"}"#;
+    let row: convert::Row = serde_json::from_str(text).unwrap();
+    let batch = convert::to_batch(vec![row]).unwrap();
+    let rest = batch.column_by_name("rest").unwrap();
+    let rest = arrow::array::AsArray::as_string::<i32>(rest).value(0);
+    let rest: serde_json::Value = serde_json::from_str(rest).unwrap();
+    let expected = r#"{"news":{"x":[1,2]},"usage":{"audio":4},"status":"odd"}"#;
+    assert_eq!(rest, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+}
+
+#[tokio::test]
+async fn round_of_the_background_task_moves_what_is_sealed() {
+    let mut lake = Fixture::with(|config| config.ingest_every = Duration::ZERO);
+    lake.seal(&[record(1, 0), record(2, 70)]);
+    lake.write(&[record(3, 0)]);
+    let shutdown = Shutdown::default();
+    let task = gantry_runtime::tasks::spawn("lake", lake.lake.clone().run(shutdown.clone()));
+    while lake.segments().len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    shutdown.begin();
+    task.await.unwrap();
+    assert_eq!(lake.files(), (2, 0), "one file per hour");
+    assert_eq!(lake.all().await, [2, 1, 3]);
+    let page = lake.lake.0.metrics.render();
+    assert!(page.contains("gantry_lake_rows_total 2\n"), "{page}");
+}

@@ -1,0 +1,283 @@
+//! Prints a neutral request as a Messages request.
+//!
+//! `translate::request` calls it. What Anthropic refuses is left out or changed, and reported.
+
+use super::generation;
+use super::print_messages;
+use super::thinking::{self, Plan};
+use crate::dialect::json::Json;
+use crate::neutral::{
+    Cache, Format, Losses, Request, Sampling, ThinkingMode, Tier, Tool, ToolChoice,
+};
+use crate::translate::{Error, RequestContext};
+
+/// First version of the API without sampling fields and with system messages in mid-conversation.
+const VERSION_2026_10: &str = "2026-10-21";
+
+/// Stands for a response format that is JSON without a schema, which Anthropic does not have.
+pub(super) const JSON_INSTRUCTION: &str =
+    "Answer with one valid JSON object and nothing else: no prose, no code fence.";
+
+/// Prints a request body.
+pub(crate) fn print(
+    request: &Request<'_>,
+    ctx: &RequestContext<'_>,
+    losses: &mut Losses,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let names = request.names;
+    let mut cap = request.max_tokens.unwrap_or_else(|| u64::from(ctx.quirks.default_max_tokens));
+    let plan = thinking::plan(request, ctx.upstream_model, &mut cap, losses);
+    if request.max_tokens.is_none() {
+        let note = format!("the upstream demands a cap, so {cap} is sent");
+        losses.approximated(names.max_tokens, &note);
+    }
+    let mut json = Json::new(out);
+    json.open(b'{');
+    json.member_str("model", ctx.upstream_model);
+    json.member_u64("max_tokens", cap);
+    let newest = ctx.anthropic_version >= VERSION_2026_10;
+    print_messages::print(request, newest, losses, &mut json)?;
+    tools(request, losses, &mut json)?;
+    output(request, plan, losses, &mut json);
+    sampling(&request.sampling, Limits::of(ctx, newest, plan), losses, &mut json);
+    stop(request, losses, &mut json);
+    if request.stream {
+        json.member_raw("stream", "true");
+    }
+    if let Some(user) = &request.user {
+        json.key("metadata");
+        json.open(b'{');
+        json.member_str("user_id", user);
+        json.close(b'}');
+    }
+    match request.tier {
+        Some(Tier::Auto) => json.member_str("service_tier", "auto"),
+        Some(Tier::Standard) => json.member_str("service_tier", "standard_only"),
+        Some(Tier::Fast) => json.member_str("speed", "fast"),
+        Some(Tier::Priority) => {
+            losses.approximated(names.tier, "sent as `auto`, which uses priority capacity if any");
+            json.member_str("service_tier", "auto");
+        }
+        None => {}
+    }
+    json.close(b'}');
+    Ok(())
+}
+
+fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+    let allowed = |tool: &&Tool<'_>| {
+        request.allowed_tools.as_ref().is_none_or(|names| names.contains(&tool.name))
+    };
+    let tools: Vec<&Tool<'_>> = request.tools.iter().filter(allowed).collect();
+    if tools.len() < request.tools.len() {
+        losses.approximated("tool_choice", "the tools that are not allowed are not sent");
+    }
+    if let Some(ToolChoice::Tool(name)) = &request.tool_choice
+        && !tools.iter().any(|tool| tool.name == *name)
+    {
+        let message =
+            format!("names the tool `{}`, which cannot be sent to this upstream", &**name);
+        return Err(Error::new("tool_choice", message));
+    }
+    if tools.is_empty() {
+        if request.tool_choice == Some(ToolChoice::Any) {
+            losses.dropped("tool_choice", "there is no tool to choose");
+        }
+        return Ok(());
+    }
+    json.key("tools");
+    json.open(b'[');
+    tools.iter().for_each(|each| tool(each, json));
+    json.close(b']');
+    tool_choice(request, json);
+    Ok(())
+}
+
+fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("name", &tool.name);
+    if let Some(description) = &tool.description {
+        json.member_str("description", description);
+    }
+    json.key("input_schema");
+    schema(tool, json);
+    if tool.strict {
+        json.member_raw("strict", "true");
+    }
+    if let Some(cache) = tool.cache {
+        cache_control(cache, json);
+    }
+    json.close(b'}');
+}
+
+/// Anthropic demands `"type": "object"`, which OpenAI lets callers leave out.
+fn schema(tool: &Tool<'_>, json: &mut Json<'_>) {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        #[serde(rename = "type")]
+        kind: Option<serde::de::IgnoredAny>,
+    }
+    let raw = tool.schema.map_or("{}", |schema| schema.get().trim());
+    let head = serde_json::from_str::<Head>(raw).ok();
+    let rest = raw.strip_prefix('{').map(str::trim_start);
+    match (head, rest) {
+        (Some(Head { kind: None }), Some(rest)) => {
+            json.raw(r#"{"type":"object""#);
+            if rest.starts_with('}') {
+                json.raw(r#""properties":{}}"#);
+            } else {
+                json.raw(rest);
+            }
+        }
+        _ => json.raw(raw),
+    }
+}
+
+fn tool_choice(request: &Request<'_>, json: &mut Json<'_>) {
+    let sequential = request.parallel_tools == Some(false);
+    let (kind, name) = match &request.tool_choice {
+        None if sequential => ("auto", None),
+        None => return,
+        Some(ToolChoice::Auto) => ("auto", None),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Any) => ("any", None),
+        Some(ToolChoice::Tool(name)) => ("tool", Some(name)),
+    };
+    json.key("tool_choice");
+    json.open(b'{');
+    json.member_str("type", kind);
+    if let Some(name) = name {
+        json.member_str("name", name);
+    }
+    if sequential && kind != "none" {
+        json.member_raw("disable_parallel_tool_use", "true");
+    }
+    json.close(b'}');
+}
+
+/// Prints the `cache_control` member.
+pub(super) fn cache_control(cache: Cache, json: &mut Json<'_>) {
+    let value = match cache {
+        Cache::Default => r#"{"type":"ephemeral"}"#,
+        Cache::OneHour => r#"{"type":"ephemeral","ttl":"1h"}"#,
+    };
+    json.member_raw("cache_control", value);
+}
+
+fn output(request: &Request<'_>, plan: Plan, losses: &mut Losses, json: &mut Json<'_>) {
+    if let Some(mode) = plan.mode {
+        json.key("thinking");
+        json.open(b'{');
+        match mode {
+            ThinkingMode::Adaptive => json.member_str("type", "adaptive"),
+            ThinkingMode::BetweenTools => json.member_str("type", "between_tools"),
+            ThinkingMode::Disabled => json.member_str("type", "disabled"),
+            ThinkingMode::Budget(tokens) => {
+                json.member_str("type", "enabled");
+                json.member_u64("budget_tokens", tokens);
+            }
+        }
+        json.close(b'}');
+    }
+    if matches!(request.format, Some(Format::JsonObject)) {
+        losses.approximated(request.names.format, "asked for in the system prompt");
+    }
+    let schema = match &request.format {
+        Some(Format::JsonSchema { schema, .. }) => Some(schema),
+        Some(Format::JsonObject) | None => None,
+    };
+    if schema.is_none() && plan.effort.is_none() {
+        return;
+    }
+    json.key("output_config");
+    json.open(b'{');
+    if let Some(effort) = plan.effort {
+        json.member_str("effort", effort.as_str());
+    }
+    if let Some(schema) = schema {
+        json.key("format");
+        json.open(b'{');
+        json.member_str("type", "json_schema");
+        json.member_raw("schema", schema.get());
+        json.close(b'}');
+    }
+    json.close(b'}');
+}
+
+/// What the upstream takes of the sampling fields.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Why none is taken.
+    none: Option<&'static str>,
+    one_of_two: bool,
+}
+
+impl Limits {
+    fn of(ctx: &RequestContext<'_>, newest: bool, plan: Plan) -> Self {
+        let none = if newest {
+            Some("removed in version 2026-10-21 of the upstream's API")
+        } else if generation::refuses_sampling(ctx.upstream_model) {
+            Some("the model takes the default only")
+        } else if plan.thinks() {
+            Some("fixed while the model thinks")
+        } else {
+            None
+        };
+        let one_of_two = generation::takes_one_sampling_field(ctx.upstream_model);
+        Self { none, one_of_two }
+    }
+}
+
+fn sampling(sampling: &Sampling, limits: Limits, losses: &mut Losses, json: &mut Json<'_>) {
+    if let Some(note) = limits.none {
+        for (name, value) in [
+            ("temperature", &sampling.temperature),
+            ("top_p", &sampling.top_p),
+            ("top_k", &sampling.top_k),
+        ] {
+            if value.is_some() {
+                losses.dropped(name, note);
+            }
+        }
+        return;
+    }
+    if let Some(temperature) = &sampling.temperature {
+        if temperature.as_f64().is_some_and(|value| value > 1.0) {
+            losses.approximated("temperature", "sent as 1, the most that the upstream takes");
+            json.member_raw("temperature", "1");
+        } else {
+            json.member_raw("temperature", &temperature.to_string());
+        }
+    }
+    match &sampling.top_p {
+        Some(_) if limits.one_of_two && sampling.temperature.is_some() => {
+            losses.dropped("top_p", "the model takes `temperature` or `top_p`, not both");
+        }
+        Some(top_p) => json.member_raw("top_p", &top_p.to_string()),
+        None => {}
+    }
+    if let Some(top_k) = &sampling.top_k {
+        json.member_raw("top_k", &top_k.to_string());
+    }
+}
+
+fn stop(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+    let mut sent = 0_usize;
+    for (index, text) in request.stop.iter().enumerate() {
+        if text.is_blank() {
+            let path = format!("{}[{index}]", request.names.stop);
+            losses.dropped(path, "the upstream refuses whitespace");
+            continue;
+        }
+        if sent == 0 {
+            json.key("stop_sequences");
+            json.open(b'[');
+        }
+        sent += 1;
+        json.str(text);
+    }
+    if sent > 0 {
+        json.close(b']');
+    }
+}

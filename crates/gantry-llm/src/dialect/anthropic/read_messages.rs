@@ -1,0 +1,183 @@
+//! Parses content blocks into neutral parts.
+//!
+//! The request parser uses it. Blocks of tools that run at Anthropic are left out and reported;
+//! content that the model must see and that cannot be carried is an error.
+
+use super::read_request::Message;
+use super::wire_block::{Block, CacheControl, Source, says_something};
+use crate::neutral::{
+    Arguments, Body, Document, Losses, Media, Part, Place, Role, StrOr, ToolCall, ToolResult, Turn,
+};
+use crate::translate::Error;
+use serde_json::value::RawValue;
+
+/// Parses all messages, in order.
+pub(super) fn read<'a>(
+    messages: Vec<Message<'a>>,
+    turns: &mut Vec<Turn<'a>>,
+    losses: &mut Losses,
+) -> Result<(), Error> {
+    for (index, message) in messages.into_iter().enumerate() {
+        let place = Place::message(index);
+        let role = match &*message.role {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "system" => Role::System,
+            role => {
+                let message = format!("`{role}` is none of user, assistant, system");
+                return Err(Error::new(place.field("role"), message));
+            }
+        };
+        let parts = content(place.field("content"), message.content, losses)?;
+        turns.push(Turn { role, parts, place });
+    }
+    Ok(())
+}
+
+/// Parses a string or a list of blocks.
+pub(super) fn content<'a>(
+    place: Place,
+    content: StrOr<'a, Vec<Block<'a>>>,
+    losses: &mut Losses,
+) -> Result<Vec<Part<'a>>, Error> {
+    let blocks = match content {
+        StrOr::Str(text) => {
+            return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
+        }
+        StrOr::Other(blocks) => blocks,
+    };
+    let mut parts = Vec::with_capacity(blocks.len());
+    for (index, each) in blocks.into_iter().enumerate() {
+        block(place.at(index), each, losses, &mut parts)?;
+    }
+    Ok(parts)
+}
+
+fn block<'a>(
+    place: Place,
+    block: Block<'a>,
+    losses: &mut Losses,
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), Error> {
+    let missing = |field: &str| Error::new(place, format!("`{field}` is missing"));
+    let cache = block.cache_control.as_ref().map(CacheControl::read);
+    let body = match &*block.kind {
+        "text" => {
+            if says_something(block.citations) {
+                losses.dropped_often(format!("{place}.citations"), "has no counterpart");
+            }
+            Body::Text(block.text.ok_or_else(|| missing("text"))?)
+        }
+        "image" => {
+            let source = block.source.ok_or_else(|| missing("source"))?;
+            Body::Image(media(source, place)?)
+        }
+        "document" => return document(place, block, losses, parts),
+        "tool_use" => Body::ToolCall(ToolCall {
+            id: block.id.ok_or_else(|| missing("id"))?,
+            name: block.name.ok_or_else(|| missing("name"))?,
+            arguments: block.input.map_or(Arguments::Text("".into()), Arguments::Json),
+        }),
+        "tool_result" => Body::ToolResult(ToolResult {
+            id: block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?,
+            content: tool_content(place, block.content, losses)?,
+            is_error: block.is_error.unwrap_or(false),
+        }),
+        "thinking" => Body::Thinking {
+            text: block.thinking.unwrap_or_default(),
+            signature: block.signature.filter(|signature| !signature.is_empty()),
+        },
+        "redacted_thinking" => Body::RedactedThinking(block.data.ok_or_else(|| missing("data"))?),
+        kind => {
+            let note = format!("blocks of type `{kind}` have no counterpart");
+            losses.dropped_often(place, &note);
+            return Ok(());
+        }
+    };
+    parts.push(Part { place, cache, body });
+    Ok(())
+}
+
+fn media<'a>(source: StrOr<'a, Source<'a>>, place: Place) -> Result<Media<'a>, Error> {
+    let StrOr::Other(source) = source else {
+        return Err(Error::new(place, "`source` must be an object"));
+    };
+    match (&*source.kind, source.data, source.url) {
+        ("base64", Some(data), _) => {
+            let media_type =
+                source.media_type.ok_or_else(|| Error::new(place, "`media_type` is missing"))?;
+            Ok(Media::Base64 { media_type, data })
+        }
+        ("text", Some(text), _) => Ok(Media::Text(text)),
+        ("url", _, Some(url)) => Ok(Media::Url(url)),
+        ("file", ..) => {
+            let message = "a file id is known to one provider only: send the bytes as base64";
+            Err(Error::new(place, message))
+        }
+        (kind, ..) => {
+            let message = format!("source of type `{kind}` is unknown or lacks its content");
+            Err(Error::new(place, message))
+        }
+    }
+}
+
+/// A document; one that consists of blocks becomes these blocks.
+fn document<'a>(
+    place: Place,
+    block: Block<'a>,
+    losses: &mut Losses,
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), Error> {
+    let cache = block.cache_control.as_ref().map(CacheControl::read);
+    let source = block.source.ok_or_else(|| Error::new(place, "`source` is missing"))?;
+    if says_something(block.citations) && block.citations.is_some_and(enabled) {
+        losses.dropped(format!("{place}.citations"), "has no counterpart");
+    }
+    if let StrOr::Other(Source { content: Some(raw), .. }) = &source {
+        losses.approximated(place, "a document of blocks is sent as its blocks");
+        parts.extend(tool_content(place, Some(raw), losses)?);
+        return Ok(());
+    }
+    let media = media(source, place)?;
+    let body = Body::Document(Document { media, title: block.title, context: block.context });
+    parts.push(Part { place, cache, body });
+    Ok(())
+}
+
+fn enabled(citations: &RawValue) -> bool {
+    citations.get().contains("true")
+}
+
+/// The content of a tool result, one level deeper in the path.
+fn tool_content<'a>(
+    place: Place,
+    raw: Option<&'a RawValue>,
+    losses: &mut Losses,
+) -> Result<Vec<Part<'a>>, Error> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(Vec::new()) };
+    let parsed: StrOr<'a, Vec<Block<'a>>> = serde_json::from_str(raw.get())
+        .map_err(|error| Error::new(format!("{place}.content"), error.to_string()))?;
+    let blocks = match parsed {
+        StrOr::Str(text) => {
+            return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
+        }
+        StrOr::Other(blocks) => blocks,
+    };
+    let mut parts = Vec::with_capacity(blocks.len());
+    for (index, each) in blocks.into_iter().enumerate() {
+        let place = place.inside(index);
+        match (&*each.kind, each.content) {
+            ("search_result", Some(content)) => {
+                losses.approximated(place, "a search result is sent as its text");
+                parts.extend(each.title.map(|title| Part {
+                    place,
+                    cache: None,
+                    body: Body::Text(title),
+                }));
+                parts.extend(tool_content(place, Some(content), losses)?);
+            }
+            _ => block(place, each, losses, &mut parts)?,
+        }
+    }
+    Ok(parts)
+}

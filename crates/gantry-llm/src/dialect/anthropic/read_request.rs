@@ -1,0 +1,264 @@
+//! Parses a Messages request into the neutral form.
+//!
+//! `translate::request` calls it. Fields that the neutral form does not carry are reported here,
+//! unless they say what holds anyway.
+
+use super::read_messages;
+use super::wire_block::{Block, CacheControl, says_something};
+use crate::dialect::wire::{self, wire_fields};
+use crate::neutral::{
+    Effort, Format, Losses, Names, Place, Reasoning, Request, Role, Sampling, Str, StrOr,
+    ThinkingMode, Tier, Tool, ToolChoice, Turn,
+};
+use crate::translate::Error;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+const NAMES: Names = Names {
+    stop: "stop_sequences",
+    max_tokens: "max_tokens",
+    effort: "output_config.effort",
+    thinking: "thinking",
+    format: "output_config.format",
+    tier: "service_tier",
+    user: "metadata.user_id",
+};
+
+wire_fields!(
+    struct MessagesRequest {
+        model: IgnoredAny,
+        max_tokens: u64,
+        messages: Vec<Message<'a>>,
+        system: StrOr<'a, Vec<Block<'a>>>,
+        tools: Vec<WireTool<'a>>,
+        tool_choice: WireChoice<'a>,
+        thinking: Thinking<'a>,
+        output_config: OutputConfig<'a>,
+        stop_sequences: Vec<Str<'a>>,
+        stream: bool,
+        metadata: Metadata<'a>,
+        service_tier: Str<'a>,
+        speed: Str<'a>,
+        temperature: Number,
+        top_p: Number,
+        top_k: Number,
+    }
+);
+
+#[derive(Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) role: Str<'a>,
+    #[serde(borrow)]
+    pub(super) content: StrOr<'a, Vec<Block<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireTool<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Str<'a>>,
+    #[serde(borrow)]
+    name: Option<Str<'a>>,
+    #[serde(borrow)]
+    description: Option<Str<'a>>,
+    #[serde(borrow)]
+    input_schema: Option<&'a RawValue>,
+    strict: Option<bool>,
+    cache_control: Option<CacheControl<'a>>,
+    #[serde(borrow)]
+    input_examples: Option<&'a RawValue>,
+    #[serde(borrow)]
+    defer_loading: Option<&'a RawValue>,
+    #[serde(borrow)]
+    allowed_callers: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct WireChoice<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow)]
+    name: Option<Str<'a>>,
+    disable_parallel_tool_use: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Thinking<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    budget_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputConfig<'a> {
+    #[serde(borrow)]
+    effort: Option<Str<'a>>,
+    #[serde(borrow)]
+    format: Option<OutputFormat<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OutputFormat<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow)]
+    schema: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    user_id: Option<Str<'a>>,
+}
+
+/// Parses a request body.
+pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
+    let mut wire: MessagesRequest<'a> = wire::parse(body)?;
+    let messages = wire.messages.take().unwrap_or_default();
+    if messages.is_empty() {
+        return Err(Error::new("messages", "must hold at least one message"));
+    }
+    for (name, _) in &wire.unknown {
+        losses.dropped(&**name, "has no counterpart at the upstream");
+    }
+    let mut turns = Vec::with_capacity(messages.len() + 1);
+    if let Some(system) = wire.system.take() {
+        let place = Place::top("system");
+        let parts = read_messages::content(place, system, losses)?;
+        turns.push(Turn { role: Role::System, parts, place });
+    }
+    read_messages::read(messages, &mut turns, losses)?;
+    let tools = tools(wire.tools.take().unwrap_or_default(), losses);
+    let choice = wire.tool_choice.take();
+    let sequential = choice.as_ref().and_then(|choice| choice.disable_parallel_tool_use);
+    let (effort, format) = output_config(wire.output_config.take(), losses)?;
+    Ok(Request {
+        names: &NAMES,
+        turns,
+        tools,
+        tool_choice: choice.map(tool_choice).transpose()?,
+        allowed_tools: None,
+        parallel_tools: sequential.map(|sequential| !sequential),
+        max_tokens: wire.max_tokens,
+        sampling: Sampling {
+            temperature: wire.temperature.take(),
+            top_p: wire.top_p.take(),
+            top_k: wire.top_k.take(),
+        },
+        stop: wire.stop_sequences.take().unwrap_or_default(),
+        stream: wire.stream.unwrap_or(false),
+        format,
+        reasoning: Reasoning {
+            effort,
+            mode: wire.thinking.take().and_then(|thinking| mode(&thinking, losses)),
+        },
+        user: wire.metadata.take().and_then(|metadata| metadata.user_id),
+        tier: tier(wire.service_tier.take(), wire.speed.take(), losses),
+    })
+}
+
+fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> Vec<Tool<'a>> {
+    let mut list = Vec::with_capacity(wire.len());
+    for (index, tool) in wire.into_iter().enumerate() {
+        let place = Place::top("tools").at(index);
+        let own = tool.kind.as_deref().filter(|kind| *kind != "custom");
+        let Some(name) = tool.name.filter(|_| own.is_none()) else {
+            let note = format!("tools of type `{}` run at Anthropic only", own.unwrap_or("?"));
+            losses.dropped(place, &note);
+            continue;
+        };
+        for (field, raw) in [
+            ("input_examples", tool.input_examples),
+            ("defer_loading", tool.defer_loading),
+            ("allowed_callers", tool.allowed_callers),
+        ] {
+            if says_something(raw) {
+                losses.dropped(format!("{place}.{field}"), "has no counterpart at the upstream");
+            }
+        }
+        list.push(Tool {
+            place,
+            name,
+            description: tool.description,
+            schema: tool.input_schema,
+            strict: tool.strict.unwrap_or(false),
+            cache: tool.cache_control.as_ref().map(CacheControl::read),
+        });
+    }
+    list
+}
+
+fn tool_choice(choice: WireChoice<'_>) -> Result<ToolChoice<'_>, Error> {
+    Ok(match (&*choice.kind, choice.name) {
+        ("auto", _) => ToolChoice::Auto,
+        ("any", _) => ToolChoice::Any,
+        ("none", _) => ToolChoice::None,
+        ("tool", Some(name)) => ToolChoice::Tool(name),
+        (kind, _) => {
+            let message = format!("type `{kind}` is unknown or lacks the tool's name");
+            return Err(Error::new("tool_choice", message));
+        }
+    })
+}
+
+fn output_config<'a>(
+    config: Option<OutputConfig<'a>>,
+    losses: &mut Losses,
+) -> Result<(Option<Effort>, Option<Format<'a>>), Error> {
+    let Some(config) = config else { return Ok((None, None)) };
+    let effort = config.effort.as_deref().and_then(Effort::parse);
+    if let (Some(name), None) = (&config.effort, effort) {
+        losses.dropped("output_config.effort", &format!("`{}` is not known", &**name));
+    }
+    let format = match config.format {
+        None => None,
+        Some(OutputFormat { kind, schema: Some(schema) }) if &*kind == "json_schema" => {
+            let strict = Some(true);
+            Some(Format::JsonSchema { name: None, description: None, schema, strict })
+        }
+        Some(OutputFormat { kind, .. }) => {
+            let message = format!("type `{}` is unknown or lacks its schema", &*kind);
+            return Err(Error::new("output_config.format", message));
+        }
+    };
+    Ok((effort, format))
+}
+
+fn mode(thinking: &Thinking<'_>, losses: &mut Losses) -> Option<ThinkingMode> {
+    match (&*thinking.kind, thinking.budget_tokens) {
+        ("adaptive", _) | ("enabled", None) => Some(ThinkingMode::Adaptive),
+        ("enabled", Some(budget)) => Some(ThinkingMode::Budget(budget)),
+        ("between_tools", _) => Some(ThinkingMode::BetweenTools),
+        ("disabled", _) => Some(ThinkingMode::Disabled),
+        (kind, _) => {
+            losses.dropped("thinking", &format!("type `{kind}` is not known"));
+            None
+        }
+    }
+}
+
+fn tier(tier: Option<Str<'_>>, speed: Option<Str<'_>>, losses: &mut Losses) -> Option<Tier> {
+    let fast = match speed.as_deref() {
+        Some("fast") => true,
+        Some("standard") | None => false,
+        Some(other) => {
+            losses.dropped("speed", &format!("`{other}` is not known"));
+            false
+        }
+    };
+    let tier = match tier.as_deref() {
+        None => None,
+        Some("auto") => Some(Tier::Auto),
+        Some("standard_only") => Some(Tier::Standard),
+        Some(other) => {
+            losses.dropped("service_tier", &format!("`{other}` is not known"));
+            None
+        }
+    };
+    if fast && tier.is_some() {
+        losses.dropped("service_tier", "`speed` is sent in its place");
+    }
+    if fast { Some(Tier::Fast) } else { tier }
+}

@@ -1,0 +1,214 @@
+//! Parses the events of a streamed Messages reply into neutral events.
+//!
+//! `stream` feeds it one SSE event at a time. The `type` in the data counts, not the event's name,
+//! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
+
+use super::read_reply::stop;
+use super::usage::Usage;
+use super::wire_block::{Block, says_something};
+use crate::neutral::{Event, Losses, Sink, Str};
+use crate::stream::Failure;
+use gantry_model::usage::TokenUsage;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    message: Option<Start>,
+    #[serde(borrow)]
+    content_block: Option<Block<'a>>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Start {
+    usage: Option<Usage>,
+}
+
+/// All deltas in one: of blocks, and of the message.
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Str<'a>>,
+    #[serde(borrow)]
+    text: Option<Str<'a>>,
+    #[serde(borrow)]
+    partial_json: Option<Str<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Str<'a>>,
+    #[serde(borrow)]
+    signature: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<&'a RawValue>,
+}
+
+/// The block that is open.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    None,
+    Plain,
+    /// A call, and the input that came with its start and counts unless deltas follow.
+    Tool {
+        call: usize,
+        input: Option<String>,
+    },
+    /// A block that no other dialect has.
+    Foreign,
+}
+
+/// State of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Parser {
+    open: Open,
+    calls: usize,
+    usage: Option<Usage>,
+    done: bool,
+    pub(crate) losses: Losses,
+}
+
+impl Parser {
+    /// Usage as last reported.
+    pub(crate) fn usage(&self) -> Option<TokenUsage> {
+        self.usage.as_ref().map(Usage::read)
+    }
+
+    /// Whether nothing more is to come.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Takes one event's data.
+    pub(crate) fn event(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<(), Failure> {
+        let bytes = data.trim_ascii();
+        if self.done || bytes.is_empty() {
+            return Ok(());
+        }
+        let data: Data<'_> = crate::dialect::wire::parse(bytes).map_err(Failure::Malformed)?;
+        match &*data.kind {
+            "message_start" => {
+                sink.send(Event::Start);
+                self.report(data.message.and_then(|message| message.usage), sink);
+            }
+            "content_block_start" => {
+                if let Some(block) = data.content_block {
+                    self.block_start(block, sink);
+                }
+            }
+            "content_block_delta" => {
+                if let Some(delta) = data.delta {
+                    self.block_delta(delta, sink);
+                }
+            }
+            "content_block_stop" => self.block_stop(sink),
+            "message_delta" => {
+                if let Some(delta) = data.delta.filter(|delta| delta.stop_reason.is_some()) {
+                    let reason = delta.stop_reason.as_deref();
+                    let (sequence, details) = (delta.stop_sequence, delta.stop_details);
+                    sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));
+                }
+                self.report(data.usage, sink);
+            }
+            "message_stop" => {
+                self.done = true;
+                sink.send(Event::End);
+            }
+            "error" => return Err(Failure::Upstream(crate::errors::parse_value(bytes, 200))),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, usage: Option<Usage>, sink: &mut dyn Sink) {
+        if let Some(usage) = usage {
+            let known = self.usage.get_or_insert_default();
+            known.update(&usage);
+            sink.send(Event::Usage(known.read()));
+        }
+    }
+
+    fn block_start(&mut self, block: Block<'_>, sink: &mut dyn Sink) {
+        self.open = Open::Plain;
+        match &*block.kind {
+            "text" => {
+                if let Some(text) = block.text.filter(|text| !text.is_empty()) {
+                    sink.send(Event::Text(text));
+                }
+            }
+            "thinking" => {
+                sink.send(Event::Thinking(block.thinking.unwrap_or_default()));
+                if let Some(signature) = block.signature.filter(|text| !text.is_empty()) {
+                    sink.send(Event::Signature(signature));
+                }
+            }
+            "redacted_thinking" => {
+                sink.send(Event::RedactedThinking(block.data.unwrap_or_default()));
+            }
+            "tool_use" => {
+                let call = self.calls;
+                self.calls += 1;
+                let input = block.input.filter(|raw| says_something(Some(raw)));
+                self.open = Open::Tool { call, input: input.map(|raw| raw.get().to_owned()) };
+                let (id, name) = (block.id.unwrap_or_default(), block.name.unwrap_or_default());
+                sink.send(Event::ToolStart { call, id, name });
+            }
+            kind => {
+                let note = format!("blocks of type `{kind}` have no counterpart");
+                self.losses.once("reply.content", &note);
+                self.open = Open::Foreign;
+            }
+        }
+    }
+
+    fn block_delta(&mut self, delta: Delta<'_>, sink: &mut dyn Sink) {
+        match (delta.kind.as_deref(), &mut self.open) {
+            (_, Open::Foreign) => {}
+            (Some("text_delta"), _) => {
+                if let Some(text) = delta.text.filter(|text| !text.is_empty()) {
+                    sink.send(Event::Text(text));
+                }
+            }
+            (Some("thinking_delta"), _) => {
+                if let Some(text) = delta.thinking.filter(|text| !text.is_empty()) {
+                    sink.send(Event::Thinking(text));
+                }
+            }
+            (Some("signature_delta"), _) => {
+                if let Some(signature) = delta.signature {
+                    sink.send(Event::Signature(signature));
+                }
+            }
+            (Some("input_json_delta"), Open::Tool { call, input }) => {
+                if let Some(fragment) = delta.partial_json.filter(|text| !text.is_empty()) {
+                    *input = None;
+                    sink.send(Event::ToolArguments { call: *call, fragment });
+                }
+            }
+            (Some("citations_delta"), _) => {
+                self.losses.once("reply.content.citations", "no counterpart");
+            }
+            _ => {}
+        }
+    }
+
+    fn block_stop(&mut self, sink: &mut dyn Sink) {
+        match std::mem::take(&mut self.open) {
+            Open::None | Open::Foreign => {}
+            Open::Plain => sink.send(Event::BlockEnd),
+            Open::Tool { call, input } => {
+                if let Some(input) = input {
+                    sink.send(Event::ToolArguments { call, fragment: input.into() });
+                }
+                sink.send(Event::BlockEnd);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Token usage as Anthropic reports it.
+//!
+//! `input_tokens` excludes cache reads and writes; the neutral form includes them. In streams the
+//! counts are cumulative and come in pieces: a later piece replaces what it names, never adds.
+
+use crate::dialect::json::Json;
+use gantry_model::usage::TokenUsage;
+use serde::Deserialize;
+
+/// A `usage` object, or what is known of it so far.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct Usage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct CacheCreation {
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// Takes over what a later report says.
+    pub(super) fn update(&mut self, later: &Self) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.cache_creation_input_tokens =
+            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens =
+            later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+    }
+
+    /// The counts in normal form.
+    pub(super) fn read(&self) -> TokenUsage {
+        let cache_read = self.cache_read_input_tokens.unwrap_or(0);
+        let cache_write = self.cache_creation_input_tokens.unwrap_or(0);
+        let fresh = self.input_tokens.unwrap_or(0);
+        TokenUsage {
+            input: fresh.saturating_add(cache_read).saturating_add(cache_write),
+            cache_read,
+            cache_write,
+            cache_write_1h: self
+                .cache_creation
+                .and_then(|by_lifetime| by_lifetime.ephemeral_1h_input_tokens)
+                .unwrap_or(0),
+            output: self.output_tokens.unwrap_or(0),
+            reasoning: self
+                .output_tokens_details
+                .and_then(|details| details.thinking_tokens)
+                .unwrap_or(0),
+        }
+    }
+}
+
+/// Prints a `usage` object.
+pub(super) fn print(usage: &TokenUsage, json: &mut Json<'_>) {
+    let cached = usage.cache_read.saturating_add(usage.cache_write);
+    json.open(b'{');
+    json.member_u64("input_tokens", usage.input.saturating_sub(cached));
+    json.member_u64("cache_creation_input_tokens", usage.cache_write);
+    json.member_u64("cache_read_input_tokens", usage.cache_read);
+    json.member_u64("output_tokens", usage.output);
+    if usage.reasoning > 0 {
+        json.key("output_tokens_details");
+        json.open(b'{');
+        json.member_u64("thinking_tokens", usage.reasoning);
+        json.close(b'}');
+    }
+    json.close(b'}');
+}

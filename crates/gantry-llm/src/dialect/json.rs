@@ -1,0 +1,171 @@
+//! Writes JSON straight into a byte buffer.
+//!
+//! The printers use it. It places commas by looking at the last byte written, so it must never be
+//! given raw JSON that ends in an opening bracket, which no complete value does.
+
+/// Appends JSON to a buffer.
+pub(crate) struct Json<'o> {
+    pub(crate) out: &'o mut Vec<u8>,
+}
+
+impl<'o> Json<'o> {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    /// A comma, unless a value cannot precede.
+    fn separate(&mut self) {
+        match self.out.last() {
+            None | Some(b'{' | b'[' | b':' | b' ' | b'\n') => {}
+            Some(_) => self.out.push(b','),
+        }
+    }
+
+    /// Opens an object or a list.
+    pub(crate) fn open(&mut self, bracket: u8) {
+        self.separate();
+        self.out.push(bracket);
+    }
+
+    /// Closes what `open` opened.
+    pub(crate) fn close(&mut self, bracket: u8) {
+        self.out.push(bracket);
+    }
+
+    /// The name of a member; its value comes next. `name` needs no escapes.
+    pub(crate) fn key(&mut self, name: &str) {
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A string.
+    pub(crate) fn str(&mut self, text: &str) {
+        self.separate();
+        self.out.push(b'"');
+        escape(self.out, text);
+        self.out.push(b'"');
+    }
+
+    /// One string made of several pieces.
+    pub(crate) fn concat<'t>(&mut self, pieces: impl IntoIterator<Item = &'t str>) {
+        self.separate();
+        self.out.push(b'"');
+        for piece in pieces {
+            escape(self.out, piece);
+        }
+        self.out.push(b'"');
+    }
+
+    /// A value that is JSON already.
+    pub(crate) fn raw(&mut self, json: &str) {
+        self.separate();
+        self.out.extend_from_slice(json.trim().as_bytes());
+    }
+
+    /// A number.
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.separate();
+        let mut digits = [0_u8; 20];
+        let mut rest = value;
+        let mut first = digits.len();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            first = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(digits.get(first..).unwrap_or_default());
+    }
+
+    pub(crate) fn member_str(&mut self, name: &str, value: &str) {
+        self.key(name);
+        self.str(value);
+    }
+
+    pub(crate) fn member_raw(&mut self, name: &str, value: &str) {
+        self.key(name);
+        self.raw(value);
+    }
+
+    pub(crate) fn member_u64(&mut self, name: &str, value: u64) {
+        self.key(name);
+        self.u64(value);
+    }
+}
+
+/// Appends `text` as the inside of a JSON string.
+pub(crate) fn escape(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(start..at).unwrap_or_default());
+        start = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.push(hex(byte >> 4));
+                out.push(hex(byte & 15));
+            }
+        }
+    }
+    out.extend_from_slice(bytes.get(start..).unwrap_or_default());
+}
+
+fn hex(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Json, escape};
+    use proptest::prelude::{any, proptest};
+
+    proptest! {
+        #[test]
+        fn escaped_text_reads_back(text in any::<String>()) {
+            let mut out = vec![b'"'];
+            escape(&mut out, &text);
+            out.push(b'"');
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+
+        #[test]
+        fn numbers_read_back(value in any::<u64>()) {
+            let mut out = Vec::new();
+            Json::new(&mut out).u64(value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
+    #[test]
+    fn commas_stand_between_members_and_elements_only() {
+        let mut out = b"data: ".to_vec();
+        let mut json = Json::new(&mut out);
+        json.open(b'{');
+        json.member_u64("a", 0);
+        json.key("b");
+        json.open(b'[');
+        json.str("x");
+        json.raw(" {} ");
+        json.close(b']');
+        json.member_str("c", "{");
+        json.member_raw("d", "null");
+        json.close(b'}');
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"data: {"a":0,"b":["x",{}],"c":"{","d":null}"#
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! Prints neutral turns as the messages of a chat completion request.
+//!
+//! Tool results become `tool` messages, which hold text only: pictures and files in them move to
+//! the user's message that follows.
+
+use super::print_request::cache_lost;
+use crate::dialect::json::Json;
+use crate::neutral::{
+    Body, Document, Losses, Media, Part, Place, Role, ToolCall, ToolResult, Turn,
+};
+use crate::translate::Error;
+use gantry_model::catalogue::Quirks;
+
+/// Stands between texts that were separate blocks and become one string.
+const GAP: &str = "\n\n";
+
+/// Prints the list of messages.
+pub(super) fn print(
+    turns: &[Turn<'_>],
+    quirks: &Quirks,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
+    json.open(b'[');
+    for turn in turns {
+        for part in turn.parts.iter().filter(|part| part.cache.is_some()) {
+            cache_lost(format!("{}.cache_control", part.place), losses);
+        }
+        match turn.role {
+            Role::System => system("system", turn, json),
+            Role::Developer if quirks.developer_role => system("developer", turn, json),
+            Role::Developer => system("system", turn, json),
+            Role::User => user(turn, losses, json)?,
+            Role::Assistant => assistant(turn, losses, json),
+        }
+    }
+    json.close(b']');
+    Ok(())
+}
+
+/// System prompts go as one string, which the templates of all open models understand.
+fn system(role: &str, turn: &Turn<'_>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("role", role);
+    json.key("content");
+    join(turn.parts.iter().filter_map(text_of), GAP, json);
+    json.close(b'}');
+}
+
+fn text_of<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+    match &part.body {
+        Body::Text(text) | Body::Refusal(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn join<'t>(texts: impl Iterator<Item = &'t str>, gap: &'t str, json: &mut Json<'_>) {
+    let mut first = true;
+    json.concat(texts.flat_map(|text| {
+        let before = if std::mem::take(&mut first) { "" } else { gap };
+        [before, text]
+    }));
+}
+
+/// What a user's message is made of.
+enum Piece<'p, 'a> {
+    Part(&'p Part<'a>),
+    /// Says which tool result the next pieces come from.
+    From(&'p str),
+}
+
+fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+    let mut pieces = Vec::new();
+    let mut results = false;
+    for part in &turn.parts {
+        if let Body::ToolResult(result) = &part.body {
+            results = true;
+            tool(result, part.place, losses, json);
+            let mut attached = result.content.iter().filter(|part| text_of(part).is_none());
+            if let Some(first) = attached.next() {
+                let note = "moved to a user message, because tool messages hold text only";
+                losses.approximated(first.place, note);
+                pieces.push(Piece::From(&result.id));
+                pieces.push(Piece::Part(first));
+                pieces.extend(attached.map(Piece::Part));
+            }
+        }
+    }
+    let own = turn.parts.iter().filter(|part| !matches!(part.body, Body::ToolResult(_)));
+    pieces.extend(own.map(Piece::Part));
+    if results && pieces.is_empty() {
+        return Ok(());
+    }
+    json.open(b'{');
+    json.member_str("role", "user");
+    json.key("content");
+    match pieces.as_slice() {
+        [] => json.str(""),
+        [Piece::Part(Part { body: Body::Text(text), .. })] => json.str(text),
+        _ => {
+            json.open(b'[');
+            for piece in &pieces {
+                content_piece(piece, losses, json)?;
+            }
+            json.close(b']');
+        }
+    }
+    json.close(b'}');
+    Ok(())
+}
+
+fn tool(result: &ToolResult<'_>, place: Place, losses: &mut Losses, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("role", "tool");
+    json.member_str("tool_call_id", &result.id);
+    json.key("content");
+    if result.is_error {
+        let path = format!("{place}.is_error");
+        losses.approximated(path, "said in the text, because tool messages have no such flag");
+    }
+    for part in result.content.iter().filter(|part| part.cache.is_some()) {
+        cache_lost(format!("{}.cache_control", part.place), losses);
+    }
+    let head = result.is_error.then_some("The tool failed:");
+    join(head.into_iter().chain(result.content.iter().filter_map(text_of)), GAP, json);
+    json.close(b'}');
+}
+
+fn content_piece(
+    piece: &Piece<'_, '_>,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
+    let part = match piece {
+        Piece::From(id) => {
+            text_part(["Attached to the result of tool call ", id, ":"], json);
+            return Ok(());
+        }
+        Piece::Part(part) => part,
+    };
+    match &part.body {
+        Body::Text(text) | Body::Refusal(text) => text_part([&**text], json),
+        Body::Image(media) => image(media, json),
+        Body::Document(document) => return self::document(document, part.place, losses, json),
+        Body::Thinking { .. } | Body::RedactedThinking(_) | Body::ToolCall(_) => {
+            losses.dropped(part.place, "belongs into an assistant message");
+        }
+        // Printed before, as messages of their own; results in results do not exist.
+        Body::ToolResult(_) => {}
+    }
+    Ok(())
+}
+
+fn text_part<'t>(pieces: impl IntoIterator<Item = &'t str>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("type", "text");
+    json.key("text");
+    json.concat(pieces);
+    json.close(b'}');
+}
+
+fn image(media: &Media<'_>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("type", "image_url");
+    json.key("image_url");
+    json.open(b'{');
+    json.key("url");
+    match media {
+        Media::Base64 { media_type, data } => json.concat(["data:", media_type, ";base64,", data]),
+        Media::Url(url) | Media::Text(url) => json.str(url),
+    }
+    json.close(b'}');
+    json.close(b'}');
+}
+
+fn document(
+    document: &Document<'_>,
+    place: Place,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
+    let title = document.title.as_deref();
+    match &document.media {
+        Media::Url(_) => {
+            let message = "the upstream takes no documents by URL: send the bytes";
+            return Err(Error::new(place, message));
+        }
+        Media::Text(text) => {
+            losses.approximated(place, "a text document is sent as text");
+            let head = title.map(|title| ["Document: ", title, GAP]).into_iter().flatten();
+            text_part(head.chain([&**text]), json);
+        }
+        Media::Base64 { media_type, data } => {
+            json.open(b'{');
+            json.member_str("type", "file");
+            json.key("file");
+            json.open(b'{');
+            json.member_str("filename", title.unwrap_or("document.pdf"));
+            json.key("file_data");
+            json.concat(["data:", media_type, ";base64,", data]);
+            json.close(b'}');
+            json.close(b'}');
+        }
+    }
+    if let Some(context) = &document.context {
+        text_part(["About the document above: ", context], json);
+        losses.approximated(format!("{place}.context"), "sent as text after the document");
+    }
+    Ok(())
+}
+
+fn assistant(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+    let mut calls = false;
+    for part in &turn.parts {
+        match &part.body {
+            Body::Thinking { .. } | Body::RedactedThinking(_) => {
+                losses.dropped_often(part.place, "the upstream does not take thinking back");
+            }
+            Body::ToolCall(_) => calls = true,
+            Body::Text(_) | Body::Refusal(_) if calls => {
+                losses.approximated(part.place, "text after a tool call is sent before it");
+            }
+            Body::Text(_) | Body::Refusal(_) => {}
+            Body::Image(_) | Body::Document(_) | Body::ToolResult(_) => {
+                losses.dropped(part.place, "does not fit into an assistant message");
+            }
+        }
+    }
+    json.open(b'{');
+    json.member_str("role", "assistant");
+    json.key("content");
+    if turn.parts.iter().any(|part| text_of(part).is_some()) || !calls {
+        join(turn.parts.iter().filter_map(text_of), "", json);
+    } else {
+        json.raw("null");
+    }
+    if calls {
+        json.key("tool_calls");
+        json.open(b'[');
+        turn.parts.iter().for_each(|part| tool_call(part, json));
+        json.close(b']');
+    }
+    json.close(b'}');
+}
+
+fn tool_call(part: &Part<'_>, json: &mut Json<'_>) {
+    if let Body::ToolCall(call) = &part.body {
+        print_call(call, &call.id, json);
+    }
+}
+
+/// A tool call as requests and replies write it.
+pub(super) fn print_call(call: &ToolCall<'_>, id: &str, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("id", id);
+    json.member_str("type", "function");
+    json.key("function");
+    json.open(b'{');
+    json.member_str("name", &call.name);
+    json.member_str("arguments", call.arguments.as_text());
+    json.close(b'}');
+    json.close(b'}');
+}

@@ -1,0 +1,175 @@
+//! Parses a chat completion into the neutral form.
+//!
+//! `translate::reply` calls it. It is lenient, because compatible servers leave out and add a lot;
+//! only the first choice counts, since no other dialect has several.
+
+use super::read_messages::{arguments, thinking_block};
+use super::usage::Usage;
+use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall};
+use crate::dialect::wire;
+use crate::neutral::{Body, Losses, Part, Place, Reply, Stop, StopReason, Str, StrOr, ToolCall};
+use crate::translate::Error;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    usage: Option<Usage>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<Str<'a>>,
+    /// vLLM: the stop sequence that was met, or the id of the token.
+    stop_reason: Option<&'a RawValue>,
+    logprobs: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    content: Option<StrOr<'a, Vec<TextPart<'a>>>>,
+    refusal: Option<Str<'a>>,
+    reasoning_content: Option<Str<'a>>,
+    reasoning: Option<StrOr<'a, IgnoredAny>>,
+    #[serde(borrow)]
+    thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<WireCall<'a>>>,
+    function_call: Option<FunctionCall<'a>>,
+    annotations: Option<Vec<IgnoredAny>>,
+    audio: Option<IgnoredAny>,
+}
+
+/// Some servers answer with a list of parts.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct TextPart<'a> {
+    #[serde(borrow)]
+    pub(super) text: Option<Str<'a>>,
+}
+
+/// Parses a reply body.
+pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
+    let wire: Completion<'a> = wire::parse(body)?;
+    if wire.error.is_some() {
+        let view = crate::errors::parse_value(body, 200);
+        return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
+    }
+    let mut choices = wire.choices.unwrap_or_default().into_iter();
+    let choice =
+        choices.next().ok_or_else(|| Error::new("choices", "the upstream sent no choice"))?;
+    if choices.next().is_some() {
+        losses.dropped("reply.choices[1]", "only the first choice is kept");
+    }
+    if choice.logprobs.is_some() {
+        losses.dropped("reply.choices[0].logprobs", "has no counterpart");
+    }
+    let message =
+        choice.message.ok_or_else(|| Error::new("choices[0].message", "the upstream sent none"))?;
+    let refused = message.refusal.as_ref().is_some_and(|text| !text.is_empty());
+    let parts = parts(message, losses);
+    let calls = parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
+    let finish = choice.finish_reason.as_deref();
+    let stop = stop(finish, choice.stop_reason, Seen { calls, refused }, losses);
+    Ok(Reply { parts, stop, usage: wire.usage.map(|usage| usage.read()) })
+}
+
+fn parts<'a>(message: Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    let mut push = |field, body| {
+        let place = Place::top(field);
+        parts.push(Part { place, cache: None, body });
+    };
+    let reasoning = match (message.reasoning_content, message.reasoning) {
+        (Some(text), _) | (None, Some(StrOr::Str(text))) => Some(text),
+        (None, _) => None,
+    };
+    match (message.thinking_blocks.filter(|blocks| !blocks.is_empty()), reasoning) {
+        (Some(blocks), _) => {
+            blocks.into_iter().for_each(|block| push("thinking_blocks", thinking_block(block)));
+        }
+        (None, Some(text)) if !text.is_empty() => {
+            push("reasoning_content", Body::Thinking { text, signature: None });
+        }
+        (None, _) => {}
+    }
+    match message.content {
+        Some(StrOr::Str(text)) if !text.is_empty() => push("content", Body::Text(text)),
+        Some(StrOr::Other(list)) => list
+            .into_iter()
+            .filter_map(|part| part.text)
+            .for_each(|text| push("content", Body::Text(text))),
+        Some(StrOr::Str(_)) | None => {}
+    }
+    if let Some(text) = message.refusal.filter(|text| !text.is_empty()) {
+        push("refusal", Body::Refusal(text));
+    }
+    for call in message.tool_calls.unwrap_or_default() {
+        match call.function {
+            Some(function) => push("tool_calls", read_call(call.id, function)),
+            None => losses.dropped("reply.choices[0].message.tool_calls", "not a function call"),
+        }
+    }
+    if let Some(function) = message.function_call {
+        push("function_call", read_call(None, function));
+    }
+    if message.annotations.is_some_and(|list| !list.is_empty()) {
+        losses.dropped("reply.choices[0].message.annotations", "has no counterpart");
+    }
+    if message.audio.is_some() {
+        losses.dropped("reply.choices[0].message.audio", "has no counterpart");
+    }
+    parts
+}
+
+fn read_call<'a>(id: Option<Str<'a>>, function: FunctionCall<'a>) -> Body<'a> {
+    Body::ToolCall(ToolCall {
+        id: id.unwrap_or_default(),
+        name: function.name.unwrap_or_default(),
+        arguments: arguments(function.arguments),
+    })
+}
+
+/// What the answer held, which counts more than what `finish_reason` says.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) calls: bool,
+    pub(super) refused: bool,
+}
+
+/// Why the answer ended. Some servers say `stop` after tool calls, or `tool_calls` without any.
+pub(super) fn stop<'a>(
+    finish: Option<&str>,
+    matched: Option<&'a RawValue>,
+    seen: Seen,
+    losses: &mut Losses,
+) -> Stop<'a> {
+    let reason = match finish {
+        Some("length" | "max_tokens" | "model_length") => StopReason::MaxTokens,
+        Some("content_filter") => StopReason::Refusal,
+        Some("stop" | "tool_calls" | "function_call" | "eos" | "end_turn" | "tool_use") | None => {
+            StopReason::End
+        }
+        Some(other) => {
+            losses.once("reply.choices[0].finish_reason", &format!("`{other}` is not known"));
+            StopReason::End
+        }
+    };
+    let sequence = matched.and_then(|raw| serde_json::from_str::<Str<'a>>(raw.get()).ok());
+    let reason = match reason {
+        StopReason::End if seen.refused => StopReason::Refusal,
+        StopReason::End if seen.calls => StopReason::ToolUse,
+        StopReason::End if sequence.is_some() => StopReason::StopSequence,
+        other => other,
+    };
+    let sequence = sequence.filter(|_| reason == StopReason::StopSequence);
+    Stop { reason, sequence, explanation: None, details: None }
+}

@@ -1,0 +1,243 @@
+//! Parses a chat completion request into the neutral form.
+//!
+//! `translate::request` calls it. Fields that the neutral form does not carry are reported here,
+//! unless they say what holds anyway.
+
+use super::read_messages;
+use super::wire_request::{
+    CacheControl, ChatRequest, Function, Named, ReasoningOptions, ResponseFormat, ThinkingOptions,
+    Tool as WireTool, ToolChoice as WireChoice,
+};
+use crate::dialect::wire;
+use crate::neutral::{
+    Cache, Effort, Format, Losses, Names, Place, Reasoning, Request, Sampling, Str, StrOr,
+    ThinkingMode, Tier, Tool, ToolChoice,
+};
+use crate::translate::Error;
+
+const NAMES: Names = Names {
+    stop: "stop",
+    max_tokens: "max_completion_tokens",
+    effort: "reasoning_effort",
+    thinking: "thinking",
+    format: "response_format",
+    tier: "service_tier",
+    user: "user",
+};
+
+/// Fields whose value changes nothing, so that leaving them out is no loss.
+const HARMLESS: [(&str, &str); 12] = [
+    ("n", "1"),
+    ("logprobs", "false"),
+    ("top_logprobs", "0"),
+    ("frequency_penalty", "0"),
+    ("frequency_penalty", "0.0"),
+    ("presence_penalty", "0"),
+    ("presence_penalty", "0.0"),
+    ("logit_bias", "{}"),
+    ("store", "false"),
+    ("metadata", "{}"),
+    ("verbosity", "\"medium\""),
+    ("modalities", "[\"text\"]"),
+];
+
+/// Parses a request body.
+pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
+    let mut wire: ChatRequest<'a> = wire::parse(body)?;
+    let messages = wire.messages.take().unwrap_or_default();
+    if messages.is_empty() {
+        return Err(Error::new("messages", "must hold at least one message"));
+    }
+    for (name, raw) in &wire.unknown {
+        if !HARMLESS.contains(&(&**name, raw.get())) {
+            losses.dropped(&**name, "has no counterpart at the upstream");
+        }
+    }
+    let turns = read_messages::read(messages, losses)?;
+    let tools = tools(wire.tools.take(), wire.functions.take(), losses);
+    let (tool_choice, allowed_tools) = choice(wire.tool_choice.take(), wire.function_call.take())?;
+    Ok(Request {
+        names: &NAMES,
+        turns,
+        tools,
+        tool_choice,
+        allowed_tools,
+        parallel_tools: wire.parallel_tool_calls,
+        max_tokens: wire.max_completion_tokens.or(wire.max_tokens),
+        sampling: Sampling {
+            temperature: wire.temperature.take(),
+            top_p: wire.top_p.take(),
+            top_k: wire.top_k.take(),
+        },
+        stop: match wire.stop.take() {
+            None => Vec::new(),
+            Some(StrOr::Str(one)) => vec![one],
+            Some(StrOr::Other(list)) => list,
+        },
+        stream: wire.stream.unwrap_or(false),
+        format: wire.response_format.take().map(format).transpose()?.flatten(),
+        reasoning: reasoning(&mut wire, losses),
+        user: user(wire.user.take(), wire.safety_identifier.take(), losses),
+        tier: wire.service_tier.take().and_then(|name| tier(&name, losses)),
+    })
+}
+
+fn tools<'a>(
+    tools: Option<Vec<WireTool<'a>>>,
+    functions: Option<Vec<Function<'a>>>,
+    losses: &mut Losses,
+) -> Vec<Tool<'a>> {
+    let mut list = Vec::new();
+    for (index, tool) in tools.unwrap_or_default().into_iter().enumerate() {
+        let place = Place::top("tools").at(index);
+        let cache = tool.cache_control.as_ref().map(cache);
+        match tool.function {
+            Some(function) => list.push(read_function(function, place, cache)),
+            None => {
+                let kind = tool.kind.as_deref().unwrap_or("?").to_owned();
+                losses.dropped(place, &format!("tools of type `{kind}` have no counterpart"));
+            }
+        }
+    }
+    let functions = functions.unwrap_or_default();
+    if !functions.is_empty() {
+        losses.approximated("functions", "calls come back as `tool_calls`, not `function_call`");
+    }
+    for (index, function) in functions.into_iter().enumerate() {
+        list.push(read_function(function, Place::top("functions").at(index), None));
+    }
+    list
+}
+
+fn read_function<'a>(function: Function<'a>, place: Place, cache: Option<Cache>) -> Tool<'a> {
+    Tool {
+        place,
+        name: function.name,
+        description: function.description,
+        schema: function.parameters,
+        strict: function.strict.unwrap_or(false),
+        cache,
+    }
+}
+
+/// The lifetime that a cache marker asks for.
+pub(super) fn cache(control: &CacheControl<'_>) -> Cache {
+    match control.ttl.as_deref() {
+        Some("1h") => Cache::OneHour,
+        Some(_) | None => Cache::Default,
+    }
+}
+
+type Choice<'a> = (Option<ToolChoice<'a>>, Option<Vec<Str<'a>>>);
+
+fn choice<'a>(
+    choice: Option<StrOr<'a, WireChoice<'a>>>,
+    legacy: Option<StrOr<'a, Named<'a>>>,
+) -> Result<Choice<'a>, Error> {
+    let chosen = match (choice, legacy) {
+        (Some(StrOr::Str(mode)), _) => mode_of(&mode, "tool_choice")?,
+        (Some(StrOr::Other(object)), _) => return choice_object(object),
+        (None, Some(StrOr::Str(mode))) => mode_of(&mode, "function_call")?,
+        (None, Some(StrOr::Other(named))) => ToolChoice::Tool(named.name),
+        (None, None) => return Ok((None, None)),
+    };
+    Ok((Some(chosen), None))
+}
+
+fn mode_of(mode: &str, field: &'static str) -> Result<ToolChoice<'static>, Error> {
+    Ok(match mode {
+        "auto" => ToolChoice::Auto,
+        "none" => ToolChoice::None,
+        // Mistral's name of the same.
+        "required" | "any" => ToolChoice::Any,
+        _ => return Err(Error::new(field, format!("`{mode}` is none of auto, none, required"))),
+    })
+}
+
+fn choice_object(object: WireChoice<'_>) -> Result<Choice<'_>, Error> {
+    if let Some(named) = object.function.or(object.custom) {
+        return Ok((Some(ToolChoice::Tool(named.name)), None));
+    }
+    if let Some(allowed) = object.allowed_tools {
+        let mode = mode_of(allowed.mode.as_deref().unwrap_or("auto"), "tool_choice")?;
+        let names = allowed.tools.into_iter().filter_map(|t| t.function.or(t.custom));
+        return Ok((Some(mode), Some(names.map(|named| named.name).collect())));
+    }
+    let kind = &*object.kind;
+    Err(Error::new("tool_choice", format!("type `{kind}` is unknown or names no tool")))
+}
+
+fn format(wire: ResponseFormat<'_>) -> Result<Option<Format<'_>>, Error> {
+    Ok(match (&*wire.kind, wire.json_schema) {
+        ("text", _) => None,
+        ("json_object", _) => Some(Format::JsonObject),
+        ("json_schema", Some(json)) => match json.schema {
+            None => Some(Format::JsonObject),
+            Some(schema) => Some(Format::JsonSchema {
+                name: json.name,
+                description: json.description,
+                schema,
+                strict: json.strict,
+            }),
+        },
+        (kind, _) => {
+            let message = format!("type `{kind}` is unknown or lacks its definition");
+            return Err(Error::new("response_format", message));
+        }
+    })
+}
+
+fn reasoning(wire: &mut ChatRequest<'_>, losses: &mut Losses) -> Reasoning {
+    let ReasoningOptions { effort, max_tokens, enabled } = wire
+        .reasoning
+        .take()
+        .unwrap_or(ReasoningOptions { effort: None, max_tokens: None, enabled: None });
+    let name = wire.reasoning_effort.take().or(effort);
+    let known = name.as_deref().and_then(Effort::parse);
+    if let (Some(name), None) = (&name, known) {
+        losses.dropped("reasoning_effort", &format!("`{}` is not known", &**name));
+    }
+    let thinking = wire.thinking.take().and_then(|thinking| mode(&thinking, losses));
+    let switch = enabled.map(|on| if on { ThinkingMode::Adaptive } else { ThinkingMode::Disabled });
+    Reasoning { effort: known, mode: thinking.or(max_tokens.map(ThinkingMode::Budget)).or(switch) }
+}
+
+fn mode(thinking: &ThinkingOptions<'_>, losses: &mut Losses) -> Option<ThinkingMode> {
+    match (thinking.kind.as_deref(), thinking.budget_tokens) {
+        (Some("disabled"), _) => Some(ThinkingMode::Disabled),
+        (_, Some(budget)) => Some(ThinkingMode::Budget(budget)),
+        (Some("adaptive" | "enabled"), None) => Some(ThinkingMode::Adaptive),
+        (Some("between_tools"), None) => Some(ThinkingMode::BetweenTools),
+        (_, None) => {
+            losses.dropped("thinking", "its type is not known");
+            None
+        }
+    }
+}
+
+/// `safety_identifier` replaces `user`; where both are given, the newer one counts.
+fn user<'a>(
+    user: Option<Str<'a>>,
+    safety: Option<Str<'a>>,
+    losses: &mut Losses,
+) -> Option<Str<'a>> {
+    if let (Some(user), Some(safety)) = (&user, &safety)
+        && user != safety
+    {
+        losses.dropped("user", "`safety_identifier` is sent instead");
+    }
+    safety.or(user)
+}
+
+fn tier(name: &str, losses: &mut Losses) -> Option<Tier> {
+    match name {
+        "auto" => Some(Tier::Auto),
+        "default" => Some(Tier::Standard),
+        "priority" => Some(Tier::Priority),
+        "fast" => Some(Tier::Fast),
+        _ => {
+            losses.dropped("service_tier", &format!("`{name}` has no counterpart"));
+            None
+        }
+    }
+}

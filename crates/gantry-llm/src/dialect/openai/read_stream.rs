@@ -1,0 +1,262 @@
+//! Parses the chunks of a streamed chat completion into neutral events.
+//!
+//! `stream` feeds it one SSE event at a time. It keeps only what later chunks refer to: the tool
+//! calls that began, and the reason to stop. The end is `[DONE]`.
+
+use super::read_reply::{Seen, TextPart, stop};
+use super::usage::Usage;
+use crate::neutral::{Event, Losses, Sink, Stop, StopReason, Str, StrOr};
+use crate::stream::Failure;
+use gantry_model::usage::TokenUsage;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    usage: Option<Usage>,
+    /// Groq's place of the usage.
+    x_groq: Option<XGroq>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct XGroq {
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    index: Option<u32>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    finish_reason: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<&'a RawValue>,
+    logprobs: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    content: Option<StrOr<'a, Vec<TextPart<'a>>>>,
+    refusal: Option<Str<'a>>,
+    reasoning_content: Option<Str<'a>>,
+    reasoning: Option<StrOr<'a, IgnoredAny>>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<ToolDelta<'a>>>,
+    function_call: Option<FunctionDelta<'a>>,
+    annotations: Option<Vec<IgnoredAny>>,
+    audio: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ToolDelta<'a> {
+    index: Option<u32>,
+    #[serde(borrow)]
+    id: Option<Str<'a>>,
+    #[serde(borrow)]
+    function: Option<FunctionDelta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionDelta<'a> {
+    #[serde(borrow)]
+    name: Option<Str<'a>>,
+    #[serde(borrow)]
+    arguments: Option<StrOr<'a, IgnoredAny>>,
+}
+
+/// A tool call that began.
+#[derive(Debug)]
+struct Call {
+    index: Option<u32>,
+    id: String,
+    /// Whether its name is known and the printer has been told.
+    started: bool,
+    /// Arguments that came before the name.
+    early: String,
+}
+
+/// State of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Parser {
+    started: bool,
+    refused: bool,
+    calls: Vec<Call>,
+    usage: Option<TokenUsage>,
+    /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
+    finished: bool,
+    done: bool,
+    pub(crate) losses: Losses,
+}
+
+impl Parser {
+    /// Usage as last reported.
+    pub(crate) fn usage(&self) -> Option<TokenUsage> {
+        self.usage
+    }
+
+    /// Whether nothing more is to come.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The upstream closed the stream. Some servers send no `[DONE]`; a finish reason is enough.
+    pub(crate) fn close(&mut self, sink: &mut dyn Sink) -> bool {
+        if self.finished && !self.done {
+            self.done = true;
+            sink.send(Event::End);
+        }
+        self.done
+    }
+
+    /// Takes one event's data.
+    pub(crate) fn event(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<(), Failure> {
+        let data = data.trim_ascii();
+        if self.done || data.is_empty() {
+            return Ok(());
+        }
+        if data == b"[DONE]" {
+            self.done = true;
+            if !self.finished {
+                sink.send(Event::Stop(self.default_stop()));
+            }
+            sink.send(Event::End);
+            return Ok(());
+        }
+        let chunk: Chunk<'_> = crate::dialect::wire::parse(data).map_err(Failure::Malformed)?;
+        if chunk.error.is_some() {
+            return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
+        }
+        for choice in chunk.choices.unwrap_or_default() {
+            self.choice(choice, sink);
+        }
+        if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
+            let usage = usage.read();
+            self.usage = Some(usage);
+            sink.send(Event::Usage(usage));
+        }
+        Ok(())
+    }
+
+    fn choice(&mut self, choice: Choice<'_>, sink: &mut dyn Sink) {
+        if choice.index.is_some_and(|index| index > 0) {
+            self.losses.once("reply.choices[1]", "only the first choice is kept");
+            return;
+        }
+        if !self.started {
+            self.started = true;
+            sink.send(Event::Start);
+        }
+        if choice.logprobs.is_some() {
+            self.losses.once("reply.choices[0].logprobs", "has no counterpart");
+        }
+        if let Some(delta) = choice.delta {
+            self.delta(delta, sink);
+        }
+        if let Some(finish) = choice.finish_reason {
+            self.finished = true;
+            let seen =
+                Seen { calls: self.calls.iter().any(|call| call.started), refused: self.refused };
+            let stop = stop(Some(&finish), choice.stop_reason, seen, &mut self.losses);
+            sink.send(Event::Stop(stop));
+        }
+    }
+
+    fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn Sink) {
+        // Some servers send the same text under both names.
+        match (delta.reasoning_content, delta.reasoning) {
+            (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
+                sink.send(Event::Thinking(text));
+            }
+            _ => {}
+        }
+        match delta.content {
+            Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
+            Some(StrOr::Other(list)) => {
+                for text in list.into_iter().filter_map(|part| part.text) {
+                    sink.send(Event::Text(text));
+                }
+            }
+            Some(StrOr::Str(_)) | None => {}
+        }
+        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+            self.refused = true;
+            sink.send(Event::Refusal(text));
+        }
+        for tool in delta.tool_calls.unwrap_or_default() {
+            self.tool(tool, sink);
+        }
+        if let Some(function) = delta.function_call {
+            self.tool(ToolDelta { index: Some(0), id: None, function: Some(function) }, sink);
+        }
+        if delta.annotations.is_some_and(|list| !list.is_empty()) {
+            self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
+        }
+        if delta.audio.is_some() {
+            self.losses.once("reply.choices[0].message.audio", "has no counterpart");
+        }
+    }
+
+    fn tool(&mut self, delta: ToolDelta<'_>, sink: &mut dyn Sink) {
+        let Some(function) = delta.function else {
+            self.losses.once("reply.choices[0].message.tool_calls", "not a function call");
+            return;
+        };
+        let at = self.call_of(delta.index, delta.id.as_deref().unwrap_or_default());
+        let Some(call) = self.calls.get_mut(at) else { return };
+        let arguments = match function.arguments {
+            Some(StrOr::Str(text)) => text,
+            Some(StrOr::Other(_)) | None => Str::default(),
+        };
+        match function.name.filter(|name| !name.is_empty()) {
+            Some(name) if !call.started => {
+                call.started = true;
+                let id = Str::from(&*call.id);
+                sink.send(Event::ToolStart { call: at, id, name });
+                let early = std::mem::take(&mut call.early);
+                if !early.is_empty() {
+                    sink.send(Event::ToolArguments { call: at, fragment: early.into() });
+                }
+            }
+            _ => {}
+        }
+        if call.started && !arguments.is_empty() {
+            sink.send(Event::ToolArguments { call: at, fragment: arguments });
+        } else if !call.started {
+            call.early.push_str(&arguments);
+        }
+    }
+
+    /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
+    /// out, or always send 0, begin a new call with a new id.
+    fn call_of(&mut self, index: Option<u32>, id: &str) -> usize {
+        let known = match index {
+            Some(_) => self.calls.iter().rposition(|call| call.index == index),
+            None if id.is_empty() => self.calls.len().checked_sub(1),
+            None => self.calls.iter().rposition(|call| call.id == id),
+        };
+        if let Some(at) = known
+            && let Some(call) = self.calls.get_mut(at)
+        {
+            if call.id.is_empty() && !call.started {
+                id.clone_into(&mut call.id);
+            }
+            if id.is_empty() || call.id.is_empty() || call.id == id {
+                return at;
+            }
+        }
+        self.calls.push(Call { index, id: id.to_owned(), started: false, early: String::new() });
+        self.calls.len() - 1
+    }
+
+    /// The stop of a stream that ended with `[DONE]` but named no reason.
+    fn default_stop(&self) -> Stop<'static> {
+        let calls = self.calls.iter().any(|call| call.started);
+        Stop::plain(if calls { StopReason::ToolUse } else { StopReason::End })
+    }
+}

@@ -1,0 +1,199 @@
+//! Errors in the callers' and the upstreams' dialects.
+//!
+//! The gateway parses what an upstream answered with `parse`, and prints its own refusals and the
+//! upstreams' errors with `print_body` and `print_event`. Nothing here decides on retries.
+
+mod parse;
+
+pub use parse::parse;
+pub(crate) use parse::parse_value;
+
+use crate::dialect::json::Json;
+use gantry_model::catalogue::Dialect;
+
+/// What went wrong, in no dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorView {
+    /// HTTP status that the error came with, or shall be sent with.
+    pub status: u16,
+    pub kind: ErrorKind,
+    /// The provider's own code, such as `model_not_found`; absent: the dialect's usual one.
+    pub code: Option<String>,
+    /// The field that is wrong.
+    pub param: Option<String>,
+    pub message: String,
+    pub request_id: String,
+}
+
+/// Kinds of error that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    InvalidRequest,
+    Authentication,
+    Permission,
+    NotFound,
+    Conflict,
+    TooLarge,
+    RateLimited,
+    /// Credit or budget is used up; waiting does not help.
+    Billing,
+    /// The prompt does not fit into the model's context.
+    ContextLength,
+    ContentFilter,
+    /// The upstream has no capacity at the moment.
+    Overloaded,
+    Timeout,
+    /// The upstream failed or said nothing sensible.
+    Upstream,
+    /// Gantry failed.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Stable name, for records and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Authentication => "authentication",
+            Self::Permission => "permission",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
+            Self::Billing => "billing",
+            Self::ContextLength => "context_length",
+            Self::ContentFilter => "content_filter",
+            Self::Overloaded => "overloaded",
+            Self::Timeout => "timeout",
+            Self::Upstream => "upstream",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// The body of an HTTP error in the caller's envelope.
+#[must_use]
+pub fn print_body(dialect: Dialect, error: &ErrorView) -> Vec<u8> {
+    let mut out = Vec::with_capacity(error.message.len() + 160);
+    print(dialect, error, &mut out);
+    out
+}
+
+/// An SSE event that says what went wrong after a stream began. OpenAI's streams end with it,
+/// without `[DONE]`.
+#[must_use]
+pub fn print_event(dialect: Dialect, error: &ErrorView) -> Vec<u8> {
+    let mut out = match dialect {
+        Dialect::OpenAi => b"data: ".to_vec(),
+        Dialect::Anthropic => b"event: error\ndata: ".to_vec(),
+    };
+    print(dialect, error, &mut out);
+    out.extend_from_slice(b"\n\n");
+    out
+}
+
+/// The HTTP status to send the error with. 529 is Anthropic's own; others know 503.
+#[must_use]
+pub fn status_for(dialect: Dialect, error: &ErrorView) -> u16 {
+    match (error.kind, dialect) {
+        (ErrorKind::InvalidRequest, Dialect::OpenAi) if error.status == 422 => 422,
+        (ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter, _) => 400,
+        (ErrorKind::Authentication, _) => 401,
+        (ErrorKind::Permission, _) => 403,
+        (ErrorKind::NotFound, _) => 404,
+        (ErrorKind::Conflict, _) => 409,
+        (ErrorKind::TooLarge, _) => 413,
+        (ErrorKind::RateLimited, _) | (ErrorKind::Billing, Dialect::OpenAi) => 429,
+        (ErrorKind::Billing, Dialect::Anthropic) => 402,
+        (ErrorKind::Overloaded, Dialect::OpenAi) => 503,
+        (ErrorKind::Overloaded, Dialect::Anthropic) => 529,
+        (ErrorKind::Timeout, _) => 504,
+        (ErrorKind::Upstream, _) if (500..=504).contains(&error.status) => error.status,
+        (ErrorKind::Upstream, _) => 502,
+        (ErrorKind::Internal, _) => 500,
+    }
+}
+
+fn print(dialect: Dialect, error: &ErrorView, out: &mut Vec<u8>) {
+    match dialect {
+        Dialect::OpenAi => print_openai(error, out),
+        Dialect::Anthropic => print_anthropic(error, out),
+    }
+}
+
+fn print_openai(error: &ErrorView, out: &mut Vec<u8>) {
+    let (kind, code) = openai_names(error.kind);
+    let mut json = Json::new(out);
+    json.open(b'{');
+    json.key("error");
+    json.open(b'{');
+    json.member_str("message", &error.message);
+    json.member_str("type", kind);
+    for (name, value) in [("param", &error.param), ("code", &error.code)] {
+        json.key(name);
+        match value.as_deref().or(code.filter(|_| name == "code")) {
+            Some(text) => json.str(text),
+            None => json.raw("null"),
+        }
+    }
+    json.close(b'}');
+    json.close(b'}');
+}
+
+fn print_anthropic(error: &ErrorView, out: &mut Vec<u8>) {
+    let mut json = Json::new(out);
+    json.open(b'{');
+    json.member_str("type", "error");
+    json.key("error");
+    json.open(b'{');
+    json.member_str("type", anthropic_name(error.kind));
+    match &error.param {
+        Some(param) => {
+            json.key("message");
+            json.concat([param, ": ", &error.message]);
+        }
+        None => json.member_str("message", &error.message),
+    }
+    json.close(b'}');
+    json.member_str("request_id", &error.request_id);
+    json.close(b'}');
+}
+
+/// OpenAI's `type` of a kind, and its `code` where there is a usual one.
+fn openai_names(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::NotFound => ("invalid_request_error", None),
+        ErrorKind::Authentication => ("invalid_request_error", Some("invalid_api_key")),
+        ErrorKind::Permission => ("permission_error", None),
+        ErrorKind::Conflict => ("invalid_request_error", Some("conflict")),
+        ErrorKind::TooLarge => ("invalid_request_error", Some("request_too_large")),
+        ErrorKind::RateLimited => ("rate_limit_error", Some("rate_limit_exceeded")),
+        ErrorKind::Billing => ("insufficient_quota", Some("insufficient_quota")),
+        ErrorKind::ContextLength => ("invalid_request_error", Some("context_length_exceeded")),
+        ErrorKind::ContentFilter => ("invalid_request_error", Some("content_filter")),
+        ErrorKind::Overloaded => ("server_error", Some("overloaded")),
+        ErrorKind::Timeout => ("server_error", Some("timeout")),
+        ErrorKind::Upstream => ("server_error", Some("upstream_error")),
+        ErrorKind::Internal => ("server_error", None),
+    }
+}
+
+/// Anthropic's `error.type` of a kind.
+fn anthropic_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter => {
+            "invalid_request_error"
+        }
+        ErrorKind::Authentication => "authentication_error",
+        ErrorKind::Permission => "permission_error",
+        ErrorKind::NotFound => "not_found_error",
+        ErrorKind::Conflict => "conflict_error",
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::Billing => "billing_error",
+        ErrorKind::Overloaded => "overloaded_error",
+        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Upstream | ErrorKind::Internal => "api_error",
+    }
+}

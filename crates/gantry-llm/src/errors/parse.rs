@@ -1,0 +1,230 @@
+//! Reads whatever an upstream sends with an error status.
+//!
+//! Besides the two envelopes: FastAPI's `detail`, vLLM's flat object, Azure's `innererror`, bare
+//! strings, HTML of a proxy in between, nothing at all. It never fails.
+
+use super::{ErrorKind, ErrorView};
+use crate::neutral::{Str, StrOr};
+use gantry_model::catalogue::Dialect;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Longest part of a body that is no JSON to show, in characters.
+const TEXT_CHARS_MAX: usize = 300;
+
+/// All envelopes in one.
+#[derive(Default, Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    error: Option<StrOr<'a, Detail<'a>>>,
+    /// FastAPI: a string, or a list of what is wrong.
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Str<'a>>,
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    param: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request_id: Option<Str<'a>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Str<'a>>,
+    /// A string, or a status (vLLM, OpenRouter).
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    param: Option<&'a RawValue>,
+    #[serde(borrow)]
+    innererror: Option<InnerError<'a>>,
+    #[serde(borrow)]
+    details: Option<Details<'a>>,
+}
+
+/// Azure's reason behind the error.
+#[derive(Clone, Debug, Deserialize)]
+struct InnerError<'a> {
+    #[serde(borrow)]
+    code: Option<Str<'a>>,
+}
+
+/// Anthropic's finer code.
+#[derive(Clone, Debug, Deserialize)]
+struct Details<'a> {
+    #[serde(borrow)]
+    error_code: Option<Str<'a>>,
+}
+
+/// Parses an error reply. `dialect` is the upstream's; servers mix the envelopes so freely that it
+/// decides nothing so far.
+#[must_use]
+pub fn parse(_dialect: Dialect, status: u16, body: &[u8]) -> ErrorView {
+    parse_value(body, status)
+}
+
+/// Parses an error reply or an error event; a status of 200 says nothing about the error.
+pub(crate) fn parse_value(body: &[u8], status: u16) -> ErrorView {
+    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body) else {
+        return view(status, &Facts { message: text(body), ..Facts::default() });
+    };
+    let request_id = envelope.request_id.as_deref().unwrap_or_default().to_owned();
+    let detail = match envelope.error {
+        Some(StrOr::Other(detail)) => detail,
+        Some(StrOr::Str(message)) => {
+            let message = Some(message.to_string());
+            return view(status, &Facts { message, request_id, ..Facts::default() });
+        }
+        None => Detail {
+            message: envelope.message.or(envelope.detail),
+            kind: envelope.kind,
+            code: envelope.code,
+            param: envelope.param,
+            ..Detail::default()
+        },
+    };
+    let inner = detail.innererror.and_then(|inner| inner.code);
+    let finer = detail.details.and_then(|details| details.error_code);
+    let facts = Facts {
+        message: detail.message.and_then(plain),
+        kind: detail.kind.as_deref().unwrap_or_default().to_owned(),
+        code: detail.code.and_then(plain).or_else(|| finer.map(|code| code.to_string())),
+        param: detail.param.and_then(plain),
+        inner: inner.as_deref().unwrap_or_default().to_owned(),
+        request_id,
+    };
+    view(status, &facts)
+}
+
+/// What the body said.
+#[derive(Default)]
+struct Facts {
+    message: Option<String>,
+    kind: String,
+    code: Option<String>,
+    param: Option<String>,
+    inner: String,
+    request_id: String,
+}
+
+/// A string without its quotes, other JSON as it is, null as nothing.
+fn plain(raw: &RawValue) -> Option<String> {
+    match serde_json::from_str::<Option<Str<'_>>>(raw.get()) {
+        Ok(text) => text.map(|text| text.to_string()),
+        Err(_) => Some(raw.get().to_owned()),
+    }
+}
+
+/// The start of a plain-text body; of HTML nothing, because it is no message for callers.
+fn text(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body.get(..4096.min(body.len())).unwrap_or_default());
+    let text = text.trim();
+    if text.is_empty() || text.starts_with('<') {
+        return None;
+    }
+    Some(text.chars().take(TEXT_CHARS_MAX).collect())
+}
+
+fn view(status: u16, facts: &Facts) -> ErrorView {
+    let numeric = facts.code.as_deref().and_then(|code| code.parse::<u16>().ok());
+    let status = match numeric {
+        Some(code @ 400..600) if status < 400 => code,
+        _ => status,
+    };
+    let kind = kind_of(status, facts);
+    let message = match &facts.message {
+        Some(message) if !message.is_empty() => message.clone(),
+        _ if status >= 400 => format!("the upstream answered with status {status}"),
+        _ => "the upstream reported an error".to_owned(),
+    };
+    ErrorView {
+        status: if status >= 400 { status } else { 502 },
+        kind,
+        code: facts.code.clone().filter(|_| numeric.is_none()),
+        param: facts.param.clone().filter(|param| !param.is_empty()),
+        message,
+        request_id: facts.request_id.clone(),
+    }
+}
+
+fn kind_of(status: u16, facts: &Facts) -> ErrorKind {
+    let code = facts.code.as_deref().unwrap_or_default();
+    by_code(code)
+        .or_else(|| by_code(&facts.inner))
+        .or_else(|| by_message(facts.message.as_deref().unwrap_or_default(), status))
+        .or_else(|| by_type(&facts.kind, status))
+        .unwrap_or_else(|| by_status(status))
+}
+
+fn by_code(code: &str) -> Option<ErrorKind> {
+    Some(match code {
+        "context_length_exceeded" | "string_above_max_length" => ErrorKind::ContextLength,
+        "content_filter" | "content_policy_violation" | "ResponsibleAIPolicyViolation" => {
+            ErrorKind::ContentFilter
+        }
+        "insufficient_quota"
+        | "billing_hard_limit_reached"
+        | "enforced_spend_limit_reached"
+        | "contract_spend_limit_reached" => ErrorKind::Billing,
+        "rate_limit_exceeded" => ErrorKind::RateLimited,
+        "invalid_api_key" => ErrorKind::Authentication,
+        "model_not_found" | "DeploymentNotFound" => ErrorKind::NotFound,
+        "slow_down" | "overloaded" => ErrorKind::Overloaded,
+        _ => return None,
+    })
+}
+
+/// Prompts that are too long have no code of their own at Anthropic, vLLM and llama.cpp.
+fn by_message(message: &str, status: u16) -> Option<ErrorKind> {
+    const SIGNS: [&str; 4] = [
+        "prompt is too long",
+        "maximum context length",
+        "exceeds the available context size",
+        "context window",
+    ];
+    let refused = matches!(status, 200 | 400 | 413 | 422);
+    let found = refused && SIGNS.iter().any(|sign| message.contains(sign));
+    found.then_some(ErrorKind::ContextLength)
+}
+
+fn by_type(kind: &str, status: u16) -> Option<ErrorKind> {
+    Some(match kind {
+        "authentication_error" => ErrorKind::Authentication,
+        "permission_error" => ErrorKind::Permission,
+        "not_found_error" => ErrorKind::NotFound,
+        "conflict_error" => ErrorKind::Conflict,
+        "request_too_large" => ErrorKind::TooLarge,
+        "rate_limit_error" | "requests" | "tokens" => ErrorKind::RateLimited,
+        "billing_error" | "insufficient_quota" => ErrorKind::Billing,
+        "overloaded_error" | "service_unavailable" => ErrorKind::Overloaded,
+        "timeout_error" => ErrorKind::Timeout,
+        "api_error" => ErrorKind::Upstream,
+        // OpenAI says `invalid_request_error` with 401 and 404 too: there the status counts.
+        "invalid_request_error" if status < 400 => ErrorKind::InvalidRequest,
+        _ => return None,
+    })
+}
+
+fn by_status(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Authentication,
+        402 => ErrorKind::Billing,
+        403 => ErrorKind::Permission,
+        404 => ErrorKind::NotFound,
+        408 | 504 => ErrorKind::Timeout,
+        409 => ErrorKind::Conflict,
+        413 => ErrorKind::TooLarge,
+        429 => ErrorKind::RateLimited,
+        // 498: Groq's flex capacity; 529: Anthropic.
+        498 | 503 | 529 => ErrorKind::Overloaded,
+        400..500 => ErrorKind::InvalidRequest,
+        _ => ErrorKind::Upstream,
+    }
+}

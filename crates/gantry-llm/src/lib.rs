@@ -1,0 +1,13 @@
+//! Dialects: from bytes to one neutral form and back, with a report of what did not fit.
+//!
+//! The gateway calls it; it is pure: no IO, no tokio, no clock, no randomness.
+
+mod dialect;
+pub mod errors;
+pub mod neutral;
+pub mod observe;
+pub mod scan;
+pub mod splice;
+pub mod sse;
+pub mod stream;
+pub mod translate;

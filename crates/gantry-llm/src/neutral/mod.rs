@@ -1,0 +1,20 @@
+//! The neutral form: what a request, a reply and a stream say, whatever dialect they are written in.
+//!
+//! Parsers in `dialect` make it, printers in `dialect` write it, `translate` and `stream` join
+//! them. It borrows from the body it was parsed from. It must never name a dialect: a field that
+//! only one dialect has is reported by that dialect's parser and left out here.
+
+mod losses;
+mod place;
+mod reply;
+mod request;
+mod text;
+
+pub use losses::Losses;
+pub use place::Place;
+pub use reply::{Event, Reply, Sink, Stop, StopReason};
+pub use request::{
+    Arguments, Body, Cache, Document, Effort, Format, Media, Names, Part, Reasoning, Request, Role,
+    Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+};
+pub use text::{Str, StrOr};

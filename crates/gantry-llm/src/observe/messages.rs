@@ -1,0 +1,181 @@
+//! Anthropic's messages and their stream events.
+
+use super::usage::Counts;
+use super::value::{
+    array, error, error_of, keep_first, object as members, owned, string, text_len,
+};
+use super::{Found, Observer, Seen};
+use crate::scan::cursor::{Cursor, Fault};
+use crate::sse;
+use std::borrow::Cow;
+
+/// The `type` of an event, or of a block or delta inside it.
+#[derive(Debug, Default)]
+struct Part<'a> {
+    kind: Option<Cow<'a, str>>,
+    text_bytes: u64,
+}
+
+/// Reads one event of a stream.
+pub(super) fn event(observer: &mut Observer, event: &sse::Event<'_>) -> Seen {
+    let mut found = Found::default();
+    let mut part = Part::default();
+    let data = event.data.trim_ascii();
+    let mut cursor = Cursor::new(data);
+    let kind = match std::str::from_utf8(data).ok().and_then(|_| cursor.start_of_object().ok()) {
+        Some(_) => top(observer, &mut found, &mut part, &mut cursor).ok(),
+        None => None,
+    };
+    if event.name == Some("error") {
+        return Seen::Error(found.error.unwrap_or_else(|| error_of(data)));
+    }
+    let Some(kind) = kind.filter(|_| cursor.end().is_ok()) else { return Seen::Malformed };
+    if let Some(error) = found.error {
+        return Seen::Error(error);
+    }
+    observer.output_bytes += part.text_bytes;
+    match kind.as_deref().or(event.name).unwrap_or_default() {
+        "message_start" | "ping" => Seen::Preamble,
+        "content_block_start" => block_start(&part),
+        "content_block_delta" => block_delta(&part),
+        "message_delta" => {
+            observer.counts_output |= found.usage;
+            if found.finish { Seen::Finish } else { Seen::Usage }
+        }
+        "message_stop" => {
+            observer.ended = true;
+            Seen::Done
+        }
+        "error" => Seen::Error(error_of(data)),
+        _ => Seen::Ignored,
+    }
+}
+
+/// Reads a whole message; the cursor stands on its `{`.
+pub(super) fn reply(
+    observer: &mut Observer,
+    found: &mut Found,
+    cursor: &mut Cursor<'_>,
+) -> Result<(), Fault> {
+    members(cursor, |cursor, name| {
+        match name {
+            b"type" => found.is_error = string(cursor)?.as_deref() == Some("error"),
+            b"content" => {
+                found.body |= array(cursor, |cursor| {
+                    let block = part(found, observer, cursor)?;
+                    found.text_bytes += block.text_bytes;
+                    Ok(())
+                })?;
+            }
+            b"error" => found.error = error(cursor)?,
+            _ => message_member(observer, found, cursor, name)?,
+        }
+        Ok(())
+    })?;
+    observer.counts_output |= found.usage;
+    Ok(())
+}
+
+fn top<'a>(
+    observer: &mut Observer,
+    found: &mut Found,
+    inner: &mut Part<'a>,
+    cursor: &mut Cursor<'a>,
+) -> Result<Option<Cow<'a, str>>, Fault> {
+    let mut kind = None;
+    members(cursor, |cursor, name| {
+        match name {
+            b"type" => kind = string(cursor)?,
+            b"message" => {
+                members(cursor, |cursor, name| message_member(observer, found, cursor, name))?
+            }
+            b"content_block" | b"delta" => *inner = part(found, observer, cursor)?,
+            b"usage" => usage(observer, found, cursor)?,
+            b"error" => found.error = error(cursor)?,
+            _ => cursor.ignore()?,
+        }
+        Ok(())
+    })?;
+    Ok(kind)
+}
+
+fn message_member(
+    observer: &mut Observer,
+    found: &mut Found,
+    cursor: &mut Cursor<'_>,
+    name: &[u8],
+) -> Result<(), Fault> {
+    match name {
+        b"id" => keep_first(&mut observer.message_id, cursor),
+        b"model" => keep_first(&mut observer.model, cursor),
+        b"stop_reason" => stop_reason(observer, found, cursor),
+        b"usage" => usage(observer, found, cursor),
+        _ => cursor.ignore(),
+    }
+}
+
+/// Reads a content block, a block's delta or a message's delta.
+fn part<'a>(
+    found: &mut Found,
+    observer: &mut Observer,
+    cursor: &mut Cursor<'a>,
+) -> Result<Part<'a>, Fault> {
+    let mut part = Part::default();
+    members(cursor, |cursor, name| {
+        match name {
+            b"type" => part.kind = string(cursor)?,
+            b"text" | b"thinking" | b"partial_json" | b"name" => {
+                part.text_bytes += text_len(cursor)?;
+            }
+            // A tool's input; `{}` at the start of a stream.
+            b"input" => part.text_bytes += text_len(cursor)?,
+            b"stop_reason" => stop_reason(observer, found, cursor)?,
+            _ => cursor.ignore()?,
+        }
+        Ok(())
+    })?;
+    Ok(part)
+}
+
+fn stop_reason(
+    observer: &mut Observer,
+    found: &mut Found,
+    cursor: &mut Cursor<'_>,
+) -> Result<(), Fault> {
+    if let Some(reason) = owned(cursor)? {
+        observer.finish_reason = Some(reason);
+        found.finish = true;
+    }
+    Ok(())
+}
+
+fn usage(observer: &mut Observer, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    let mut counts = observer.counts.take().unwrap_or_default();
+    found.usage |= counts.merge_anthropic(cursor)?;
+    if counts != Counts::default() || found.usage {
+        observer.counts = Some(counts);
+    }
+    Ok(())
+}
+
+/// Text and thinking blocks begin empty; every other block is the model's work.
+fn block_start(part: &Part<'_>) -> Seen {
+    match part.kind.as_deref() {
+        Some("text" | "thinking") if part.text_bytes == 0 => Seen::Preamble,
+        Some(_) => Seen::Content,
+        None => Seen::Ignored,
+    }
+}
+
+fn block_delta(part: &Part<'_>) -> Seen {
+    match part.kind.as_deref() {
+        Some("text_delta" | "thinking_delta" | "input_json_delta") if part.text_bytes == 0 => {
+            Seen::Preamble
+        }
+        Some(
+            "text_delta" | "thinking_delta" | "input_json_delta" | "signature_delta"
+            | "citations_delta",
+        ) => Seen::Content,
+        _ => Seen::Ignored,
+    }
+}

@@ -1,0 +1,200 @@
+//! Translates requests and whole replies between dialects, through the neutral form.
+//!
+//! The gateway calls it when caller and upstream speak different dialects; with the same dialect
+//! it forwards the bytes, so asking for that here is an error. Nothing is lost silently: what the
+//! upstream cannot be told is in `Translated::losses`, and what the answer would be wrong without
+//! is an `Error`.
+//!
+//! Decisions that hold for all requests:
+//! - Thinking is sent back to the provider that signed it only, never to OpenAI upstreams; models
+//!   that demand their own `reasoning_content` back (DeepSeek) need a quirk that does not exist yet.
+//! - Parameters without a counterpart are dropped and reported; content without one (audio, file
+//!   ids) is refused.
+
+use crate::dialect::{anthropic, openai};
+use crate::neutral::{Body, Losses, Part, Request};
+use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::record::Loss;
+use std::fmt::Display;
+
+/// Why a body cannot be translated, fit for a 400 when it was the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", prefix(field))]
+pub struct Error {
+    /// Path in the body, such as `messages[2].content[1]`; empty: the body itself.
+    pub field: String,
+    /// A lower-case fragment.
+    pub message: String,
+}
+
+fn prefix(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
+}
+
+impl Error {
+    pub(crate) fn new(field: impl Display, message: impl Into<String>) -> Self {
+        Self { field: field.to_string(), message: message.into() }
+    }
+}
+
+/// What the printer of a request must know about the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestContext<'a> {
+    /// Name of the model at the upstream.
+    pub upstream_model: &'a str,
+    pub quirks: &'a Quirks,
+    /// The `anthropic-version` that the upstream will be told.
+    pub anthropic_version: &'a str,
+}
+
+/// What the printer of a reply must know about the request.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyContext<'a> {
+    /// Name of the model as the caller knows it.
+    pub model: &'a str,
+    pub request_id: &'a str,
+    /// Seconds since 1970.
+    pub created_s: u64,
+    /// Whether the caller asked for `stream_options.include_usage`; counts for streams only.
+    pub include_usage: bool,
+    pub quirks: &'a Quirks,
+}
+
+/// A body in another dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translated {
+    pub body: Vec<u8>,
+    /// What was dropped or approximated, in the order it was found.
+    pub losses: Vec<Loss>,
+}
+
+/// Text and pictures of a prompt, for an estimate of its tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PromptSize {
+    /// Bytes of UTF-8 text: messages, system prompt, tools and their schemas.
+    pub text_bytes: usize,
+    pub images: usize,
+    pub documents: usize,
+}
+
+/// Translates a request body from the caller's dialect to the upstream's.
+///
+/// # Errors
+/// When the body is not a request in dialect `from`, or holds content that `to` has no form for.
+pub fn request(
+    from: Dialect,
+    to: Dialect,
+    body: &[u8],
+    ctx: &RequestContext<'_>,
+) -> Result<Translated, Error> {
+    refuse_same(from, to)?;
+    let mut losses = Losses::default();
+    let request = read_request(from, body, &mut losses)?;
+    let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
+    match to {
+        Dialect::OpenAi => openai::print_request(&request, ctx, &mut losses, &mut out)?,
+        Dialect::Anthropic => anthropic::print_request(&request, ctx, &mut losses, &mut out)?,
+    }
+    Ok(Translated { body: out, losses: losses.into_vec() })
+}
+
+/// Translates a whole reply from the upstream's dialect to the caller's.
+///
+/// # Errors
+/// When the body is not a reply in dialect `from`, or is an error sent with status 200.
+pub fn reply(
+    from: Dialect,
+    to: Dialect,
+    body: &[u8],
+    ctx: &ReplyContext<'_>,
+) -> Result<Translated, Error> {
+    refuse_same(from, to)?;
+    let mut losses = Losses::default();
+    let reply = match from {
+        Dialect::OpenAi => openai::read_reply(body, &mut losses)?,
+        Dialect::Anthropic => anthropic::read_reply(body, &mut losses)?,
+    };
+    let mut out = Vec::with_capacity(body.len() + 512);
+    match to {
+        Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut losses, &mut out),
+        Dialect::Anthropic => anthropic::print_reply(&reply, ctx, &mut losses, &mut out),
+    }
+    Ok(Translated { body: out, losses: losses.into_vec() })
+}
+
+/// Measures the prompt of a chat request. A body that is none counts as text as a whole, so that
+/// an estimate made of it is too high rather than too low.
+#[must_use]
+pub fn prompt_text_bytes(dialect: Dialect, body: &[u8]) -> PromptSize {
+    let Ok(request) = read_request(dialect, body, &mut Losses::default()) else {
+        return PromptSize { text_bytes: body.len(), images: 0, documents: 0 };
+    };
+    let mut size = PromptSize::default();
+    request.turns.iter().flat_map(|turn| &turn.parts).for_each(|part| size.add(part));
+    for tool in &request.tools {
+        size.text_bytes += tool.name.len()
+            + tool.description.as_ref().map_or(0, |text| text.len())
+            + tool.schema.map_or(0, |schema| schema.get().len());
+    }
+    size
+}
+
+impl PromptSize {
+    fn add(&mut self, part: &Part<'_>) {
+        match &part.body {
+            Body::Text(text) | Body::Refusal(text) | Body::Thinking { text, .. } => {
+                self.text_bytes += text.len();
+            }
+            Body::Image(_) => self.images += 1,
+            Body::Document(_) => self.documents += 1,
+            Body::ToolCall(call) => {
+                self.text_bytes += call.name.len() + call.arguments.as_text().len();
+            }
+            Body::ToolResult(result) => result.content.iter().for_each(|part| self.add(part)),
+            Body::RedactedThinking(_) => {}
+        }
+    }
+}
+
+fn read_request<'a>(
+    from: Dialect,
+    body: &'a [u8],
+    losses: &mut Losses,
+) -> Result<Request<'a>, Error> {
+    match from {
+        Dialect::OpenAi => openai::read_request(body, losses),
+        Dialect::Anthropic => anthropic::read_request(body, losses),
+    }
+}
+
+fn refuse_same(from: Dialect, to: Dialect) -> Result<(), Error> {
+    if from == to {
+        return Err(Error::new("", "caller and upstream speak the same dialect"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, PromptSize, prompt_text_bytes};
+
+    #[test]
+    fn a_prompt_is_measured_alike_in_both_dialects() {
+        let chat = br#"{"messages":[{"role":"system","content":"four"},{"role":"user","content":[
+            {"type":"text","text":"five5"},{"type":"image_url","image_url":{"url":"https://x"}}]}],
+            "tools":[{"type":"function","function":{"name":"ab","parameters":{}}}]}"#;
+        let messages = br#"{"system":"four","messages":[{"role":"user","content":[
+            {"type":"text","text":"five5"},
+            {"type":"image","source":{"type":"url","url":"https://x"}}]}],
+            "tools":[{"name":"ab","input_schema":{}}]}"#;
+        let expected = PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0 };
+        assert_eq!(prompt_text_bytes(Dialect::OpenAi, chat), expected);
+        assert_eq!(prompt_text_bytes(Dialect::Anthropic, messages), expected);
+    }
+
+    #[test]
+    fn a_body_that_is_no_chat_counts_as_text() {
+        let size = prompt_text_bytes(Dialect::OpenAi, br#"{"input":"text"}"#);
+        assert_eq!(size, PromptSize { text_bytes: 16, images: 0, documents: 0 });
+    }
+}

@@ -1,0 +1,221 @@
+//! Providers as data: the rows of `data/providers.toml`, compiled in.
+//!
+//! Validation of manifests, JSON Schemas, the upstream client and the discovery of `gantry up` all
+//! read it. A provider with a known dialect is one row there and no code here.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// The wire format that an upstream (or a caller) speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenAI chat completions, completions and embeddings.
+    OpenAi,
+    /// Anthropic Messages.
+    Anthropic,
+}
+
+/// How a key travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthScheme {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// `api-key: KEY` (Azure OpenAI).
+    ApiKey,
+    /// `x-api-key: KEY` (Anthropic).
+    XApiKey,
+    /// No credential.
+    None,
+}
+
+/// How a request's URL is made from address, operation and model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UrlStyle {
+    /// `{base_url}/{operation}`.
+    Plain,
+    /// `{endpoint}/openai/deployments/{model}/{operation}?api-version=` with an `api_version`,
+    /// `{endpoint}/openai/v1/{operation}` without.
+    Azure,
+}
+
+/// One row of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The part of the kind after `provider-account/`.
+    pub name: String,
+    /// For people, `Azure OpenAI`.
+    pub title: String,
+    pub dialect: Dialect,
+    #[serde(default = "plain")]
+    pub url_style: UrlStyle,
+    /// Public address with its version path, without a trailing slash. `{region}` stands for the
+    /// account's region. `None`: the manifest gives the address.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// How the key of `auth_data` type `api-key` travels. The other types travel the same way at
+    /// every provider: `basic-auth` as RFC 7617, `bearer-auth` as RFC 6750.
+    #[serde(default = "bearer")]
+    pub auth_scheme: AuthScheme,
+    /// Types of `auth_data` that are accepted, the usual one first.
+    #[serde(default)]
+    pub auth_types: Vec<String>,
+    /// Types of `auth_data` that the provider knows and Gantry does not implement yet.
+    #[serde(default)]
+    pub auth_types_later: Vec<String>,
+    /// Optional fields of [`crate::kinds::ProviderAccount`] that its accounts may carry.
+    #[serde(default)]
+    pub account_fields: Vec<String>,
+    /// Those among them that must be there.
+    #[serde(default)]
+    pub account_required: Vec<String>,
+    /// Optional fields of [`crate::kinds::provider_account::ModelIntegration`] that its models may
+    /// carry.
+    #[serde(default)]
+    pub model_fields: Vec<String>,
+    #[serde(default)]
+    pub model_required: Vec<String>,
+    /// Fields that the provider's manifests know and Gantry does not implement yet.
+    #[serde(default)]
+    pub fields_later: Vec<String>,
+    /// `type` of its models, `integration/model/openai`.
+    pub model_kind: String,
+    /// A model name for examples.
+    pub example_model: String,
+    /// How `gantry up` finds it in the environment.
+    #[serde(default)]
+    pub env: Option<Discovery>,
+    /// Whether `GET {base_url}/models` lists what a key may call. Azure lists what could be
+    /// deployed instead.
+    #[serde(default = "yes")]
+    pub lists_models: bool,
+    /// Models that a discovered account gets when the upstream cannot list its own.
+    #[serde(default)]
+    pub default_models: Vec<String>,
+    /// Servers of this provider that may run on the same machine.
+    #[serde(default)]
+    pub local_servers: Vec<LocalServer>,
+    #[serde(default)]
+    pub quirks: Quirks,
+}
+
+impl Provider {
+    /// The kind of its accounts, `provider-account/openai`.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        format!("{}{}", crate::kinds::provider_account::KIND_PREFIX, self.name)
+    }
+}
+
+/// Variables of the process that describe an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discovery {
+    /// Variables that may hold the key; the first one set wins.
+    pub key: Vec<String>,
+    /// Fields of the account by the variable that gives them, `AZURE_OPENAI_ENDPOINT`.
+    #[serde(default)]
+    pub account: BTreeMap<String, String>,
+    /// Fields of its models by the variable that gives them.
+    #[serde(default)]
+    pub model: BTreeMap<String, String>,
+    /// Variables without which the provider counts as not there.
+    #[serde(default)]
+    pub required: Vec<String>,
+}
+
+/// A server that `gantry up` looks for on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalServer {
+    /// For people, and the name of the discovered account: `ollama`, `vllm`.
+    pub name: String,
+    /// Its usual port on 127.0.0.1.
+    pub port: u16,
+    /// Path that tells it from other servers on that port; it answers 200 to `GET`.
+    pub probe: String,
+    /// `model_server` of the discovered models.
+    #[serde(default)]
+    pub model_server: Option<String>,
+}
+
+/// Where an upstream differs from its dialect's reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// Name of the output cap in chat requests that Gantry itself writes.
+    pub max_tokens_field: String,
+    /// Understands `stream_options: {"include_usage": true}`.
+    pub stream_usage: bool,
+    /// Understands role `developer`; else it is sent as `system`.
+    pub developer_role: bool,
+    /// Field of message and delta that carries reasoning text: `reasoning_content`, `reasoning`.
+    pub reasoning_field: String,
+    /// `anthropic-version` sent when the caller did not send one.
+    pub anthropic_version: String,
+    /// Output cap sent to a dialect that demands one when the caller gave none.
+    pub default_max_tokens: u32,
+    /// Top-level fields of a request that the upstream refuses, and that Gantry therefore drops
+    /// and reports.
+    pub unsupported: Vec<String>,
+    /// Top-level fields of a request that the upstream spells differently: ours to its.
+    pub rename: BTreeMap<String, String>,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            max_tokens_field: "max_tokens".to_owned(),
+            stream_usage: true,
+            developer_role: true,
+            reasoning_field: "reasoning_content".to_owned(),
+            anthropic_version: "2023-06-01".to_owned(),
+            default_max_tokens: 4096,
+            unsupported: Vec::new(),
+            rename: BTreeMap::new(),
+        }
+    }
+}
+
+fn plain() -> UrlStyle {
+    UrlStyle::Plain
+}
+
+fn bearer() -> AuthScheme {
+    AuthScheme::Bearer
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    provider: Vec<Provider>,
+}
+
+fn read(text: &str) -> Result<Vec<Provider>, toml::de::Error> {
+    toml::from_str::<File>(text).map(|file| file.provider)
+}
+
+/// All rows, in the order of the file.
+#[must_use]
+pub fn providers() -> &'static [Provider] {
+    static ROWS: OnceLock<Vec<Provider>> = OnceLock::new();
+    // The text is compiled in and a test reads it: there is no error to hand to anybody.
+    ROWS.get_or_init(|| read(include_str!("../data/providers.toml")).unwrap_or_default())
+}
+
+/// The row of a name, such as `azure-openai`.
+#[must_use]
+pub fn provider(name: &str) -> Option<&'static Provider> {
+    providers().iter().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests;

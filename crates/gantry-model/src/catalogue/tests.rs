@@ -1,0 +1,65 @@
+//! The catalogue's data: it parses, and each row is complete and means something.
+
+use super::*;
+use std::collections::BTreeSet;
+
+fn rows() -> Vec<Provider> {
+    read(include_str!("../../data/providers.toml")).unwrap()
+}
+
+#[test]
+fn all_rows_are_compiled_in() {
+    assert_eq!(providers(), rows());
+    assert!(providers().len() >= 20);
+    assert_eq!(provider("azure-openai").unwrap().url_style, UrlStyle::Azure);
+    assert_eq!(provider("openia"), None);
+}
+
+#[test]
+fn an_unknown_key_is_refused() {
+    let text = "[[provider]]\nname = 'x'\ntitle = 'X'\ndialect = 'openai'\nbse_url = 'http://x'\n";
+    assert!(read(text).unwrap_err().to_string().contains("bse_url"));
+}
+
+#[test]
+fn names_and_model_kinds_are_unique() {
+    let rows = rows();
+    let names: BTreeSet<_> = rows.iter().map(|row| &row.name).collect();
+    let kinds: BTreeSet<_> = rows.iter().map(|row| &row.model_kind).collect();
+    assert_eq!((names.len(), kinds.len()), (rows.len(), rows.len()));
+}
+
+#[test]
+fn every_row_has_an_address_and_a_credential() {
+    for row in rows() {
+        let fields: Vec<_> = row.account_fields.iter().chain(&row.model_fields).collect();
+        let given = ["url", "azure_endpoint", "openai_endpoint"];
+        let required: Vec<_> = row.account_required.iter().chain(&row.model_required).collect();
+        assert!(
+            row.base_url.is_some() || given.iter().any(|f| required.iter().any(|r| r == f)),
+            "{}: no address",
+            row.name
+        );
+        assert!(fields.iter().any(|field| *field == "auth_data"), "{}: no auth_data", row.name);
+        assert!(!row.auth_types.is_empty(), "{}: no auth types", row.name);
+        assert!(required.iter().all(|r| fields.contains(r)), "{}: required, not known", row.name);
+        if let Some(url) = &row.base_url {
+            assert!(url.starts_with("http") && !url.ends_with('/'), "{url}");
+            let regional = row.account_required.iter().any(|field| field == "region");
+            assert_eq!(url.contains("{region}"), regional, "{url}");
+        }
+    }
+}
+
+#[test]
+fn what_discovery_fills_in_is_a_field_of_the_row() {
+    for row in rows() {
+        let Some(env) = &row.env else { continue };
+        assert!(!env.key.is_empty(), "{}", row.name);
+        assert!(env.account.keys().all(|field| row.account_fields.contains(field)));
+        assert!(env.model.keys().all(|field| row.model_fields.contains(field)));
+        let known: Vec<_> = env.account.values().chain(env.model.values()).collect();
+        assert!(env.required.iter().all(|name| known.contains(&name)), "{}", row.name);
+        assert!(row.lists_models || !row.default_models.is_empty(), "{}", row.name);
+    }
+}

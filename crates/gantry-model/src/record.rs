@@ -1,0 +1,124 @@
+//! The record that each request leaves, exactly one, refused requests too.
+
+use crate::ids::{RequestId, UnixMs};
+use crate::money::NanoUsd;
+use crate::usage::TokenUsage;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One request from receipt to settlement. Times are milliseconds or microseconds, as named.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestRecord {
+    pub id: Option<RequestId>,
+    pub tenant: String,
+    pub received_at_ms: UnixMs,
+    /// From the first byte received to the last byte sent (or the moment the caller left).
+    pub duration_us: u64,
+
+    /// `user:…` or `virtualaccount:…`; empty when authentication failed.
+    pub subject: String,
+    pub teams: Vec<String>,
+    /// Name of the token used, never a part of it.
+    pub key_name: String,
+    pub metadata: BTreeMap<String, String>,
+
+    /// `chat`, `completion`, `embedding`, `messages`, `count_tokens`, `models`.
+    pub operation: String,
+    /// Dialect the caller spoke: `openai`, `azure-openai`, `anthropic`.
+    pub dialect: String,
+    pub stream: bool,
+    /// Model as the caller named it.
+    pub model: String,
+    /// Model that answered: `account/model`; empty when none did.
+    pub resolved_model: String,
+    pub provider: String,
+    /// The model name that was sent upstream.
+    pub upstream_model: String,
+    pub snapshot_generation: u64,
+
+    /// Why the request went where it went, in order; sentences for people.
+    pub route: Vec<RouteStep>,
+    pub attempts: Vec<Attempt>,
+
+    /// HTTP status sent to the caller; 499 when the caller left first.
+    pub status: u16,
+    /// Stable name of the refusal, empty when the upstream answered.
+    pub refusal: String,
+    /// Whose fault a failure was: `caller`, `operator`, `upstream`, `gantry`.
+    pub fault: String,
+    pub error: String,
+    /// `stop`, `length`, … in the caller's dialect, empty when unknown.
+    pub finish_reason: String,
+
+    pub usage: TokenUsage,
+    /// Whether `usage` was counted by Gantry because the upstream did not report it.
+    pub usage_estimated: bool,
+    pub cost: NanoUsd,
+    /// Which price applied, such as `openai/gpt-5-mini@2026-03-01` or `manifest`; empty: no price.
+    pub price_version: String,
+
+    /// From receipt to the first token sent; absent when none was.
+    pub first_token_us: Option<u64>,
+    /// Mean gap between stream events, absent for fewer than two.
+    pub inter_token_us: Option<u64>,
+    pub stream_events: u64,
+    /// Time Gantry itself spent before the first attempt.
+    pub gateway_us: u64,
+
+    /// What a translation dropped or approximated.
+    pub fidelity: Vec<Loss>,
+    /// Guardrail verdicts, `name=verdict`.
+    pub verdicts: Vec<String>,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    /// Bodies, when logging of bodies was asked for.
+    pub request_body: Option<String>,
+    pub response_body: Option<String>,
+}
+
+/// One decision on the way to a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteStep {
+    /// Target considered, `account/model` or a virtual model.
+    pub target: String,
+    /// `chosen`, `skipped`, `fallback`, `expanded`.
+    pub verdict: String,
+    /// A sentence: `weight 70 of 100`, `unhealthy: 3 failures in 2 minutes`.
+    pub reason: String,
+}
+
+/// One call to an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    pub target: String,
+    /// Host and path without query, never a credential.
+    pub url: String,
+    /// Upstream's HTTP status; 0 when there was none.
+    pub status: u16,
+    /// `ok`, `connect`, `timeout`, `first_token_timeout`, `status`, `stream_error`, `malformed`,
+    /// `reset`, `idle_timeout`, `cancelled`, `untranslatable`.
+    pub outcome: String,
+    pub error: String,
+    pub started_us: u64,
+    pub duration_us: u64,
+    pub retry_after_ms: Option<u64>,
+}
+
+/// Something a translation could not carry over unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Loss {
+    /// Path in the caller's request, such as `logprobs` or `messages[3].content[1]`.
+    pub field: String,
+    pub kind: LossKind,
+    /// A lower-case fragment that says what became of it.
+    pub note: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossKind {
+    Dropped,
+    Approximated,
+}

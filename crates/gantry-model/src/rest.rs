@@ -1,0 +1,188 @@
+//! Shapes of the control plane's REST API that both the server and the CLI use.
+
+use crate::ids::UnixMs;
+use crate::money::NanoUsd;
+use crate::usage::TokenUsage;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Body of `PUT /api/svc/v1/apply`, one manifest, or several that are applied as one transaction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyRequest {
+    /// One manifest, as `tfy` sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<serde_json::Value>,
+    /// Source texts with their file names, as `gantry` sends them: YAML with several documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// One file of manifests.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// Shown in errors; `-` for standard input.
+    pub file: String,
+    pub text: String,
+}
+
+/// What an apply did (or, dry, would do) to one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// `CREATE`, `UPDATE` or `UNCHANGED`.
+    pub action: String,
+    pub kind: String,
+    pub name: String,
+    /// The stored manifest, secrets replaced by references.
+    pub manifest: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing_manifest: Option<serde_json::Value>,
+    /// Token of a virtual account, shown once, on creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// A refused manifest field, for people and editors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub file: String,
+    /// 1-based; 0 when the manifest did not come as text.
+    pub line: u32,
+    pub column: u32,
+    /// Path of the field, `integrations[0].model_id`.
+    pub field: String,
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    /// `file:line:column: field: message`, without the parts that are unknown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.file.is_empty() {
+            write!(f, "{}:", self.file)?;
+        }
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        if !self.file.is_empty() || self.line > 0 {
+            f.write_str(" ")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Which records `gantry logs` shows; absent conditions do not restrict. All must hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogQuery {
+    pub from_ms: Option<UnixMs>,
+    pub to_ms: Option<UnixMs>,
+    /// Only records after this id (ids sort by time): for following.
+    pub after_id: Option<String>,
+    /// A whole id or an unambiguous beginning of at least 8 digits.
+    pub id: Option<String>,
+    /// Model as named or as resolved.
+    pub model: Option<String>,
+    pub subject: Option<String>,
+    pub status: Option<StatusFilter>,
+    pub metadata: BTreeMap<String, String>,
+    /// Newest first unless `after_id` is given. At most 1000.
+    pub limit: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusFilter {
+    /// Status below 400.
+    Ok,
+    /// Status 400 and above.
+    Error,
+    Exactly(u16),
+}
+
+/// What `gantry usage` sums, and by what.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageQuery {
+    pub from_ms: Option<UnixMs>,
+    pub to_ms: Option<UnixMs>,
+    /// Columns of the result, in order.
+    pub by: Vec<UsageKey>,
+    pub model: Option<String>,
+    pub subject: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsageKey {
+    Model,
+    Caller,
+    Team,
+    Provider,
+    /// UTC day, `yyyy-mm-dd`.
+    Day,
+    /// A key of the request's metadata.
+    Metadata(String),
+}
+
+/// One line of usage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// Values of the query's `by`, in order.
+    pub keys: Vec<String>,
+    pub requests: u64,
+    pub errors: u64,
+    pub usage: TokenUsage,
+    pub cost: NanoUsd,
+    /// Requests with tokens but without a price.
+    pub unpriced: u64,
+}
+
+/// Body of `POST /api/svc/v1/delete`: one manifest as `tfy` sends it, or source texts. Only `type`
+/// and `name` of each manifest count.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestRef>,
+    /// All that they name is deleted as one transaction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// Single resources by kind (or family) and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ManifestRef>,
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The part of a manifest that says which one it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestRef {
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Default: the type, as for kinds of which there is one.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// A stored manifest with what the control plane knows about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredManifest {
+    pub kind: String,
+    pub name: String,
+    /// The tenant's generation in which it last changed.
+    pub generation: u64,
+    /// Secrets replaced by references.
+    pub manifest: serde_json::Value,
+    /// Subject that first applied it.
+    pub created_by: String,
+    pub created_at_ms: UnixMs,
+    pub updated_at_ms: UnixMs,
+}

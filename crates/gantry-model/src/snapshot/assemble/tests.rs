@@ -1,0 +1,82 @@
+//! Which permission opens which model, and what becomes of references.
+
+use super::*;
+use serde_json::json;
+
+fn account(name: &str, key: &str) -> Manifest {
+    let model = |name: &str| json!({ "type": "integration/model/openai", "name": name });
+    let account = serde_json::from_value(json!({
+        "type": "provider-account/openai",
+        "name": name,
+        "auth_data": { "type": "api-key", "api_key": key },
+        "integrations": [model("small"), model("llama3:8b")],
+    }));
+    Manifest::ProviderAccount(Box::new(account.unwrap()))
+}
+
+fn bot(resource_type: &str, fqn: &str, role: &str) -> Manifest {
+    let bot = serde_json::from_value(json!({
+        "type": "virtual-account",
+        "name": "bot",
+        "permissions": [{ "resource_fqn": fqn, "resource_type": resource_type, "role_id": role }],
+    }));
+    Manifest::VirtualAccount(Box::new(bot.unwrap()))
+}
+
+fn opened(manifests: Vec<Manifest>) -> Vec<String> {
+    let source = SnapshotSource { tenant: "acme".to_owned(), manifests, ..Default::default() };
+    let (source, _) = assemble(source, &mut |_| Err("unset".to_owned()));
+    let mut opened = Vec::new();
+    for manifest in &source.manifests {
+        if let Manifest::ProviderAccount(account) = manifest {
+            for model in &account.integrations {
+                if model.authorized_subjects.contains(&Subject("virtualaccount:bot".to_owned())) {
+                    opened.push(format!("{}/{}", account.name, model.name));
+                }
+            }
+        }
+    }
+    opened
+}
+
+#[test]
+fn a_permission_opens_the_models_it_names() {
+    let all = ["main/small", "main/llama3:8b"];
+    let cases: &[(&str, &str, &str, &[&str])] = &[
+        ("provider-account", "acme:openai:main", "provider-account-access", &all),
+        ("provider-account", "main", "provider-account-manager", &all),
+        ("model", "acme:openai:main:model:small", "model-user", &all[..1]),
+        ("model", "acme:openai:main:model:llama3:8b", "model-user", &all[1..]),
+        ("model", "acme:openai:main:model:*", "model-user", &all),
+        ("model", "main/small", "access", &all[..1]),
+        ("provider-account", "acme:openai:main", "provider-account-viewer", &[]),
+        ("provider-account", "other:openai:main", "provider-account-access", &[]),
+        ("cluster", "acme:openai:main", "cluster-admin", &[]),
+        ("provider-account", "acme:openai", "provider-account-access", &[]),
+        ("provider-account", "", "provider-account-access", &[]),
+    ];
+    for (resource_type, fqn, role, expected) in cases {
+        let manifests =
+            vec![account("main", "sk"), account("second", "sk"), bot(resource_type, fqn, role)];
+        assert_eq!(opened(manifests), *expected, "{resource_type} {fqn} {role}");
+    }
+}
+
+#[test]
+fn references_are_resolved_and_missing_ones_are_reported() {
+    let manifests = vec![account("a", "env://A"), account("b", "env://A"), account("c", "env://C")];
+    let source = SnapshotSource { manifests, ..Default::default() };
+    let mut asked = Vec::new();
+    let (source, unresolved) = assemble(source, &mut |reference| {
+        asked.push(reference.to_owned());
+        match reference {
+            "env://A" => Ok(Secret::new("value")),
+            _ => Err("variable C is not set".to_owned()),
+        }
+    });
+    assert_eq!(asked, ["env://A", "env://C"]);
+    assert_eq!(source.secrets["env://A"].expose(), "value");
+    assert_eq!(source.manifests.len(), 3, "the model stays known");
+    assert_eq!(unresolved.len(), 1);
+    assert_eq!((unresolved[0].name.as_str(), unresolved[0].reference.as_str()), ("c", "env://C"));
+}

@@ -1,0 +1,13 @@
+//! Upstreams: where a model is served, how a call proves itself, and how it is sent.
+//!
+//! The catalogue of providers is data in `gantry-model`; code exists here per URL style, per auth
+//! scheme and per transport only. It never decides which upstream to call.
+
+pub mod auth;
+pub mod client;
+pub mod connect;
+pub mod discover;
+pub mod endpoint;
+pub mod pool;
+pub mod tls;
+pub mod upstream;

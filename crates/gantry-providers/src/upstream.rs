@@ -1,0 +1,163 @@
+//! A model's upstream, compiled from its manifest: address, paths, headers, dialect.
+
+use crate::auth::{self, Resolve};
+use crate::endpoint::{self, Endpoint};
+use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
+use gantry_model::kinds::ProviderAccount;
+use gantry_model::kinds::provider_account::ModelIntegration;
+use http::header::{HeaderMap, HeaderName};
+use http::uri::PathAndQuery;
+
+/// What an upstream can be asked, by its own dialect's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Chat,
+    Completion,
+    Embedding,
+    Messages,
+    CountTokens,
+}
+
+impl Operation {
+    /// Path below the dialect's base.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "chat/completions",
+            Self::Completion => "completions",
+            Self::Embedding => "embeddings",
+            Self::Messages => "messages",
+            Self::CountTokens => "messages/count_tokens",
+        }
+    }
+}
+
+/// Everything that stays the same from call to call.
+#[derive(Debug)]
+pub struct Upstream {
+    pub provider: &'static Provider,
+    pub dialect: Dialect,
+    pub endpoint: Endpoint,
+    /// Credential and the manifest's own headers.
+    pub headers: HeaderMap,
+    /// Path up to and including the slash before the operation.
+    prefix: String,
+    /// Query with its question mark, or empty.
+    query: String,
+}
+
+/// Why a model's manifest gives no upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("find the provider `{0}` in the catalogue")]
+    Provider(String),
+    #[error("find an address: `{0}` is missing")]
+    Address(&'static str),
+    #[error(transparent)]
+    Endpoint(#[from] endpoint::Error),
+    #[error(transparent)]
+    Auth(#[from] auth::Error),
+    #[error("use the header `{0}`")]
+    Header(String),
+}
+
+impl Upstream {
+    /// Compiles one model of an account.
+    ///
+    /// # Errors
+    /// When address, header or credential are missing or unusable.
+    pub fn compile(
+        account: &ProviderAccount,
+        model: &ModelIntegration,
+        resolve: &Resolve<'_>,
+    ) -> Result<Self, Error> {
+        let name = account.provider();
+        let provider = catalogue::provider(name).ok_or_else(|| Error::Provider(name.to_owned()))?;
+        let url = address(provider, account, model)?;
+        let endpoint = Endpoint::parse(&url, model.tls_settings.as_ref())?;
+        let (prefix, query) = match provider.url_style {
+            UrlStyle::Plain => (plain_prefix(provider, &endpoint), String::new()),
+            UrlStyle::Azure => azure_prefix(model, &endpoint),
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(auth) = model.auth_data.as_ref().or(account.auth_data.as_ref())
+            && let Some((name, value)) = auth::header(provider.auth_scheme, auth, resolve)?
+        {
+            headers.insert(name, value);
+        }
+        for (name, value) in &model.headers {
+            let value = auth::clear(value, resolve)?;
+            let value = auth::sensitive(value.expose())?;
+            let name = name.parse::<HeaderName>().map_err(|_| Error::Header(name.clone()))?;
+            headers.insert(name, value);
+        }
+        Ok(Self { provider, dialect: provider.dialect, endpoint, headers, prefix, query })
+    }
+
+    /// Path and query of an operation.
+    ///
+    /// # Errors
+    /// When the manifest's parts make no path, which validation has ruled out.
+    pub fn path(&self, operation: Operation) -> Result<PathAndQuery, http::Error> {
+        let path = format!("{}{}{}", self.prefix, operation.path(), self.query);
+        Ok(PathAndQuery::try_from(path)?)
+    }
+}
+
+fn address(
+    provider: &Provider,
+    account: &ProviderAccount,
+    model: &ModelIntegration,
+) -> Result<String, Error> {
+    let given = match provider.url_style {
+        UrlStyle::Azure => model
+            .azure_endpoint
+            .as_ref()
+            .or(account.azure_endpoint.as_ref())
+            .or(account.openai_endpoint.as_ref()),
+        UrlStyle::Plain => model.url.as_ref(),
+    };
+    let missing = match provider.url_style {
+        UrlStyle::Azure => "azure_endpoint",
+        UrlStyle::Plain => "base_url",
+    };
+    let url = given.or(account.base_url.as_ref()).or(provider.base_url.as_ref());
+    let url = url.ok_or(Error::Address(missing))?;
+    Ok(match &account.region {
+        Some(region) => url.replace("{region}", region),
+        None => url.clone(),
+    })
+}
+
+/// An address without a path means the provider's usual one: `/v1` for servers of one's own.
+fn plain_prefix(provider: &Provider, endpoint: &Endpoint) -> String {
+    let usual = match &provider.base_url {
+        Some(url) => url
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .map(|(_, path)| format!("/{}", path.trim_end_matches('/')))
+            .unwrap_or_default(),
+        None => "/v1".to_owned(),
+    };
+    let base = if endpoint.base_path.is_empty() { usual } else { endpoint.base_path.clone() };
+    match provider.dialect {
+        Dialect::Anthropic if !base.ends_with("/v1") => format!("{base}/v1/"),
+        Dialect::Anthropic | Dialect::OpenAi => format!("{base}/"),
+    }
+}
+
+/// Azure's two URL styles: dated versions name the deployment in the path, `/openai/v1` in the
+/// body.
+fn azure_prefix(model: &ModelIntegration, endpoint: &Endpoint) -> (String, String) {
+    let base = endpoint.base_path.trim_end_matches("/v1").trim_end_matches("/openai");
+    match model.api_version.as_deref() {
+        None | Some("" | "v1") => (format!("{base}/openai/v1/"), String::new()),
+        Some("preview" | "latest") => {
+            (format!("{base}/openai/v1/"), "?api-version=preview".to_owned())
+        }
+        Some(version) => (
+            format!("{base}/openai/deployments/{}/", model.upstream_name()),
+            format!("?api-version={version}"),
+        ),
+    }
+}

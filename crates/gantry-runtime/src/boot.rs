@@ -1,0 +1,216 @@
+//! Boot configuration: a TOML file, then environment variables; read once, typos refused.
+//!
+//! Each component brings its own struct; a role collects them in one and calls [`load`]. A variable
+//! `GANTRY_SECTION__KEY` stands for `key` in `[section]`, `GANTRY_KEY` for a top-level `key`.
+
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+const PREFIX: &str = "GANTRY_";
+
+/// Why the process refuses to start: where, what was found, what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("read the boot configuration {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}:{line}:{column}: {message}")]
+    File { path: PathBuf, line: usize, column: usize, message: String },
+    #[error("environment variable {variable}: {message}")]
+    Variable { variable: String, message: String },
+}
+
+/// Reads `file` (when given) and the variables, and fills `T`.
+///
+/// `known` lists variables with the prefix that are not configuration keys but mean something to
+/// the program; any other unknown variable with the prefix is refused.
+///
+/// # Errors
+/// When the file cannot be read, or a key is unknown or has the wrong type.
+pub fn load<T: DeserializeOwned>(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+    known: &[&str],
+) -> Result<T, Error> {
+    let mut table = match file {
+        Some(path) => read_file::<T>(path)?,
+        None => Table::new(),
+    };
+    for (variable, text) in variables {
+        let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
+        if known.contains(&variable.as_str()) {
+            continue;
+        }
+        set::<T>(&mut table, &variable, rest, &text)?;
+    }
+    T::deserialize(Value::Table(table)).map_err(|error| Error::Variable {
+        variable: format!("{PREFIX}*"),
+        message: one_line(error.message()),
+    })
+}
+
+/// Parses the file on its own first, so that a mistake is reported with its place.
+fn read_file<T: DeserializeOwned>(path: &Path) -> Result<Table, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let at = |error: &toml::de::Error| {
+        let (line, column) = place(&text, error.span().map_or(0, |span| span.start));
+        let found = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+        Error::File {
+            path: path.to_owned(),
+            line,
+            column,
+            message: format!("{}, found `{found}`", one_line(error.message())),
+        }
+    };
+    toml::from_str::<T>(&text).map_err(|error| at(&error))?;
+    toml::from_str::<Table>(&text).map_err(|error| at(&error))
+}
+
+fn set<T: DeserializeOwned>(
+    table: &mut Table,
+    variable: &str,
+    rest: &str,
+    text: &str,
+) -> Result<(), Error> {
+    let keys: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+    let mut failure = String::new();
+    for value in readings(text) {
+        let mut candidate = table.clone();
+        insert(&mut candidate, &keys, value);
+        match T::deserialize(Value::Table(candidate.clone())) {
+            Ok(_) => {
+                *table = candidate;
+                return Ok(());
+            }
+            Err(error) => failure = one_line(error.message()),
+        }
+    }
+    Err(Error::Variable {
+        variable: variable.to_owned(),
+        message: format!("{failure}, found `{}`", shown(&keys, text)),
+    })
+}
+
+/// The ways a variable's text may be meant: as TOML (number, boolean, list), else as a string.
+fn readings(text: &str) -> Vec<Value> {
+    let parsed = toml::from_str::<Table>(&format!("v = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("v"));
+    parsed.into_iter().chain([Value::String(text.to_owned())]).collect()
+}
+
+fn insert(table: &mut Table, keys: &[String], value: Value) {
+    let Some((first, rest)) = keys.split_first() else { return };
+    if rest.is_empty() {
+        table.insert(first.clone(), value);
+        return;
+    }
+    let inner = table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(inner) = inner {
+        insert(inner, rest, value);
+    }
+}
+
+/// Values of keys that sound secret are not repeated in errors.
+fn shown(keys: &[String], text: &str) -> String {
+    let secret = ["token", "key", "password", "secret"];
+    let names: BTreeSet<&str> = keys.iter().flat_map(|key| key.split('_')).collect();
+    if secret.iter().any(|word| names.contains(word)) { "***".to_owned() } else { text.to_owned() }
+}
+
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    (line, column)
+}
+
+fn one_line(message: &str) -> String {
+    message.trim().replace('\n', ", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::io::Write;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Config {
+        listen: String,
+        gateway: Gateway,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Gateway {
+        idle_timeout_ms: u32,
+        token: String,
+    }
+
+    fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        load(Some(file.path()), variables, &["GANTRY_HOST"]).map_err(|error| {
+            error.to_string().replace(&file.path().display().to_string(), "gantry.toml")
+        })
+    }
+
+    #[test]
+    fn variables_win_over_the_file() {
+        let config = load_text(
+            "listen = \"a\"\n[gateway]\nidle_timeout_ms = 5\n",
+            &[("GANTRY_GATEWAY__IDLE_TIMEOUT_MS", "7"), ("GANTRY_HOST", "x"), ("HOME", "/")],
+        );
+        let gateway = Gateway { idle_timeout_ms: 7, token: String::new() };
+        assert_eq!(config, Ok(Config { listen: "a".into(), gateway }));
+    }
+
+    #[test]
+    fn a_number_may_be_meant_as_text() {
+        let config = load_text("", &[("GANTRY_LISTEN", "7100")]);
+        assert_eq!(config.map(|config| config.listen), Ok("7100".into()));
+    }
+
+    #[test]
+    fn mistakes_name_place_key_and_what_was_expected() {
+        let cases = [
+            (
+                "[gateway]\nidle_timeout = 5\n",
+                &[][..],
+                "gantry.toml:2:1: unknown field `idle_timeout`, expected `idle_timeout_ms` or \
+                 `token`, found `idle_timeout = 5`",
+            ),
+            (
+                "[gateway]\nidle_timeout_ms = \"soon\"\n",
+                &[],
+                "gantry.toml:2:19: invalid type: string \"soon\", expected u32, \
+                 found `idle_timeout_ms = \"soon\"`",
+            ),
+            (
+                "",
+                &[("GANTRY_GATEWAY__IDLE_TIMEOUT_MS", "soon")],
+                "environment variable GANTRY_GATEWAY__IDLE_TIMEOUT_MS: invalid type: string \
+                 \"soon\", expected u32, found `soon`",
+            ),
+            (
+                "",
+                &[("GANTRY_GATEWAY__TOKENS", "tfy_abc")],
+                "environment variable GANTRY_GATEWAY__TOKENS: unknown field `tokens`, expected \
+                 `idle_timeout_ms` or `token`, found `tfy_abc`",
+            ),
+        ];
+        for (text, variables, expected) in cases {
+            assert_eq!(load_text(text, variables).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_repeated() {
+        assert_eq!(shown(&["gateway".into(), "token".into()], "tfy_abc"), "***");
+    }
+}

@@ -1,0 +1,136 @@
+//! Tasks and shutdown: nothing else may spawn.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Dropping what is left takes no longer.
+const ENDING_LIMIT: Duration = Duration::from_secs(2);
+
+/// Tells every task that the process is to stop, and waits until those that asked have ended.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    stage: watch::Sender<Stage>,
+    held: Arc<Held>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Running,
+    Draining,
+    /// The drain's time is over: what is left is dropped.
+    Ending,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    count: std::sync::atomic::AtomicUsize,
+    ended: Notify,
+}
+
+/// Keeps the process alive while it drains; dropped when its owner has finished.
+#[derive(Debug)]
+pub struct Hold(Arc<Held>);
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { stage: watch::Sender::new(Stage::Running), held: Arc::default() }
+    }
+}
+
+impl Shutdown {
+    /// Begins the shutdown. Calling it again does nothing more.
+    pub fn begin(&self) {
+        self.stage.send_if_modified(|stage| {
+            let begins = *stage == Stage::Running;
+            *stage = (*stage).max(Stage::Draining);
+            begins
+        });
+    }
+
+    #[must_use]
+    pub fn begun(&self) -> bool {
+        *self.stage.borrow() >= Stage::Draining
+    }
+
+    /// Returns when the shutdown has begun.
+    pub async fn wait(&self) {
+        self.reached(Stage::Draining).await;
+    }
+
+    /// Returns when the drain is over and what is left must be dropped.
+    pub async fn wait_end(&self) {
+        self.reached(Stage::Ending).await;
+    }
+
+    async fn reached(&self, wanted: Stage) {
+        let mut stage = self.stage.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        let _ = stage.wait_for(|stage| *stage >= wanted).await;
+    }
+
+    /// Delays the end of the process until the returned value is dropped (or time runs out).
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        self.held.count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Hold(self.held.clone())
+    }
+
+    /// Waits until all holds are dropped, at most `limit`; then ends what is left and waits for
+    /// that too, at most `ENDING_LIMIT`. Returns how many had to be ended.
+    pub async fn drained(&self, limit: Duration) -> usize {
+        let left = self.holds_dropped(limit).await;
+        if left > 0 {
+            self.stage.send_replace(Stage::Ending);
+            self.holds_dropped(ENDING_LIMIT).await;
+        }
+        left
+    }
+
+    async fn holds_dropped(&self, limit: Duration) -> usize {
+        let all_dropped = async {
+            loop {
+                let ended = self.held.ended.notified();
+                if self.held.count.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        // A timeout is not an error here: the count says what was left.
+        let _ = tokio::time::timeout(limit, all_dropped).await;
+        self.held.count.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            self.0.ended.notify_waiters();
+        }
+    }
+}
+
+/// Starts a task on the current runtime. `name` shows in the log when the task panics.
+pub fn spawn<F>(name: &'static str, task: F) -> tokio::task::JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    #[expect(clippy::disallowed_methods, reason = "the one door to tokio::spawn")]
+    tokio::spawn(async move {
+        let guard = PanicGuard(name);
+        task.await;
+        std::mem::forget(guard);
+    })
+}
+
+struct PanicGuard(&'static str);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(task = self.0, "task panicked");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The one writer of a journal. Owned by the recorder's thread; it never panics and never waits
+//! for anything but the disk.
+
+use super::read::{OPEN, SEALED, parse_name, path_of};
+use super::sync::Syncer;
+use super::{Error, Options, Reader, frame};
+use crate::metrics::Metrics;
+use crate::names::DropReason;
+use gantry_model::record::RequestRecord;
+use gantry_runtime::clock::Clock;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A batch larger than this is written at once, in bytes.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Appends records to the open segment, seals it by size and age.
+#[derive(Debug)]
+pub struct Writer {
+    options: Options,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    syncer: Syncer,
+    /// Released by the operating system when the process ends, however it ends.
+    _lock: File,
+    /// First two parts of segment names.
+    prefix: String,
+    next_number: u64,
+    open: Option<Open>,
+    batch: Vec<u8>,
+    /// Ends of the frames in `batch`.
+    ends: Vec<usize>,
+    /// Whether the last write or rotation failed, so that each trouble is logged once.
+    troubled: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    name: String,
+    file: File,
+    bytes: u64,
+    records: u64,
+    began_us: u64,
+    synced_us: u64,
+    dirty: bool,
+}
+
+impl Writer {
+    /// Locks the directory, cuts torn tails and seals what an earlier process left open.
+    ///
+    /// # Errors
+    /// When the directory cannot be used or another process writes to it.
+    pub fn open(options: Options, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let failed = |source| Error::Directory { dir: options.dir.clone(), source };
+        std::fs::create_dir_all(&options.dir).map_err(failed)?;
+        let lock = OpenOptions::new().create(true).append(true).open(options.dir.join("lock"));
+        let lock = lock.map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked { dir: options.dir }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        recover(&options.dir)?;
+        let mut random = [0; 4];
+        // Without randomness the start time still tells processes apart.
+        let _ = gantry_runtime::ids::random_bytes(&mut random);
+        let prefix = format!("{:013}-{:08x}", clock.unix_ms(), u32::from_le_bytes(random));
+        Ok(Self {
+            syncer: Syncer::start(metrics.clone())?,
+            options,
+            clock,
+            metrics,
+            _lock: lock,
+            prefix,
+            next_number: 0,
+            open: None,
+            batch: Vec::with_capacity(BATCH_BYTES),
+            ends: Vec::new(),
+            troubled: false,
+        })
+    }
+
+    /// Adds a record to the batch, which is written by [`Writer::commit`], or now if it is large.
+    pub fn append(&mut self, record: &RequestRecord) {
+        match frame::append(&mut self.batch, record) {
+            Ok(()) => self.ends.push(self.batch.len()),
+            Err(error) => {
+                self.metrics.dropped(DropReason::TooLarge, 1);
+                tracing::warn!(error = %error, "record dropped");
+            }
+        }
+        if self.batch.len() >= BATCH_BYTES {
+            self.commit();
+        }
+    }
+
+    /// Writes the batch with one call. Returns how many records are on their way to the disk;
+    /// they survive the death of the process. The others are dropped and counted.
+    pub fn commit(&mut self) -> usize {
+        if self.ends.is_empty() {
+            return 0;
+        }
+        let written = match self.write_batch() {
+            Ok(written) => written,
+            Err((written, reason, error)) => {
+                let lost = self.ends.len() - written;
+                self.metrics.dropped(reason, lost as u64);
+                self.trouble("journal write failed, records dropped", &error);
+                written
+            }
+        };
+        if written == self.ends.len() && std::mem::take(&mut self.troubled) {
+            tracing::info!("journal writes work again");
+        }
+        self.batch.clear();
+        // One huge batch must not keep its memory for good.
+        self.batch.shrink_to(4 * BATCH_BYTES);
+        self.ends.clear();
+        if self.open.as_ref().is_some_and(|open| open.bytes >= self.options.segment_bytes) {
+            self.seal();
+        }
+        written
+    }
+
+    /// Does what is due by time: the sync, and sealing a segment that is old enough.
+    pub fn tick(&mut self) {
+        let now_us = self.clock.monotonic_us();
+        let Some(open) = &mut self.open else { return };
+        if now_us.saturating_sub(open.began_us) >= self.options.segment_age_ms * 1_000 {
+            self.seal();
+            return;
+        }
+        if open.dirty && now_us.saturating_sub(open.synced_us) >= self.options.sync_every_ms * 1_000
+        {
+            open.dirty = false;
+            open.synced_us = now_us;
+            if let Err(error) = self.syncer.soon(&open.file) {
+                self.trouble("journal sync failed", &error);
+            }
+        }
+    }
+
+    /// Writes the batch and waits until the disk has everything.
+    pub fn sync(&mut self) {
+        self.commit();
+        let Some(open) = &mut self.open else { return };
+        open.dirty = false;
+        if let Err(error) = open.file.sync_data() {
+            self.trouble("journal sync failed", &error);
+        }
+    }
+
+    /// Writes the batch, then ends the open segment, so that the lake may take it.
+    pub fn seal(&mut self) {
+        self.commit();
+        let Some(open) = self.open.take() else { return };
+        let dir = &self.options.dir;
+        let from = path_of(dir, &open.name, OPEN);
+        let to = path_of(dir, &open.name, SEALED);
+        let sealed = if open.records == 0 {
+            std::fs::remove_file(from)
+        } else {
+            self.syncer.soon(&open.file).and_then(|()| std::fs::rename(from, to))
+        };
+        if let Err(error) = sealed {
+            // The next start of the process seals it; it is readable until then.
+            self.trouble("journal rotation failed", &error);
+        }
+    }
+
+    /// Records written, or records written with why the rest was not.
+    fn write_batch(&mut self) -> Result<usize, (usize, DropReason, io::Error)> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin().map_err(|(reason, error)| (0, reason, error))?,
+        };
+        let result = write_whole_frames(&mut open, &self.batch, &self.ends);
+        let (records, error) = match result {
+            Ok(()) => (self.ends.len(), None),
+            Err((records, error)) => (records, Some(error)),
+        };
+        let bytes =
+            records.checked_sub(1).and_then(|last| self.ends.get(last)).map_or(0, |end| *end);
+        open.bytes += bytes as u64;
+        open.records += records as u64;
+        open.dirty = true;
+        self.metrics.journal_wrote(records as u64, bytes as u64);
+        self.open = Some(open);
+        match error {
+            None => Ok(records),
+            Some(Failed::Write(error)) => Err((records, DropReason::JournalWrite, error)),
+            Some(Failed::Torn(error)) => {
+                // Readers stop at the torn frame, so this segment must not be written any more.
+                self.abandon();
+                Err((records, DropReason::JournalWrite, error))
+            }
+        }
+    }
+
+    /// Gives up the open segment without writing to it.
+    fn abandon(&mut self) {
+        if let Some(open) = self.open.take() {
+            let dir = &self.options.dir;
+            let from = path_of(dir, &open.name, OPEN);
+            if let Err(error) = std::fs::rename(from, path_of(dir, &open.name, SEALED)) {
+                self.trouble("journal rotation failed", &error);
+            }
+        }
+    }
+
+    /// Makes a new segment.
+    fn begin(&mut self) -> Result<Open, (DropReason, io::Error)> {
+        let failed = |error| (DropReason::JournalWrite, error);
+        let used =
+            Reader::new(&self.options.dir).segments().map_err(|e| failed(io::Error::other(e)))?;
+        let used: u64 = used.iter().map(|segment| segment.bytes).sum();
+        if used >= self.options.dir_bytes_max {
+            let full = io::Error::new(io::ErrorKind::QuotaExceeded, format!("{used} bytes in use"));
+            return Err((DropReason::JournalFull, full));
+        }
+        let name = format!("{}-{:06}", self.prefix, self.next_number);
+        let path = path_of(&self.options.dir, &name, OPEN);
+        let mut file =
+            OpenOptions::new().create_new(true).append(true).open(&path).map_err(failed)?;
+        self.next_number += 1;
+        if let Err(error) = file.write_all(&frame::MAGIC) {
+            let _ = std::fs::remove_file(&path);
+            return Err(failed(error));
+        }
+        let now_us = self.clock.monotonic_us();
+        let bytes = frame::MAGIC.len() as u64;
+        let (began_us, synced_us) = (now_us, now_us);
+        Ok(Open { name, file, bytes, records: 0, began_us, synced_us, dirty: true })
+    }
+
+    fn trouble(&mut self, message: &'static str, error: &io::Error) {
+        self.metrics.journal_failed();
+        if !std::mem::replace(&mut self.troubled, true) {
+            tracing::warn!(%error, dir = %self.options.dir.display(), "{message}");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.seal();
+    }
+}
+
+enum Failed {
+    /// The file ends with a whole frame.
+    Write(io::Error),
+    /// A part of a frame could not be removed.
+    Torn(io::Error),
+}
+
+/// Appends the batch. After a failure the file is cut back to the last whole frame.
+fn write_whole_frames(
+    open: &mut Open,
+    batch: &[u8],
+    ends: &[usize],
+) -> Result<(), (usize, Failed)> {
+    let mut done = 0;
+    let error = loop {
+        let rest = batch.get(done..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        match open.file.write(rest) {
+            Ok(0) => break io::ErrorKind::WriteZero.into(),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break error,
+        }
+    };
+    let records = ends.partition_point(|end| *end <= done);
+    let kept = records.checked_sub(1).and_then(|last| ends.get(last)).map_or(0, |end| *end);
+    if kept == done {
+        return Err((records, Failed::Write(error)));
+    }
+    match open.file.set_len(open.bytes + kept as u64) {
+        Ok(()) => Err((records, Failed::Write(error))),
+        Err(_) => Err((records, Failed::Torn(error))),
+    }
+}
+
+/// Cuts torn tails off open segments that an earlier process left, and seals them.
+fn recover(dir: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Directory { dir: dir.to_owned(), source };
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if let Some((name, false)) = parse_name(&path) {
+            recover_one(dir, &name, &path)
+                .map_err(|source| Error::Recover { segment: name, source })?;
+        }
+    }
+    Ok(())
+}
+
+fn recover_one(dir: &Path, name: &str, path: &Path) -> io::Result<()> {
+    let bytes = std::fs::read(path)?;
+    let scan = frame::scan(&bytes);
+    if scan.payloads.is_empty() {
+        return std::fs::remove_file(path);
+    }
+    if scan.whole < bytes.len() {
+        let cut = bytes.len() - scan.whole;
+        tracing::info!(segment = name, bytes = cut, "cut the torn end of a journal segment");
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(scan.whole as u64)?;
+        file.sync_data()?;
+    }
+    std::fs::rename(path, path_of(dir, name, SEALED))
+}

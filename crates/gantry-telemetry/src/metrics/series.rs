@@ -1,0 +1,214 @@
+//! The labelled metrics, filled from records on the writer thread. Used by `Metrics` only.
+
+use super::histogram::{GAP_BOUNDS_US, Histogram, OVERHEAD_BOUNDS_US, REQUEST_BOUNDS_US};
+use super::text::{Fixed, Page};
+use crate::names::{self, Metric};
+use gantry_model::record::RequestRecord;
+use std::collections::BTreeMap;
+
+/// Stands for all label values beyond the limit.
+const OTHER: &str = "other";
+/// Stands for an absent value: no model answered, no caller was identified.
+const NONE: &str = "none";
+/// Outcomes of `Attempt::outcome`; anything else is counted as `other`.
+const OUTCOMES: [&str; 11] = [
+    "ok",
+    "connect",
+    "timeout",
+    "first_token_timeout",
+    "status",
+    "stream_error",
+    "malformed",
+    "reset",
+    "idle_timeout",
+    "cancelled",
+    "untranslatable",
+];
+const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", OTHER];
+const MILLISECOND_US: u64 = 1_000;
+const SECOND_US: u64 = 1_000_000;
+const DOLLAR_NANOS: u64 = 1_000_000_000;
+
+/// A map that stops growing: beyond `max` keys everything goes to one more entry.
+#[derive(Debug)]
+struct Bounded<K, V> {
+    max: usize,
+    entries: BTreeMap<K, V>,
+}
+
+impl<K: Ord + Clone, V> Bounded<K, V> {
+    fn new(max: usize) -> Self {
+        Self { max, entries: BTreeMap::new() }
+    }
+
+    fn entry(&mut self, key: K, overflow: K, empty: impl FnOnce() -> V) -> &mut V {
+        let full = self.entries.len() >= self.max;
+        let key = if full && !self.entries.contains_key(&key) { overflow } else { key };
+        self.entries.entry(key).or_insert_with(empty)
+    }
+}
+
+/// Labels `model_name`, `tenant_name`, `username`.
+type Caller = (String, String, String);
+
+#[derive(Debug)]
+pub(super) struct Tables {
+    callers: Bounded<Caller, Series>,
+    /// By account and outcome.
+    attempts: Bounded<(String, &'static str), u64>,
+    refusals: Bounded<String, u64>,
+    gateway_time: Histogram,
+}
+
+#[derive(Debug)]
+struct Series {
+    requests: [u64; STATUS_CLASSES.len()],
+    input_tokens: u64,
+    output_tokens: u64,
+    cost_nanos: u64,
+    failures: u64,
+    processing: Histogram,
+    first_token: Histogram,
+    inter_token: Histogram,
+}
+
+impl Series {
+    fn new() -> Self {
+        Self {
+            requests: [0; STATUS_CLASSES.len()],
+            input_tokens: 0,
+            output_tokens: 0,
+            cost_nanos: 0,
+            failures: 0,
+            processing: Histogram::new(REQUEST_BOUNDS_US),
+            first_token: Histogram::new(REQUEST_BOUNDS_US),
+            inter_token: Histogram::new(GAP_BOUNDS_US),
+        }
+    }
+
+    fn observe(&mut self, record: &RequestRecord) {
+        let class = usize::from(record.status / 100).wrapping_sub(1);
+        let class = class.min(STATUS_CLASSES.len() - 1);
+        if let Some(count) = self.requests.get_mut(class) {
+            *count += 1;
+        }
+        self.input_tokens = self.input_tokens.saturating_add(record.usage.input);
+        self.output_tokens = self.output_tokens.saturating_add(record.usage.output);
+        let cost = u64::try_from(record.cost.0).unwrap_or(0);
+        self.cost_nanos = self.cost_nanos.saturating_add(cost);
+        self.failures += u64::from(record.fault == "upstream");
+        self.processing.observe(record.duration_us);
+        if let Some(latency) = record.first_token_us {
+            self.first_token.observe(latency);
+        }
+        if let Some(gap) = record.inter_token_us {
+            self.inter_token.observe(gap);
+        }
+    }
+}
+
+impl Tables {
+    pub(super) fn new(label_sets_max: usize) -> Self {
+        Self {
+            callers: Bounded::new(label_sets_max),
+            attempts: Bounded::new(label_sets_max),
+            refusals: Bounded::new(64),
+            gateway_time: Histogram::new(OVERHEAD_BOUNDS_US),
+        }
+    }
+
+    pub(super) fn observe(&mut self, record: &RequestRecord) {
+        let key = (model_name(record), or_none(&record.tenant), or_none(&record.subject));
+        let overflow = (OTHER.to_owned(), OTHER.to_owned(), OTHER.to_owned());
+        self.callers.entry(key, overflow, Series::new).observe(record);
+        for attempt in &record.attempts {
+            let account = attempt.target.split('/').next().unwrap_or_default();
+            let known = OUTCOMES.iter().find(|outcome| **outcome == attempt.outcome);
+            let outcome = *known.unwrap_or(&OTHER);
+            let overflow = (OTHER.to_owned(), outcome);
+            *self.attempts.entry((or_none(account), outcome), overflow, || 0) += 1;
+        }
+        if !record.refusal.is_empty() {
+            *self.refusals.entry(record.refusal.clone(), OTHER.to_owned(), || 0) += 1;
+        }
+        self.gateway_time.observe(record.gateway_us);
+    }
+
+    pub(super) fn render(&self, page: &mut Page) {
+        self.counter(page, names::INPUT_TOKENS, |series| Fixed::whole(series.input_tokens));
+        self.counter(page, names::OUTPUT_TOKENS, |series| Fixed::whole(series.output_tokens));
+        self.counter(page, names::COST, |series| Fixed {
+            value: series.cost_nanos,
+            unit: DOLLAR_NANOS,
+        });
+        self.counter(page, names::INFERENCE_FAILURES, |series| Fixed::whole(series.failures));
+        self.render_requests(page);
+        self.histogram(page, names::PROCESSING, |series| &series.processing);
+        self.histogram(page, names::FIRST_TOKEN, |series| &series.first_token);
+        self.histogram(page, names::INTER_TOKEN, |series| &series.inter_token);
+        page.head(names::ATTEMPTS);
+        for ((account, outcome), count) in &self.attempts.entries {
+            let labels = [("account", account.as_str()), ("outcome", *outcome)];
+            page.sample(names::ATTEMPTS.name, &labels, count);
+        }
+        page.head(names::REFUSALS);
+        for (reason, count) in &self.refusals.entries {
+            page.sample(names::REFUSALS.name, &[("reason", reason)], count);
+        }
+        page.head(names::GATEWAY_TIME);
+        page.histogram(names::GATEWAY_TIME.name, &[], &self.gateway_time, SECOND_US);
+    }
+
+    fn render_requests(&self, page: &mut Page) {
+        page.head(names::REQUESTS);
+        for (caller, series) in &self.callers.entries {
+            let [model, tenant, user] = labels(caller);
+            for (class, count) in STATUS_CLASSES.iter().zip(series.requests) {
+                if count > 0 {
+                    let labels = [model, tenant, user, ("status_class", *class)];
+                    page.sample(names::REQUESTS.name, &labels, count);
+                }
+            }
+        }
+    }
+
+    fn counter(&self, page: &mut Page, metric: Metric, value: impl Fn(&Series) -> Fixed) {
+        page.head(metric);
+        for (caller, series) in &self.callers.entries {
+            page.sample(metric.name, &labels(caller), value(series));
+        }
+    }
+
+    fn histogram(&self, page: &mut Page, metric: Metric, value: impl Fn(&Series) -> &Histogram) {
+        page.head(metric);
+        for (caller, series) in &self.callers.entries {
+            if value(series).count() > 0 {
+                let labels = labels(caller);
+                page.histogram(metric.name, &labels, value(series), MILLISECOND_US);
+            }
+        }
+    }
+}
+
+impl Fixed {
+    fn whole(value: u64) -> Self {
+        Self { value, unit: 1 }
+    }
+}
+
+fn labels(caller: &Caller) -> [(&'static str, &str); 3] {
+    [("model_name", &caller.0), ("tenant_name", &caller.1), ("username", &caller.2)]
+}
+
+/// The model that answered, else the last one tried. The caller's own spelling is not used: it
+/// could be anything, and would use up the label sets.
+fn model_name(record: &RequestRecord) -> String {
+    if !record.resolved_model.is_empty() {
+        return record.resolved_model.clone();
+    }
+    record.attempts.last().map_or_else(|| NONE.to_owned(), |attempt| or_none(&attempt.target))
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() { NONE.to_owned() } else { text.to_owned() }
+}

@@ -1,0 +1,205 @@
+//! `gantry logs`: requests one a line, one request whole, and why it went where it went.
+
+use super::connection::{Connection, Flags};
+use super::{block_on, text};
+use anyhow::{Context, bail};
+use gantry_model::record::{LossKind, RequestRecord};
+use gantry_model::rest::{LogQuery, StatusFilter};
+use gantry_runtime::clock::Clock;
+use http::Method;
+use std::time::Duration;
+
+/// How often `--follow` asks.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(700);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// One request: its id, or the id's first 8 digits or more.
+    id: Option<String>,
+    /// Show the decisions on the way to the target.
+    #[arg(long)]
+    why: bool,
+    /// Go on showing requests as they end.
+    #[arg(long, short)]
+    follow: bool,
+    /// Only requests since then: 15m, 2h, 7d, 2026-03-01, 2026-03-01T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only requests before then.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only this model, as named or as resolved.
+    #[arg(long)]
+    model: Option<String>,
+    /// Only this caller, such as user:ann@example.com.
+    #[arg(long, value_name = "SUBJECT")]
+    caller: Option<String>,
+    /// Only this status: a number, `ok` or `error`.
+    #[arg(long)]
+    status: Option<String>,
+    /// Only requests with this metadata.
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<String>,
+    /// At most so many, newest first.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Print records as JSON, one a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Flags,
+}
+
+/// Shows requests.
+///
+/// # Errors
+/// When a condition is unreadable or the control plane refuses.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let connection = Connection::open(&arguments.connection)?;
+    let query = query(arguments)?;
+    block_on(show(arguments, &connection, query))
+}
+
+fn query(arguments: &Arguments) -> anyhow::Result<LogQuery> {
+    let now_ms = Clock::system().unix_ms();
+    let moment =
+        |text: &Option<String>| text.as_deref().map(|text| text::moment(text, now_ms)).transpose();
+    let status = match arguments.status.as_deref() {
+        None => None,
+        Some("ok") => Some(StatusFilter::Ok),
+        Some("error") => Some(StatusFilter::Error),
+        Some(number) => Some(StatusFilter::Exactly(
+            number.parse().context("--status takes a number, `ok` or `error`")?,
+        )),
+    };
+    Ok(LogQuery {
+        from_ms: moment(&arguments.since)?,
+        to_ms: moment(&arguments.until)?,
+        after_id: None,
+        id: arguments.id.clone(),
+        model: arguments.model.clone(),
+        subject: arguments.caller.clone(),
+        status,
+        metadata: text::pairs(&arguments.metadata)?,
+        limit: Some(arguments.limit),
+    })
+}
+
+async fn show(
+    arguments: &Arguments,
+    connection: &Connection,
+    mut query: LogQuery,
+) -> anyhow::Result<()> {
+    let fetch = async |query: &LogQuery| -> anyhow::Result<Vec<RequestRecord>> {
+        connection.send(Method::POST, "gateway/logs", Some(query)).await
+    };
+    let mut records = fetch(&query).await?;
+    records.reverse();
+    if let Some(id) = &arguments.id {
+        let Some(record) = records.last() else { bail!("there is no request {id}") };
+        return whole(arguments, record);
+    }
+    if !arguments.json {
+        println!("{}", title());
+    }
+    loop {
+        for record in &records {
+            print_one(arguments, record)?;
+        }
+        if !arguments.follow {
+            return Ok(());
+        }
+        query.after_id =
+            records.last().and_then(|record| record.id).map(|id| id.to_string()).or(query.after_id);
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
+        records = fetch(&query).await?;
+    }
+}
+
+fn print_one(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()> {
+    if arguments.json {
+        println!("{}", serde_json::to_string(record)?);
+        return Ok(());
+    }
+    println!("{}", line(record));
+    if arguments.why {
+        print!("{}", why(record));
+    }
+    Ok(())
+}
+
+fn whole(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()> {
+    match (arguments.json, arguments.why) {
+        (true, _) => println!("{}", serde_json::to_string_pretty(record)?),
+        (false, true) => print!("{}\n{}\n{}", title(), line(record), why(record)),
+        (false, false) => println!("{}", serde_json::to_string_pretty(record)?),
+    }
+    Ok(())
+}
+
+fn title() -> String {
+    format!(
+        "{:<20}  {:<12}  {:>6}  {:<36}  {:>13}  {:>12}  {:>8}  {}",
+        "TIME", "ID", "STATUS", "MODEL", "TOKENS IN+OUT", "COST", "TOOK", "CALLER"
+    )
+}
+
+fn line(record: &RequestRecord) -> String {
+    let id = record.id.map(|id| id.to_string()).unwrap_or_default();
+    let model = match record.resolved_model.is_empty() || record.resolved_model == record.model {
+        true => record.model.clone(),
+        false => format!("{} > {}", record.model, record.resolved_model),
+    };
+    let about = if record.usage_estimated { "~" } else { "" };
+    let tokens = format!("{about}{}+{}", record.usage.input, record.usage.output);
+    let mut line = format!(
+        "{:<20}  {:<12}  {:>6}  {:<36}  {:>13}  {:>12}  {:>8}  {}",
+        text::time(record.received_at_ms),
+        id.get(..12).unwrap_or(&id),
+        record.status,
+        model,
+        tokens,
+        record.cost.to_string(),
+        text::duration(record.duration_us),
+        if record.subject.is_empty() { "-" } else { &record.subject },
+    );
+    if !record.error.is_empty() {
+        line.push_str("  ");
+        line.push_str(&record.error);
+    }
+    line
+}
+
+/// The decisions, in order, for people.
+fn why(record: &RequestRecord) -> String {
+    let mut out = String::new();
+    for step in &record.route {
+        out.push_str(&format!("    {:<9} {}: {}\n", step.verdict, step.target, step.reason));
+    }
+    for (index, attempt) in record.attempts.iter().enumerate() {
+        let status =
+            if attempt.status == 0 { String::new() } else { format!(" {}", attempt.status) };
+        let error =
+            if attempt.error.is_empty() { String::new() } else { format!(": {}", attempt.error) };
+        let wait = attempt.retry_after_ms.map(|ms| format!(", asked to wait {ms} ms"));
+        out.push_str(&format!(
+            "    try {:<5} {}{status} {} in {}{}{error}\n",
+            index + 1,
+            attempt.target,
+            attempt.outcome,
+            text::duration(attempt.duration_us),
+            wait.unwrap_or_default(),
+        ));
+    }
+    for loss in &record.fidelity {
+        let verb = match loss.kind {
+            LossKind::Dropped => "dropped",
+            LossKind::Approximated => "approximated",
+        };
+        out.push_str(&format!("    {verb} {}: {}\n", loss.field, loss.note));
+    }
+    if !record.price_version.is_empty() {
+        out.push_str(&format!("    price     {}\n", record.price_version));
+    }
+    out
+}

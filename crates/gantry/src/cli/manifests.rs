@@ -1,0 +1,291 @@
+//! `gantry apply`, `diff`, `get` and `delete`.
+
+use super::connection::{Connection, Flags};
+use super::{block_on, yaml};
+use anyhow::{Context, bail};
+use gantry_model::rest::{
+    Applied, ApplyRequest, DeleteRequest, ManifestRef, Source, StoredManifest,
+};
+use http::Method;
+use serde::Deserialize;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(crate) struct ApplyArguments {
+    /// File or directory of manifests (YAML or JSON), `-` for standard input; may be repeated.
+    #[arg(short, long = "file", value_name = "PATH", required = true)]
+    files: Vec<PathBuf>,
+    /// Check everything, store nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Flags,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct DiffArguments {
+    /// File or directory of manifests (YAML or JSON), `-` for standard input; may be repeated.
+    #[arg(short, long = "file", value_name = "PATH", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    connection: Flags,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct GetArguments {
+    /// Only this kind, such as provider-account/openai or virtual-account.
+    kind: Option<String>,
+    /// Only this one.
+    name: Option<String>,
+    /// Print JSON instead of YAML.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Flags,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct DeleteArguments {
+    /// Kind of the resource.
+    #[arg(required_unless_present = "files", requires = "name")]
+    kind: Option<String>,
+    /// Name of the resource.
+    name: Option<String>,
+    /// Delete what these manifests describe.
+    #[arg(short, long = "file", value_name = "PATH", conflicts_with = "kind")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    connection: Flags,
+}
+
+#[derive(Deserialize)]
+struct AppliedList {
+    #[serde(default)]
+    applied: Vec<Applied>,
+}
+
+#[derive(Deserialize)]
+struct ResourceList {
+    data: Vec<StoredManifest>,
+}
+
+#[derive(Deserialize)]
+struct Deletions {
+    deleted: Vec<StoredManifest>,
+}
+
+/// `gantry apply`.
+///
+/// # Errors
+/// When a file is unreadable or the control plane refuses; it names file, line and column.
+pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
+    let applied = send(&arguments.connection, &arguments.files, arguments.dry_run)?;
+    for one in &applied {
+        let done = match (arguments.dry_run, one.action.as_str()) {
+            (false, "CREATE") => "created",
+            (false, "UPDATE") => "updated",
+            (true, "CREATE") => "would be created",
+            (true, "UPDATE") => "would be updated",
+            _ => "unchanged",
+        };
+        println!("{} {} {done}", one.kind, one.name);
+        if let Some(token) = &one.token {
+            println!("  token: {token}");
+            println!("  It is shown only now; keep it safe.");
+        }
+    }
+    Ok(())
+}
+
+/// `gantry diff`: one line a changed field, `-` before and `+` after.
+///
+/// # Errors
+/// As [`apply`].
+pub(crate) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
+    for one in send(&arguments.connection, &arguments.files, true)? {
+        println!("{} {}: {}", one.kind, one.name, one.action.to_lowercase());
+        let before = one.existing_manifest.as_ref().map(lines).unwrap_or_default();
+        for line in changes(&before, &lines(&one.manifest)) {
+            println!("  {line}");
+        }
+    }
+    Ok(())
+}
+
+/// `gantry get`.
+///
+/// # Errors
+/// When there is no such resource.
+pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
+    let connection = Connection::open(&arguments.connection)?;
+    let mut path = "resources".to_owned();
+    if let Some(kind) = &arguments.kind {
+        path.push('/');
+        path.push_str(kind);
+    }
+    path.push_str("?limit=1000");
+    if let Some(name) = &arguments.name {
+        path.push_str("&name=");
+        path.push_str(name);
+    }
+    let found: ResourceList = block_on(connection.send(Method::GET, &path, None::<&()>))?;
+    if found.data.is_empty() && arguments.name.is_some() {
+        bail!("there is no such resource; `gantry get` lists all");
+    }
+    let manifests: Vec<serde_json::Value> =
+        found.data.into_iter().map(|resource| resource.manifest).collect();
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&manifests)?);
+        return Ok(());
+    }
+    for (index, manifest) in manifests.iter().enumerate() {
+        if index > 0 {
+            println!("---");
+        }
+        print!("{}", yaml::print(manifest));
+    }
+    Ok(())
+}
+
+/// `gantry delete`.
+///
+/// # Errors
+/// When there is no such resource or something refers to it.
+pub(crate) fn delete(arguments: &DeleteArguments) -> anyhow::Result<()> {
+    let connection = Connection::open(&arguments.connection)?;
+    let request = match (&arguments.kind, &arguments.name) {
+        (Some(kind), Some(name)) => DeleteRequest {
+            manifest: Some(ManifestRef { kind: kind.clone(), name: Some(name.clone()) }),
+            ..DeleteRequest::default()
+        },
+        _ => DeleteRequest { sources: read(&arguments.files)?, ..DeleteRequest::default() },
+    };
+    let deleted: Deletions = block_on(connection.send(Method::POST, "delete", Some(&request)))?;
+    for one in deleted.deleted {
+        println!("{} {} deleted", one.kind, one.name);
+    }
+    Ok(())
+}
+
+fn send(flags: &Flags, files: &[PathBuf], dry_run: bool) -> anyhow::Result<Vec<Applied>> {
+    let connection = Connection::open(flags)?;
+    let request = ApplyRequest { manifest: None, sources: read(files)?, dry_run };
+    let list: AppliedList = block_on(connection.send(Method::PUT, "apply", Some(&request)))?;
+    Ok(list.applied)
+}
+
+/// Reads files and directories (their `.yaml`, `.yml` and `.json` files, by name).
+pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if path == Path::new("-") {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("read standard input")?;
+            sources.push(Source { file: "-".to_owned(), text });
+            continue;
+        }
+        for file in files_below(path)? {
+            let text = std::fs::read_to_string(&file)
+                .with_context(|| format!("read {}", file.display()))?;
+            sources.push(Source { file: file.display().to_string(), text });
+        }
+    }
+    if sources.is_empty() {
+        bail!("no manifests: the directory holds no .yaml, .yml or .json file");
+    }
+    Ok(sources)
+}
+
+fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(path)
+        .with_context(|| format!("read the directory {}", path.display()))?;
+    for entry in entries {
+        let file = entry?.path();
+        let manifest = file
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
+        if file.is_dir() {
+            files.extend(files_below(&file)?);
+        } else if manifest {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn lines(manifest: &serde_json::Value) -> Vec<String> {
+    yaml::print(manifest).lines().map(str::to_owned).collect()
+}
+
+/// The lines that differ, by longest common subsequence; unchanged ones are left out.
+fn changes(before: &[String], after: &[String]) -> Vec<String> {
+    let common = common_lengths(before, after);
+    let length =
+        |i: usize, j: usize| common.get(i).and_then(|row| row.get(j)).copied().unwrap_or_default();
+    let (mut i, mut j) = (0, 0);
+    let mut out = Vec::new();
+    loop {
+        match (before.get(i), after.get(j)) {
+            (Some(old), Some(new)) if old == new => {
+                i += 1;
+                j += 1;
+            }
+            (Some(old), new) if new.is_none() || length(i + 1, j) >= length(i, j + 1) => {
+                out.push(format!("- {old}"));
+                i += 1;
+            }
+            (_, Some(new)) => {
+                out.push(format!("+ {new}"));
+                j += 1;
+            }
+            (_, None) => return out,
+        }
+    }
+}
+
+/// `[i][j]`: length of the longest common subsequence of the texts from line `i` and `j` on.
+fn common_lengths(before: &[String], after: &[String]) -> Vec<Vec<usize>> {
+    let mut rows = vec![vec![0; after.len() + 1]];
+    for old in before.iter().rev() {
+        let below = rows.last().cloned().unwrap_or_default();
+        let mut row = vec![0; after.len() + 1];
+        for (j, new) in after.iter().enumerate().rev() {
+            let right = row.get(j + 1).copied().unwrap_or_default();
+            let down = below.get(j).copied().unwrap_or_default();
+            let diagonal = below.get(j + 1).copied().unwrap_or_default();
+            if let Some(cell) = row.get_mut(j) {
+                *cell = if old == new { diagonal + 1 } else { right.max(down) };
+            }
+        }
+        rows.push(row);
+    }
+    rows.reverse();
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_only_the_lines_that_differ() {
+        let text = |lines: &str| lines.lines().map(str::to_owned).collect::<Vec<_>>();
+        let cases = [
+            ("a\nb\nc", "a\nx\nc", vec!["- b", "+ x"]),
+            ("", "a\nb", vec!["+ a", "+ b"]),
+            ("a\nb", "", vec!["- a", "- b"]),
+            ("a\nb\nc", "a\nb\nc", vec![]),
+            ("a\nc", "a\nb\nc", vec!["+ b"]),
+        ];
+        for (before, after, expected) in cases {
+            assert_eq!(changes(&text(before), &text(after)), expected, "{before:?} {after:?}");
+        }
+    }
+}

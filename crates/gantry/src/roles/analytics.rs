@@ -1,0 +1,77 @@
+//! Questions about records, answered by the lake, and records of remote gateways, taken into it.
+
+use futures_util::future::BoxFuture;
+use gantry_control::{Analytics, AnalyticsError, RecordsSink, Segment, SinkError};
+use gantry_lake::{Error, Lake};
+use gantry_model::record::RequestRecord;
+use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
+use std::path::PathBuf;
+use tokio::runtime::Handle;
+
+/// The lake, asked on the background runtime: a query must not hold up a gateway worker.
+pub(crate) struct LakeAnalytics {
+    pub lake: Lake,
+    pub background: Handle,
+}
+
+impl Analytics for LakeAnalytics {
+    fn logs(&self, query: LogQuery) -> BoxFuture<'_, Result<Vec<RequestRecord>, AnalyticsError>> {
+        let lake = self.lake.clone();
+        let answer = self.background.spawn(async move { lake.requests(&query).await });
+        Box::pin(async move { settled(answer.await) })
+    }
+
+    fn usage(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<UsageRow>, AnalyticsError>> {
+        let lake = self.lake.clone();
+        let answer = self.background.spawn(async move { lake.usage(&query).await });
+        Box::pin(async move { settled(answer.await) })
+    }
+}
+
+fn settled<T>(
+    answer: Result<Result<T, Error>, tokio::task::JoinError>,
+) -> Result<T, AnalyticsError> {
+    match answer {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error @ (Error::Invalid { .. } | Error::Ambiguous { .. }))) => {
+            Err(AnalyticsError::BadQuery(format!("failed to {error}")))
+        }
+        Ok(Err(error)) => {
+            let cause: &dyn std::error::Error = &error;
+            tracing::warn!(error = cause, "a question to the lake failed");
+            Err(AnalyticsError::Failed(format!("failed to {error}")))
+        }
+        Err(error) => Err(AnalyticsError::Failed(format!("the query ended early: {error}"))),
+    }
+}
+
+/// Puts segments of remote gateways into the journal's directory, where the lake finds them.
+pub(crate) struct JournalSink {
+    pub journal_dir: PathBuf,
+}
+
+impl RecordsSink for JournalSink {
+    fn accept(&self, segment: Segment) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            let dir = self.journal_dir.clone();
+            tokio::task::spawn_blocking(move || keep(&dir, &segment))
+                .await
+                .map_err(|error| SinkError::Failed(error.to_string()))?
+        })
+    }
+}
+
+/// The segment's name follows from the gateway's, so that one that is sent twice counts once.
+fn keep(dir: &std::path::Path, segment: &Segment) -> Result<(), SinkError> {
+    let failed = |error: std::io::Error| SinkError::Failed(format!("keep the segment: {error}"));
+    let usable = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    if !usable(&segment.id) {
+        return Err(SinkError::Malformed(format!("`{}` is no segment name", segment.id)));
+    }
+    let target = dir.join(format!("{}.seg", segment.id));
+    let begun = dir.join(format!("{}.part", segment.id));
+    std::fs::write(&begun, &segment.body).map_err(failed)?;
+    std::fs::rename(&begun, &target).map_err(failed)
+}

@@ -1,0 +1,53 @@
+//! `gantry control-plane`: API and publisher without a gateway.
+
+use super::admin::Admin;
+use super::analytics::{JournalSink, LakeAnalytics};
+use super::{process, serve, telemetry, up};
+use crate::boot::{self, Boot};
+use gantry_runtime::clock::Clock;
+use gantry_runtime::server::listen;
+use gantry_runtime::tasks::Shutdown;
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::Handle;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    flags: boot::Flags,
+}
+
+/// Serves the control plane until a signal.
+///
+/// # Errors
+/// When the configuration, the port or the data directory cannot be used.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let boot = boot::read(&arguments.flags)?;
+    process::run(&boot, |shutdown| control_plane(&boot, shutdown))
+}
+
+async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener = listen(boot.listen).await?;
+    let data_dir = boot.data_dir()?;
+    let clock = Clock::system();
+    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
+    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
+    let analytics = LakeAnalytics { lake, background: Handle::current() };
+    let sink = JournalSink { journal_dir: records.journal_dir.clone() };
+    let (control, first) = up::open_control(&data_dir, &shutdown, analytics, sink).await?;
+    let admin = Arc::new(Admin {
+        gateway: OnceLock::new(),
+        metrics: Some(records.metrics.clone()),
+        control: Some(control.router()),
+    });
+    let host = format!("http://{}", listener.local_addr()?);
+    up::remember(&data_dir, &host, first.as_ref())?;
+    println!("Gantry's control plane is up at {host} (data in {})", data_dir.display());
+    if let Some(first) = &first {
+        println!("  Administrator {} of tenant {}", first.admin, first.tenant);
+        println!("  Token         {} (shown only now)", first.token.expose());
+    }
+    serve::admin(admin, listener, &shutdown).await?;
+    serve::drain(boot, &records, &shutdown).await;
+    control.close().await;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `gantry gateway --config DIR`: a snapshot from manifest files alone, followed as they change.
+//!
+//! Tokens come from `GANTRY_TOKENS`, a list `token=subject,…`; the subject `admin` may use
+//! everything. A directory that is broken after a change is reported, and the gateway serves on.
+
+use crate::cli::manifests::read;
+use anyhow::{Context, bail};
+use gantry_gateway::Gateway;
+use gantry_model::ids::Generation;
+use gantry_model::manifest::{self, SetEntry};
+use gantry_model::secret::Secret;
+use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
+use gantry_runtime::clock::Clock;
+use gantry_runtime::tasks::Shutdown;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const TOKENS: &str = "GANTRY_TOKENS";
+
+/// How often the directory is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reads and checks the whole directory.
+///
+/// # Errors
+/// When a manifest is refused; all problems are listed with file, line and column.
+pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
+    let sources = read(&[dir.to_owned()])?;
+    let mut problems = Vec::new();
+    let mut pairs = Vec::new();
+    for source in &sources {
+        match manifest::parse(&source.file, &source.text) {
+            Err(found) => problems.extend(found),
+            Ok(documents) => {
+                for document in documents {
+                    match document.check() {
+                        Ok(manifest) => pairs.push((document, manifest)),
+                        Err(found) => problems.extend(found),
+                    }
+                }
+            }
+        }
+    }
+    let entries: Vec<SetEntry<'_>> = pairs
+        .iter()
+        .map(|(document, manifest)| SetEntry { manifest, document: Some(document) })
+        .collect();
+    problems.extend(manifest::check_set(&entries).into_iter().map(|(_, problem)| problem));
+    if !problems.is_empty() {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        bail!("the manifests are not usable:\n{}", lines.join("\n"));
+    }
+    let manifests = pairs.into_iter().map(|(_, manifest)| manifest).collect();
+    let base = SnapshotSource {
+        generation: Generation(Clock::system().unix_ms()),
+        tenant: "files".to_owned(),
+        published_at_ms: Clock::system().unix_ms(),
+        manifests,
+        keys: tokens()?,
+        ..SnapshotSource::default()
+    };
+    let (snapshot, unresolved) = assemble(base, &mut resolve);
+    for missing in unresolved {
+        tracing::warn!(
+            kind = missing.kind,
+            name = missing.name,
+            reference = missing.reference,
+            "secret not found, its models are unavailable"
+        );
+    }
+    Ok(snapshot)
+}
+
+/// Files may refer to variables only; a literal needs no resolving.
+fn resolve(reference: &str) -> Result<Secret, String> {
+    let Some(name) = reference.strip_prefix("env://") else {
+        return Err("without a control plane only env:// references have values".to_owned());
+    };
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+        _ => Err(format!("the variable {name} is not set")),
+    }
+}
+
+fn tokens() -> anyhow::Result<Vec<KeyEntry>> {
+    let text = std::env::var(TOKENS).unwrap_or_default();
+    let mut keys = Vec::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (token, subject) = pair
+            .split_once('=')
+            .with_context(|| format!("{TOKENS} is a list of token=subject; one has no `=`"))?;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+        let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let caller = Caller {
+            subject: if subject == "admin" { "user:admin".to_owned() } else { subject.to_owned() },
+            teams: Vec::new(),
+            admin: subject == "admin",
+            tags: BTreeMap::new(),
+        };
+        keys.push(KeyEntry { sha256, name: subject.to_owned(), caller, expires_at_ms: None });
+    }
+    if keys.is_empty() {
+        tracing::warn!("{TOKENS} names no token, so that nobody may call");
+    }
+    Ok(keys)
+}
+
+/// Publishes the directory anew whenever a file in it changed.
+pub(super) async fn follow(dir: PathBuf, gateway: Gateway, shutdown: Shutdown) {
+    let mut seen = stamp(&dir);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = shutdown.wait() => return,
+        }
+        let now = stamp(&dir);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        match load(&dir) {
+            Ok(snapshot) => gateway.publish(&snapshot),
+            Err(error) => {
+                tracing::error!("{error:#}\nthe manifests before this change stay in use");
+            }
+        }
+    }
+}
+
+/// Names, sizes and times of the manifests.
+fn stamp(dir: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+    let mut stamps = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry.metadata() {
+            Ok(meta) if meta.is_dir() => stamps.extend(stamp(&path)),
+            Ok(meta) => stamps.push((path, meta.len(), meta.modified().ok())),
+            Err(_) => {}
+        }
+    }
+    stamps.sort();
+    stamps
+}

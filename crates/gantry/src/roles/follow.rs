@@ -1,0 +1,135 @@
+//! Where a gateway's snapshots come from: the control plane in this process, or one elsewhere.
+
+use super::snapshot_file::SnapshotFile;
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use gantry_control::Control;
+use gantry_gateway::Gateway;
+use gantry_model::snapshot::SnapshotSource;
+use gantry_providers::client::{Call, call};
+use gantry_runtime::tasks::Shutdown;
+use gantry_telemetry::metrics::Metrics;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The control plane answers a question without news after 25 s.
+const POLL_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Pause after a failed question: a change may not take longer than two seconds to arrive.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Follows the control plane in this process.
+pub(super) async fn local(control: Control, gateway: Gateway, metrics: Arc<Metrics>) {
+    let mut snapshots = control.subscribe();
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        gateway.publish(&snapshot);
+        metrics.set_snapshot_generation(snapshot.generation.0);
+        if snapshots.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A control plane elsewhere, asked over connections that this process opens.
+pub(super) struct Remote {
+    pub control_plane: String,
+    pub token: String,
+    pub file: SnapshotFile,
+    pub gateway: Gateway,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Remote {
+    /// Starts from the file on disk, when there is one.
+    pub(super) fn start_from_disk(&self) -> Option<u64> {
+        match self.file.read() {
+            Ok(Some(snapshot)) => {
+                self.gateway.publish(&snapshot);
+                let generation = snapshot.generation.0;
+                tracing::info!(generation, "started from the snapshot on disk");
+                Some(generation)
+            }
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the snapshot on disk is not usable");
+                None
+            }
+        }
+    }
+
+    /// Follows until shutdown; the gateway serves on with what it has when nobody answers.
+    pub(super) async fn run(self, shutdown: Shutdown) {
+        let mut generation = self.start_from_disk().unwrap_or_default();
+        let mut away = false;
+        loop {
+            let asked = tokio::select! {
+                asked = self.ask(generation) => asked,
+                () = shutdown.wait() => return,
+            };
+            match asked {
+                Ok(news) => {
+                    if away {
+                        tracing::info!("the control plane answers again");
+                    }
+                    away = false;
+                    if let Some(snapshot) = news {
+                        generation = snapshot.generation.0;
+                        self.take(&snapshot);
+                    }
+                }
+                Err(error) => {
+                    if !away {
+                        let error = format!("{error:#}");
+                        tracing::warn!(error, "the control plane does not answer, serving on");
+                    }
+                    away = true;
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, snapshot: &SnapshotSource) {
+        self.gateway.publish(snapshot);
+        self.metrics.set_snapshot_generation(snapshot.generation.0);
+        if let Err(error) = self.file.write(snapshot) {
+            tracing::warn!(error = format!("{error:#}"), "the snapshot was not written to disk");
+        }
+    }
+
+    /// The newer snapshot, or `None` when there is none yet.
+    async fn ask(&self, generation: u64) -> anyhow::Result<Option<SnapshotSource>> {
+        let url = format!(
+            "{}/api/svc/v1/gateway/snapshot?generation={generation}",
+            self.control_plane.trim_end_matches('/')
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, bearer(&self.token)?);
+        let (method, body, timeout) = (Method::GET, Bytes::new(), POLL_TIMEOUT);
+        let answer = call(Call { method, url: &url, headers, body, timeout }).await?;
+        match answer.status {
+            StatusCode::OK => {
+                let snapshot = serde_json::from_slice(&answer.body);
+                Ok(Some(snapshot.context("understand the control plane's snapshot")?))
+            }
+            StatusCode::NOT_MODIFIED => Ok(None),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                bail!(
+                    "the control plane refuses the token; create one with `gantry token --gateway`"
+                )
+            }
+            status => bail!("the control plane answered {status}"),
+        }
+    }
+}
+
+/// An authorization header that debug output hides.
+pub(super) fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .context("the token holds characters that no token has")?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,110 @@
+//! `gantry gateway`: the request path alone, fed by a control plane or by manifest files.
+
+use super::admin::Admin;
+use super::follow::Remote;
+use super::snapshot_file::SnapshotFile;
+use super::telemetry::Records;
+use super::{files, process, serve, ship, telemetry};
+use crate::boot::{self, Boot};
+use anyhow::bail;
+use gantry_gateway::Gateway;
+use gantry_runtime::clock::Clock;
+use gantry_runtime::server::listen;
+use gantry_runtime::tasks::{Shutdown, spawn};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Directory of manifests to serve from, without a control plane.
+    #[arg(long, value_name = "DIR", conflicts_with = "control_plane")]
+    config: Option<PathBuf>,
+    /// Control plane to take snapshots from.
+    #[arg(long, value_name = "URL")]
+    control_plane: Option<String>,
+    /// The gateway's own token (`gantry token NAME --gateway`) [env: GANTRY_TOKEN].
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    #[command(flatten)]
+    flags: boot::Flags,
+}
+
+/// Serves models until a signal.
+///
+/// # Errors
+/// When the configuration, the port, the manifests or the data directory cannot be used.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let boot = boot::read(&arguments.flags)?;
+    process::run(&boot, |shutdown| gateway(&boot, &arguments, shutdown))
+}
+
+async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener = listen(boot.listen).await?;
+    let data_dir = boot.data_dir()?.join("gateway");
+    let clock = Clock::system();
+    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
+    let beside = Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None });
+    let gateway = serve::gateway(boot, &clock, &records, &beside);
+    feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
+    if arguments.config.is_some() || boot.records.objects_url.is_some() {
+        telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
+    }
+    let admin = listen(boot.admin_listen).await?;
+    println!(
+        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics",
+        listener.local_addr()?,
+        admin.local_addr()?
+    );
+    let admin_state = Arc::new(Admin {
+        gateway: OnceLock::from(gateway.clone()),
+        metrics: Some(records.metrics.clone()),
+        control: None,
+    });
+    let stop = shutdown.clone();
+    let beside = async move { serve::admin(admin_state, admin, &stop).await };
+    let (served, admin) = tokio::join!(serve::serve(boot, &gateway, listener, &shutdown), beside);
+    served?;
+    admin?;
+    serve::drain(boot, &records, &shutdown).await;
+    Ok(())
+}
+
+/// Starts what brings snapshots and takes records away.
+fn feed(
+    arguments: &Arguments,
+    data_dir: &Path,
+    gateway: &Gateway,
+    records: &Records,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    match (&arguments.config, &arguments.control_plane) {
+        (Some(dir), _) => {
+            let snapshot = files::load(dir)?;
+            gateway.publish(&snapshot);
+            let follower = files::follow(dir.clone(), gateway.clone(), shutdown.clone());
+            spawn("manifest files", follower);
+        }
+        (None, Some(control_plane)) => {
+            let variable = || std::env::var("GANTRY_TOKEN").ok();
+            let Some(token) = arguments.token.clone().or_else(variable) else {
+                bail!("no token: create one with `gantry token NAME --gateway`, give it by --token")
+            };
+            let file = SnapshotFile::new(data_dir.join("snapshot.sealed"), &token)?;
+            let journal = records.journal_dir.clone();
+            let shipper = ship::Shipper::new(control_plane, &token, &journal);
+            spawn("ship records", shipper.run(shutdown.clone()));
+            let remote = Remote {
+                control_plane: control_plane.clone(),
+                token,
+                file,
+                gateway: gateway.clone(),
+                metrics: records.metrics.clone(),
+            };
+            spawn("follow control plane", remote.run(shutdown.clone()));
+        }
+        (None, None) => {
+            bail!("say where the configuration comes from: --control-plane or --config")
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The roles: which parts a process is made of, and how it starts and ends.
+
+mod admin;
+mod analytics;
+pub(crate) mod control_plane;
+mod discovery;
+mod files;
+mod follow;
+pub(crate) mod gateway;
+mod process;
+mod serve;
+mod ship;
+mod snapshot_file;
+mod telemetry;
+pub(crate) mod up;

@@ -1,0 +1,63 @@
+//! A role's life: runtime, signals, drain.
+
+use crate::boot::Boot;
+use gantry_runtime::tasks::{Shutdown, spawn};
+use std::future::Future;
+use std::time::Duration;
+
+/// Threads for everything that is not the request path.
+const BACKGROUND_THREADS: usize = 2;
+
+/// Runs a role until it ends or a signal comes, then drains.
+///
+/// # Errors
+/// When the role cannot start.
+pub(super) fn run<F, Fut>(boot: &Boot, role: F) -> anyhow::Result<()>
+where
+    F: FnOnce(Shutdown) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(BACKGROUND_THREADS)
+        .max_blocking_threads(8)
+        .thread_name("background")
+        .enable_all()
+        .build()?;
+    let shutdown = Shutdown::default();
+    let limit = Duration::from_millis(boot.drain_timeout_ms);
+    let done = runtime.block_on(async {
+        spawn("signals", signals(shutdown.clone(), limit));
+        role(shutdown.clone()).await
+    });
+    // Whatever still blocks a thread may not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+/// The first signal begins the drain, the second ends the process.
+async fn signals(shutdown: Shutdown, limit: Duration) {
+    interrupted().await;
+    let seconds = limit.as_secs();
+    tracing::info!("stopping; streams have {seconds} s to end, a second Ctrl-C stops at once");
+    shutdown.begin();
+    interrupted().await;
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    // Without signals the process ends with its console.
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,111 @@
+//! Records, metrics and traces of a process.
+
+use crate::boot::Boot;
+use anyhow::Context;
+use gantry_lake::{Lake, LakeConfig};
+use gantry_providers::client::{Call, call};
+use gantry_runtime::clock::Clock;
+use gantry_runtime::tasks::{Shutdown, spawn};
+use gantry_telemetry::journal;
+use gantry_telemetry::metrics::Metrics;
+use gantry_telemetry::otlp::{self, Transport};
+use gantry_telemetry::recorder::{self, Recorder};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Distinct label sets per metric; further ones are counted as `other`.
+const LABEL_SETS_MAX: usize = 2_000;
+
+/// OpenTelemetry's resource attribute for a process's name.
+const SERVICE_NAME: &str = "service.name";
+
+/// Where a process's records go.
+pub(super) struct Records {
+    pub recorder: Recorder,
+    pub metrics: Arc<Metrics>,
+    pub journal_dir: PathBuf,
+}
+
+/// Opens the journal and starts what feeds on it.
+///
+/// # Errors
+/// When the journal's directory cannot be used, as when another process has it.
+pub(super) fn start(
+    boot: &Boot,
+    data_dir: &Path,
+    clock: &Clock,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Records> {
+    let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX));
+    let journal_dir = data_dir.join("journal");
+    let mut options = recorder::Options::new(metrics.clone(), clock.clone());
+    options.journal = Some(journal::Options::new(journal_dir.clone()));
+    if let Some(config) = otlp_config(boot) {
+        tracing::info!(url = config.url, "traces go to an OTLP receiver");
+        let (queue, exporter) = otlp::pair(config, transport(), metrics.clone());
+        options.sinks.push(queue.sink());
+        spawn("otlp exporter", exporter.run(shutdown.clone()));
+    }
+    let recorder = Recorder::start(options).context("start the record of requests")?;
+    Ok(Records { recorder, metrics, journal_dir })
+}
+
+/// Opens the lake and starts turning the journal into Parquet.
+///
+/// # Errors
+/// When the address of the lake cannot be used.
+pub(super) fn lake(
+    boot: &Boot,
+    data_dir: &Path,
+    records: &Records,
+    clock: &Clock,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Lake> {
+    let path = std::path::absolute(data_dir.join("lake"))?;
+    let local = format!("file://{}", path.display());
+    let url = boot.records.objects_url.clone().unwrap_or(local);
+    let config = LakeConfig::new(url, records.journal_dir.clone());
+    let lake = Lake::open(config, clock.clone(), records.metrics.clone())?;
+    spawn("lake", lake.clone().run(shutdown.clone()));
+    Ok(lake)
+}
+
+/// From the boot configuration, else from OpenTelemetry's own variables.
+fn otlp_config(boot: &Boot) -> Option<otlp::Config> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let general = boot
+        .telemetry
+        .otlp_endpoint
+        .clone()
+        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
+        .map(|endpoint| otlp::Config::traces_url(&endpoint));
+    let url = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or(general)?;
+    let mut config = otlp::Config::new(url);
+    let headers = variable("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default();
+    config.headers = headers
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .collect();
+    if let Some(name) = variable("OTEL_SERVICE_NAME") {
+        config.resource.retain(|(key, _)| key != SERVICE_NAME);
+        config.resource.push((SERVICE_NAME.to_owned(), name));
+    }
+    Some(config)
+}
+
+fn transport() -> Transport {
+    Arc::new(|request| {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let url = head.uri.to_string();
+            let timeout = std::time::Duration::from_secs(10);
+            let (method, headers) = (head.method, head.headers);
+            let answer = call(Call { method, url: &url, headers, body, timeout }).await?;
+            let mut response = http::Response::new(answer.body);
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            Ok(response)
+        })
+    })
+}

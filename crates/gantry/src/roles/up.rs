@@ -1,0 +1,152 @@
+//! `gantry up`: everything in one process, on embedded defaults.
+
+use super::admin::Admin;
+use super::analytics::{JournalSink, LakeAnalytics};
+use super::{discovery, follow, process, serve, telemetry};
+use crate::boot::{self, Boot};
+use crate::cli::{self, Credentials};
+use anyhow::Context;
+use gantry_control::{Control, ControlConfig, FirstStart};
+use gantry_model::secret::Secret;
+use gantry_runtime::clock::Clock;
+use gantry_runtime::server::listen;
+use gantry_runtime::tasks::{Shutdown, spawn};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::Handle;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    flags: boot::Flags,
+}
+
+/// Starts control plane and gateway and serves until a signal.
+///
+/// # Errors
+/// When the configuration, the port or the data directory cannot be used.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let boot = boot::read(&arguments.flags)?;
+    process::run(&boot, |shutdown| up(&boot, shutdown))
+}
+
+async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener = listen(boot.listen).await?;
+    let address = listener.local_addr()?;
+    let host = format!("http://{address}");
+    let data_dir = boot.data_dir()?;
+    let clock = Clock::system();
+    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
+    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
+    let analytics = LakeAnalytics { lake, background: Handle::current() };
+    let sink = JournalSink { journal_dir: records.journal_dir.clone() };
+    let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
+    let found = discovery::apply(&control, &data_dir).await?;
+    let admin = Arc::new(Admin {
+        gateway: OnceLock::new(),
+        metrics: Some(records.metrics.clone()),
+        control: Some(control.router()),
+    });
+    let gateway = serve::gateway(boot, &clock, &records, &admin);
+    gateway.publish(&control.snapshot());
+    spawn("publish", follow::local(control.clone(), gateway.clone(), records.metrics.clone()));
+    let token = remember(&data_dir, &host, first.as_ref())?;
+    greet(&host, &data_dir, first.as_ref(), token.as_deref(), &found);
+    serve::serve(boot, &gateway, listener, &shutdown).await?;
+    serve::drain(boot, &records, &shutdown).await;
+    control.close().await;
+    Ok(())
+}
+
+/// Opens the control plane on embedded adapters.
+///
+/// # Errors
+/// When the data directory does not hold a usable store.
+pub(crate) async fn open_control(
+    data_dir: &Path,
+    shutdown: &Shutdown,
+    analytics: LakeAnalytics,
+    sink: JournalSink,
+) -> anyhow::Result<(Control, Option<FirstStart>)> {
+    let mut config = ControlConfig::new(data_dir);
+    config.shutdown = shutdown.clone();
+    config.master_key = std::env::var("GANTRY_MASTER_KEY").ok().map(Secret::new);
+    config.analytics = Some(Arc::new(analytics));
+    config.records = Some(Arc::new(sink));
+    Ok(Control::open(config).await?)
+}
+
+/// Leaves the address, and on the first start the token, to the commands on this machine.
+pub(crate) fn remember(
+    data_dir: &Path,
+    host: &str,
+    first: Option<&FirstStart>,
+) -> anyhow::Result<Option<String>> {
+    let path = data_dir.join(cli::CREDENTIALS_FILE);
+    let old: Option<Credentials> =
+        std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let token = first.map(|first| first.token.expose().to_owned()).or(old.map(|old| old.token));
+    let Some(token) = token else { return Ok(None) };
+    let credentials = Credentials { host: host.to_owned(), token: token.clone() };
+    write_private(&path, &serde_json::to_vec_pretty(&credentials)?)
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(Some(token))
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
+}
+
+/// What a person needs after the start, on standard output.
+fn greet(
+    host: &str,
+    data_dir: &Path,
+    first: Option<&FirstStart>,
+    token: Option<&str>,
+    found: &[discovery::Line],
+) {
+    println!("Gantry is up at {host} (data in {})", data_dir.display());
+    if let Some(first) = first {
+        println!("\n  Administrator {} of tenant {}", first.admin, first.tenant);
+        println!("  Token         {}", first.token.expose());
+        println!("  It is shown only now; commands on this machine find it in the data directory.");
+    }
+    let model = found.iter().find_map(|line| line.models.first());
+    if found.is_empty() {
+        println!(
+            "\n  No provider found. Set a variable such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
+        );
+        println!(
+            "  and start again, start a local server (Ollama, vLLM, llama.cpp), or apply one:"
+        );
+        println!("    gantry apply -f account.yaml     (docs/manifests.md has examples)");
+    } else {
+        println!("\n  Providers:");
+    }
+    for line in found {
+        println!("    {:<16} by {:<28} {}", line.account, line.by, shortened(&line.models));
+    }
+    let Some(model) = model else { return };
+    let shown = if first.is_some() { token.unwrap_or("$GANTRY_TOKEN") } else { "$GANTRY_TOKEN" };
+    println!("\n  Try it:");
+    println!("    curl {host}/v1/chat/completions -H 'Authorization: Bearer {shown}' \\");
+    println!("      -H 'Content-Type: application/json' \\");
+    println!(
+        "      -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
+    );
+    println!("\n  gantry logs, gantry usage and gantry apply work from another terminal.");
+}
+
+fn shortened(models: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = models.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match models.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,144 @@
+"""Gantry's own command line: what the requests of real clients leave behind, and manifests."""
+
+import json
+import os
+import subprocess
+import time
+import uuid
+
+import openai
+import pytest
+
+HELLO = [{"role": "user", "content": "Say hello."}]
+RECORDED_WITHIN_S = 30
+
+
+@pytest.fixture(name="gantry")
+def gantry_fixture(tmp_path, url, token):
+    """Runs the command line; returns exit status, standard output and standard error."""
+
+    def run(*arguments, stdin=""):
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GANTRY_HOST": url,
+               "GANTRY_TOKEN": token}
+        done = subprocess.run([os.environ["GANTRY_BIN"], *arguments], env=env, input=stdin,
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(name="recorded")
+def recorded_fixture(gantry):
+    """The records of one test, told from others by their metadata; waits until all are there."""
+
+    def wait(test, count):
+        until = time.monotonic() + RECORDED_WITHIN_S
+        while True:
+            code, output, error = gantry("logs", "--json", "--metadata", f"test={test}")
+            assert code == 0, error
+            records = [json.loads(line) for line in output.splitlines()]
+            if len(records) >= count or time.monotonic() > until:
+                assert len(records) == count
+                return records
+
+    return wait
+
+
+@pytest.fixture(name="test_id")
+def test_id_fixture():
+    """Metadata that tells this test's requests from all others."""
+    return uuid.uuid4().hex
+
+
+def marked(test_id):
+    """The header that carries it."""
+    return {"x-tfy-metadata": json.dumps({"test": test_id})}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_leaves_one_record_with_its_cost(oai, gantry, recorded, test_id, stream):
+    reply = oai.chat.completions.create(
+        model="routed/steady", messages=HELLO, stream=stream, extra_headers=marked(test_id))
+    if stream:
+        list(reply)
+    record, = recorded(test_id, 1)
+    assert (record["status"], record["model"]) == (200, "routed/steady")
+    assert record["resolved_model"] == "mock/plain"
+    assert (record["usage"]["input"], record["usage"]["output"]) == (11, 4)
+    assert record["cost"] == 19_000_000, "billionths of a dollar"
+    assert len(record["attempts"]) >= 3 and record["route"]
+
+    code, output, error = gantry("logs", record["id"], "--why")
+    assert code == 0, error
+    assert "mock/plain" in output and "429" in output
+
+    code, output, error = gantry("usage", "--json", "--by", "model,metadata.test",
+                                 "--metadata", f"test={test_id}")
+    assert code == 0, error
+    row, = json.loads(output)
+    assert (row["requests"], row["errors"], row["cost"]) == (1, 0, 19_000_000)
+
+
+def test_refused_and_abandoned_requests_leave_records_too(oai, recorded, test_id, model):
+    with pytest.raises(openai.NotFoundError):
+        oai.chat.completions.create(
+            model="no-such/model", messages=HELLO, extra_headers=marked(test_id))
+    stream = oai.chat.completions.create(
+        model=model, messages=HELLO, max_tokens=400, stream=True, extra_headers=marked(test_id))
+    next(iter(stream))
+    stream.close()
+    statuses = {record["model"]: record["status"] for record in recorded(test_id, 2)}
+    assert statuses == {"no-such/model": 404, model: 499}
+
+
+def test_applies_compares_shows_and_deletes(gantry, oai):
+    name = f"cli-{uuid.uuid4().hex[:8]}"
+    manifest = f"""\
+name: {name}
+type: provider-account/virtual-model
+integrations:
+  - name: one
+    type: integration/model/virtual
+    model_types: [chat]
+    routing_config:
+      type: weight-based-routing
+      load_balance_targets: [{{target: mock/plain, weight: 100}}]
+"""
+    for arguments in (["apply", "-f", "-", "--dry-run"], ["diff", "-f", "-"]):
+        code, output, error = gantry(*arguments, stdin=manifest)
+        assert name in output, (arguments, code, output, error)
+    assert f"{name}/one" not in {entry.id for entry in oai.models.list()}
+    code, _, error = gantry("apply", "-f", "-", stdin=manifest)
+    assert code == 0, error
+    assert f"{name}/one" in {entry.id for entry in oai.models.list()}
+    code, output, error = gantry("get")
+    assert code == 0 and name in output, error
+    code, _, error = gantry("delete", "-f", "-", stdin=manifest)
+    assert code == 0, error
+    assert f"{name}/one" not in {entry.id for entry in oai.models.list()}
+
+
+@pytest.mark.parametrize("line, found, expected", [
+    ("weight: 100", "wieght: 100", "weight"),
+    ("target: mock/plain", "target: mock/plian", "mock/plain"),
+    ("weight: 100", "weight: 60", "100"),
+])
+def test_a_mistake_is_refused_with_its_line(gantry, line, found, expected):
+    manifest = """\
+name: cli-wrong
+type: provider-account/virtual-model
+integrations:
+  - name: one
+    type: integration/model/virtual
+    model_types: [chat]
+    routing_config:
+      type: weight-based-routing
+      load_balance_targets:
+        - target: mock/plain
+          weight: 100
+"""
+    good = "---\n" + manifest.replace("cli-wrong", "cli-good")
+    code, _, error = gantry("apply", "-f", "-", stdin=manifest.replace(line, found) + good)
+    assert code != 0 and expected in error and "-:" in error, error
+    code, output, _ = gantry("get")
+    assert code == 0 and "cli-good" not in output, "one apply is one transaction"

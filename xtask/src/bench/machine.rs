@@ -1,0 +1,150 @@
+//! The machine and the programs that a run uses: found, built and described once.
+//!
+//! It never installs anything.
+
+use super::Args;
+use super::children::find;
+use anyhow::{Context as _, bail, ensure};
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Everything that stays the same during a run.
+pub(super) struct Machine {
+    /// `gantry-bench`, in release.
+    pub(super) bench: PathBuf,
+    /// Gantry, or why it cannot run.
+    pub(super) gantry: Result<PathBuf, String>,
+    pub(super) nginx: Result<PathBuf, String>,
+    /// The core of the proxy under test, for `taskset`.
+    pub(super) proxy_core: String,
+    /// The cores of the mock upstream and of the load driver.
+    pub(super) mock_core: String,
+    pub(super) load_core: String,
+    /// A folder for configs, logs and data, emptied at start.
+    pub(super) folder: PathBuf,
+}
+
+impl Machine {
+    /// Finds and builds what the run needs.
+    pub(super) fn prepare(args: &Args) -> anyhow::Result<Self> {
+        for tool in ["taskset", "prlimit", "nice", "kill"] {
+            let advice = "install util-linux, coreutils and procps";
+            ensure!(find(tool).is_some(), "`{tool}` is missing: {advice}");
+        }
+        let target = target_folder()?;
+        build("gantry-bench").context("build the benchmark's programs")?;
+        let gantry = gantry(args, &target);
+        let nginx = find("nginx").ok_or_else(|| "not run: nginx not installed".to_owned());
+        let folder = target.join("bench");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        let (proxy_core, mock_core, load_core) = cores(args.core, core_count())?;
+        let bench = target.join("release/gantry-bench");
+        Ok(Self { bench, gantry, nginx, proxy_core, mock_core, load_core, folder })
+    }
+
+    /// Where and with what the figures were measured, in one line.
+    pub(super) fn describe(&self) -> String {
+        let cpu = read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+        let cpu = cpu.unwrap_or("unknown processor").trim_start_matches(['\t', ' ', ':']);
+        let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let mut parts = vec![
+            format!("{} cores of {cpu}", core_count()),
+            format!("Linux {}", kernel.trim()),
+            version(Path::new("rustc"), "--version"),
+        ];
+        parts.extend(self.gantry.as_ref().ok().map(|path| version(path, "--version")));
+        parts.extend(self.nginx.as_ref().ok().map(|path| version(path, "-v")));
+        parts.push(format!(
+            "proxy on core {}, mock upstream on {}, load on {}",
+            self.proxy_core, self.mock_core, self.load_core
+        ));
+        parts.join("; ")
+    }
+}
+
+/// Time that all cores together were busy since boot, in seconds (`man 5 proc_stat`: user, nice,
+/// system, idle, iowait, irq, softirq, steal, in ticks of 10 ms).
+pub(super) fn busy_seconds() -> f64 {
+    let text = read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let ticks = line.split_whitespace().skip(1).map(|field| field.parse::<u32>().unwrap_or(0));
+    let busy = ticks.take(8).enumerate().filter(|(index, _)| !matches!(index, 3 | 4));
+    busy.map(|(_, ticks)| f64::from(ticks)).sum::<f64>() / 100.0
+}
+
+/// The folder that cargo builds into: this program lies in its `debug` or `release`.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let folder = here.parent().and_then(Path::parent).context("find cargo's target folder")?;
+    Ok(folder.to_path_buf())
+}
+
+fn build(package: &str) -> anyhow::Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--package", package]);
+    let status = cargo.current_dir(crate::workspace::root()).status()?;
+    ensure!(status.success(), "`cargo build --release --package {package}` failed");
+    Ok(())
+}
+
+fn gantry(args: &Args, target: &Path) -> Result<PathBuf, String> {
+    if let Some(path) = &args.gantry {
+        let missing = || format!("not run: {} is not a file", path.display());
+        return if path.is_file() { Ok(path.clone()) } else { Err(missing()) };
+    }
+    if !args.only.contains(&super::Contender::Gantry) {
+        return Err("not run: left out".to_owned());
+    }
+    build("gantry").map_err(|error| format!("not run: {error}"))?;
+    Ok(target.join("release/gantry"))
+}
+
+fn core_count() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The cores of proxy, mock upstream and load; with two cores the last two share one.
+fn cores(proxy: usize, count: usize) -> anyhow::Result<(String, String, String)> {
+    if count < 2 {
+        bail!("two cores are needed: one is the proxy's alone");
+    }
+    ensure!(proxy < count, "core {proxy} does not exist: there are {count}");
+    let mut others = (0..count).filter(|core| *core != proxy);
+    let mock = others.next().unwrap_or_default();
+    let load = others.next().unwrap_or(mock);
+    Ok((proxy.to_string(), mock.to_string(), load.to_string()))
+}
+
+/// The first line that a program prints about itself.
+fn version(program: &Path, flag: &str) -> String {
+    let name = || program.display().to_string();
+    let Ok(output) = Command::new(program).arg(flag).output() else { return name() };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    text.lines().next().map_or_else(name, |line| line.replace("nginx version: ", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_proxy_alone_on_its_core() {
+        let cases = [
+            ((0, 2), Some(("0", "1", "1"))),
+            ((1, 2), Some(("1", "0", "0"))),
+            ((0, 8), Some(("0", "1", "2"))),
+            ((1, 3), Some(("1", "0", "2"))),
+            ((0, 1), None),
+            ((2, 2), None),
+        ];
+        for ((proxy, count), expected) in cases {
+            let found = cores(proxy, count).ok();
+            let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
+            assert_eq!(found, expected, "proxy on {proxy} of {count}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! One round: all contenders are started afresh and take turns in every measurement.
+//!
+//! Turns within a measurement keep the contenders seconds apart, so that a change in the machine's
+//! speed hits all of them.
+
+use super::children::{Program, pause};
+use super::machine::{Machine, busy_seconds};
+use super::plan::{
+    CPU_CASES, Contender, CpuCase, LATENCY_CASES, LatencyCase, OPEN_STREAMS, Plan, Row,
+    SLOW_GAP_MS, TICK_GAP_MS,
+};
+use super::proxies::{self, Proxy};
+use super::results::Results;
+use super::spec::{Case, Outcome, Pace, Spec};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Share of the due stream events that must arrive, or the proxy was too slow for the load.
+const EVENTS_LEAST: f64 = 0.9;
+/// Share of the due requests that must be answered within the measurement.
+const REQUESTS_LEAST: f64 = 0.98;
+
+/// The proxies of a round, and what the measurements share.
+struct Round<'a> {
+    machine: &'a Machine,
+    plan: &'a Plan,
+    proxies: BTreeMap<Contender, Proxy>,
+    results: &'a mut Results,
+    /// Answers of Gantry so far.
+    gantry_requests: u64,
+}
+
+/// Measures everything once.
+pub(super) fn run(
+    machine: &Machine,
+    plan: &Plan,
+    only: &[Contender],
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let mock = proxies::mock(machine)?;
+    let upstream = mock.address.clone();
+    let mut round = Round { machine, plan, proxies: BTreeMap::new(), results, gantry_requests: 0 };
+    round.proxies.insert(Contender::Direct, mock);
+    for contender in [Contender::PassThrough, Contender::Nginx, Contender::Gantry] {
+        round.start(contender, &upstream, only)?;
+    }
+    round.measure_idle()?;
+    round.measure_streams()?;
+    for case in CPU_CASES {
+        round.measure_cpu(case)?;
+    }
+    for case in LATENCY_CASES {
+        round.measure_latency(case)?;
+    }
+    round.measure_peak()?;
+    round.measure_records();
+    Ok(())
+}
+
+impl Round<'_> {
+    fn start(
+        &mut self,
+        contender: Contender,
+        upstream: &str,
+        only: &[Contender],
+    ) -> anyhow::Result<()> {
+        if contender != Contender::PassThrough && !only.contains(&contender) {
+            self.results.absent.insert(contender, "not run: left out".to_owned());
+            return Ok(());
+        }
+        match proxies::start(self.machine, contender, upstream, &[]) {
+            Ok(proxy) => {
+                self.proxies.insert(contender, proxy);
+            }
+            // Without the yardstick nothing is worth measuring.
+            Err(error) if contender == Contender::PassThrough => return Err(error),
+            Err(error) => {
+                let why = format!("{error:#}");
+                eprintln!("{}: {why}", contender.name());
+                self.results.absent.insert(contender, why);
+            }
+        }
+        Ok(())
+    }
+
+    /// The proxies that run, without the mock upstream.
+    fn running(&self) -> Vec<Contender> {
+        self.proxies.keys().copied().filter(|one| *one != Contender::Direct).collect()
+    }
+
+    fn measure_idle(&mut self) -> anyhow::Result<()> {
+        let before = busy_seconds();
+        let time = Duration::from_millis(self.plan.idle_ms);
+        pause(time);
+        self.results.other_work.push((busy_seconds() - before) / time.as_secs_f64());
+        for contender in self.running() {
+            let kib = self.memory_kib(contender, "VmRSS:")?;
+            self.results.add(Row::Idle, contender, kib / 1024.0);
+        }
+        Ok(())
+    }
+
+    fn measure_streams(&mut self) -> anyhow::Result<()> {
+        for contender in self.running() {
+            let spec = Spec {
+                connections: OPEN_STREAMS,
+                warm_ms: self.plan.streams_warm_ms,
+                measure_ms: self.plan.streams_ms,
+                ..self.spec(contender, Case::Slow)
+            };
+            let due = due_events(&spec, SLOW_GAP_MS);
+            let outcome = self.load(contender, &spec, due)?;
+            let kib = outcome.and_then(|outcome| outcome.rss_kib);
+            kib.into_iter().for_each(|kib| {
+                self.results.add(Row::Streams, contender, kib as f64 / 1024.0);
+            });
+        }
+        Ok(())
+    }
+
+    fn measure_cpu(&mut self, case: &CpuCase) -> anyhow::Result<()> {
+        for contender in self.running() {
+            if case.only_gantry && contender != Contender::Gantry {
+                continue;
+            }
+            let measure_ms = if case.per_event { self.plan.event_ms } else { self.plan.request_ms };
+            let spec = Spec {
+                connections: case.connections,
+                measure_ms,
+                ..self.spec(contender, case.case)
+            };
+            let due = if case.per_event { due_events(&spec, TICK_GAP_MS) } else { Due::Any };
+            let Some(outcome) = self.load(contender, &spec, due)? else { continue };
+            let count = if case.per_event { outcome.events } else { outcome.requests };
+            let cpu_us = outcome.cpu_us.unwrap_or_default() as f64;
+            self.results.add(case.row, contender, cpu_us / count as f64);
+        }
+        Ok(())
+    }
+
+    fn measure_latency(&mut self, case: &LatencyCase) -> anyhow::Result<()> {
+        let mut direct = None;
+        // The map's order puts the mock upstream itself first.
+        for contender in self.proxies.keys().copied().collect::<Vec<_>>() {
+            let spec = Spec {
+                pace: case.pace(),
+                measure_ms: self.plan.latency_ms,
+                ..self.spec(contender, Case::Plain)
+            };
+            let seconds = spec.measure_ms as f64 / 1000.0;
+            let due = Due::Requests(f64::from(case.per_second) * seconds * REQUESTS_LEAST);
+            let Some(outcome) = self.load(contender, &spec, due)? else { continue };
+            let milliseconds = |us: Option<u64>| us.unwrap_or_default() as f64 / 1000.0;
+            let found = (milliseconds(outcome.p50_us), milliseconds(outcome.p99_us));
+            if contender == Contender::Direct {
+                direct = Some(found);
+            }
+            let base = if contender == Contender::Direct { Some((0.0, 0.0)) } else { direct };
+            let Some(base) = base else { continue };
+            self.results.add(case.p50, contender, found.0 - base.0);
+            self.results.add(case.p99, contender, found.1 - base.1);
+        }
+        Ok(())
+    }
+
+    fn measure_peak(&mut self) -> anyhow::Result<()> {
+        for contender in self.running() {
+            let kib = self.memory_kib(contender, "VmHWM:")?;
+            self.results.add(Row::Peak, contender, kib / 1024.0);
+        }
+        Ok(())
+    }
+
+    /// Looks at what Gantry left on disk after it has stopped.
+    fn measure_records(&mut self) {
+        let Some(mut gantry) = self.proxies.remove(&Contender::Gantry) else { return };
+        gantry.running.stop();
+        let bytes = gantry.data.as_deref().map_or(0, proxies::bytes_below);
+        let per_request = bytes as f64 / self.gantry_requests.max(1) as f64;
+        self.results.record_bytes.push(per_request);
+        // A record names caller, route, tokens, cost and times: fewer bytes cannot hold it, even
+        // compressed.
+        if per_request < 8.0 {
+            let text = format!("Gantry: {per_request:.1} bytes of records per request: none kept");
+            self.results.invalid.push(text);
+        }
+    }
+
+    fn spec(&self, contender: Contender, case: Case) -> Spec {
+        let proxy = self.proxies.get(&contender);
+        Spec {
+            target: proxy.map(|proxy| proxy.address.clone()).unwrap_or_default(),
+            case,
+            connections: super::plan::CONNECTIONS,
+            pace: Pace::Closed,
+            warm_ms: self.plan.warm_ms,
+            measure_ms: self.plan.request_ms,
+            watch_pid: proxy.map(|proxy| proxy.pid),
+        }
+    }
+
+    /// Runs the load; `None` when the measurement is invalid, which is noted.
+    fn load(
+        &mut self,
+        contender: Contender,
+        spec: &Spec,
+        due: Due,
+    ) -> anyhow::Result<Option<Outcome>> {
+        let wrong = match drive(self.machine, spec) {
+            Ok(outcome) => {
+                self.gantry_requests +=
+                    if contender == Contender::Gantry { outcome.requests } else { 0 };
+                match due.missed(&outcome) {
+                    None => return Ok(Some(outcome)),
+                    Some(wrong) => wrong,
+                }
+            }
+            Err(error) => format!("{error:#}"),
+        };
+        let text = format!("{}, {:?}: {wrong}", contender.name(), spec.case);
+        eprintln!("invalid: {text}");
+        self.results.invalid.push(text);
+        Ok(None)
+    }
+
+    fn memory_kib(&self, contender: Contender, field: &str) -> anyhow::Result<f64> {
+        let pid = self.proxies.get(&contender).map_or(0, |proxy| proxy.pid);
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.ok_or_else(|| anyhow::anyhow!("find {field} of {}", contender.name()))
+    }
+}
+
+/// Runs the load driver once.
+pub(super) fn drive(machine: &Machine, spec: &Spec) -> anyhow::Result<Outcome> {
+    let program = Program {
+        cores: &machine.load_core,
+        command: vec![
+            machine.bench.display().to_string(),
+            "load".to_owned(),
+            serde_json::to_string(spec)?,
+        ],
+        environment: Vec::new(),
+        log: machine.folder.join("load.log"),
+    };
+    Ok(serde_json::from_str(&program.output()?)?)
+}
+
+/// What a measurement must bring to count.
+enum Due {
+    Any,
+    Events(f64),
+    Requests(f64),
+}
+
+fn due_events(spec: &Spec, gap_ms: u32) -> Due {
+    let streams = f64::from(spec.connections);
+    Due::Events(streams * spec.measure_ms as f64 / f64::from(gap_ms) * EVENTS_LEAST)
+}
+
+impl Due {
+    /// Why the outcome does not count.
+    fn missed(&self, outcome: &Outcome) -> Option<String> {
+        if outcome.errors > 0 {
+            let first = outcome.first_error.as_deref().unwrap_or("unknown");
+            return Some(format!("{} wrong answers, first: {first}", outcome.errors));
+        }
+        let (found, least, of) = match self {
+            Self::Any => (outcome.requests, 1.0, "answers"),
+            Self::Events(least) => (outcome.events, *least, "events"),
+            Self::Requests(least) => (outcome.requests, *least, "answers"),
+        };
+        let short = (found as f64) < least;
+        short.then(|| format!("{found} {of} instead of at least {least:.0}"))
+    }
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask check`: everything that CI runs on Rust code, in the order that fails soonest.
+//!
+//! `./dev test` calls it. It stops at the first step that fails and repeats the command of that
+//! step, so that it can be run alone.
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::{codegen, tidy, workspace};
+
+/// Arguments of `cargo xtask check`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave the tests out: format, house rules, generated files and lints only.
+    #[arg(long)]
+    no_tests: bool,
+}
+
+const FORMAT: &[&str] = &["fmt", "--all", "--check"];
+const LINTS: &[&str] =
+    &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+const TESTS: &[&str] = &["test", "--locked", "--workspace"];
+
+/// Runs all checks.
+///
+/// # Errors
+/// Names the first check that failed.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    cargo(FORMAT, "run `cargo fmt --all`")?;
+    announce("cargo xtask tidy");
+    tidy::run(&tidy::Args {})?;
+    announce("cargo xtask codegen --check");
+    codegen::run(&codegen::Args { check: true })?;
+    cargo(LINTS, "mend the lints above")?;
+    if !args.no_tests {
+        cargo(TESTS, "mend the tests above")?;
+    }
+    Ok(())
+}
+
+fn cargo(arguments: &[&str], advice: &str) -> anyhow::Result<()> {
+    let line = format!("cargo {}", arguments.join(" "));
+    announce(&line);
+    let mut command = Command::new(env!("CARGO"));
+    let status = command.args(arguments).current_dir(workspace::root()).status();
+    if !status.with_context(|| format!("start `{line}`"))?.success() {
+        bail!("`{line}` failed: {advice}");
+    }
+    Ok(())
+}
+
+fn announce(command: &str) {
+    println!("== {command}");
+}
