@@ -217,7 +217,9 @@ fn keeps(name: &HeaderName, of_several: bool) -> bool {
         HeaderName::from_static("keep-alive"),
     ];
     let misleading = of_several && name.as_str().contains("ratelimit");
-    !misleading && !KEPT_BACK.contains(name)
+    // Which pages may read a reply is not the upstream's to say.
+    let cors = name.as_str().starts_with("access-control-");
+    !misleading && !cors && !KEPT_BACK.contains(name)
 }
 
 fn identify(headers: &mut HeaderMap, ledger: &Ledger) {

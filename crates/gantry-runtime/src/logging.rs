@@ -1,5 +1,6 @@
 //! Log output: one line an event on standard error, text for people or JSON for collectors.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -19,7 +20,10 @@ pub fn start(format: Format, filter: &str) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error means that logging runs already, which is what was asked for.
     let _ = match format {
-        Format::Text => builder.with_target(false).try_init(),
+        Format::Text => {
+            let colour = std::io::stderr().is_terminal();
+            builder.with_target(false).with_ansi(colour).try_init()
+        }
         Format::Json => builder.json().try_init(),
     };
 }

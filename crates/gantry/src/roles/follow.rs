@@ -3,7 +3,6 @@
 use super::snapshot_file::SnapshotFile;
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use gantry_control::Control;
 use gantry_gateway::Gateway;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::client::{Call, call};
@@ -13,6 +12,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The control plane answers a question without news after 25 s.
 const POLL_TIMEOUT: Duration = Duration::from_secs(40);
@@ -20,16 +20,18 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(40);
 /// Pause after a failed question: a change may not take longer than two seconds to arrive.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Follows the control plane in this process.
-pub(super) async fn local(control: Control, gateway: Gateway, metrics: Arc<Metrics>) {
-    let mut snapshots = control.subscribe();
-    loop {
+/// Follows the control plane in this process, whose present state is in use already.
+pub(super) async fn local(
+    mut snapshots: watch::Receiver<Arc<SnapshotSource>>,
+    gateway: Gateway,
+    metrics: Arc<Metrics>,
+) {
+    let generation = snapshots.borrow_and_update().generation;
+    metrics.set_snapshot_generation(generation.0);
+    while snapshots.changed().await.is_ok() {
         let snapshot = snapshots.borrow_and_update().clone();
         gateway.publish(&snapshot);
         metrics.set_snapshot_generation(snapshot.generation.0);
-        if snapshots.changed().await.is_err() {
-            return;
-        }
     }
 }
 

@@ -31,7 +31,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = listen(boot.listen).await?;
+    let listener = listen(boot.listen)
+        .await
+        .context("the data port cannot be used; name another with --listen")?;
     let address = listener.local_addr()?;
     let host = format!("http://{address}");
     let data_dir = boot.data_dir()?;
@@ -48,8 +50,9 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         control: Some(control.router()),
     });
     let gateway = serve::gateway(boot, &clock, &records, &admin);
-    gateway.publish(&control.snapshot());
-    spawn("publish", follow::local(control.clone(), gateway.clone(), records.metrics.clone()));
+    let snapshots = control.subscribe();
+    gateway.publish(&snapshots.borrow());
+    spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));
     let token = remember(&data_dir, &host, first.as_ref())?;
     greet(&host, &data_dir, first.as_ref(), token.as_deref(), &found);
     serve::serve(boot, &gateway, listener, &shutdown).await?;
