@@ -1,8 +1,8 @@
 //! The programs around the proxy under test: mock upstream, minimal pass-through, load driver.
 //!
 //! `cargo xtask bench` starts them pinned to cores and compares what they report. They are lean on
-//! purpose: mock and driver share cores with each other, and the pass-through is the yardstick. They
-//! never parse JSON, never log, and never stand in for Gantry in a test.
+//! purpose: mock and driver share cores with each other, and the pass-through is the yardstick.
+//! They never parse JSON, never log, and never stand in for Gantry in a test.
 
 mod cases;
 pub mod load;

@@ -69,13 +69,14 @@ def up(options):
     """Starts the model server and `gantry up`, and waits for the latter."""
     steps = Steps()
     programs = steps.run("building gantry (the first time takes minutes)",
-                         stack.build, ["gantry"], "quick")
+                         stack.build, ["gantry"], "release")
     steps.run("installing the model and its server", installs.model)
     DATA.mkdir(exist_ok=True)
     with Children() as children:
         model = steps.run("starting the model server", model_server, children)
         print(f"   {stack.MODEL_NAME} answers on {model}; its log is {DATA / 'model.log'}")
-        print("== starting gantry up; Ctrl-C ends it and the model server", flush=True)
+        print("== starting gantry up; Ctrl-C ends it and the model server")
+        print("   from another terminal: ./dev gantry logs, ./dev gantry usage", flush=True)
         return gantry_up(children, programs, model, options)
 
 
@@ -106,7 +107,7 @@ def gantry_up(children, programs, model, options):
 
 def gantry(options):
     """The built program with the credentials that `gantry up` has left."""
-    program = stack.target_directory() / "quick" / "gantry"
+    program = stack.target_directory() / "release" / "gantry"
     if not program.exists():
         raise Failure("nothing is built yet: run `./dev up` first, in another terminal")
     env = dict(os.environ)

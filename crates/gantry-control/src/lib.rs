@@ -13,6 +13,7 @@
 //! Nothing secret leaves it but in a snapshot, and a token in the reply that made it.
 
 mod accounts;
+mod api;
 mod apply;
 mod bootstrap;
 mod delete;
@@ -26,12 +27,11 @@ mod publish;
 mod read;
 mod time;
 
+pub use api::{Api, BodyError};
 pub use bootstrap::FirstStart;
 pub use error::Error;
 pub use people::NewToken;
-pub use ports::{
-    Analytics, AnalyticsError, Environment, RecordsSink, Segment, SinkError, process_environment,
-};
+pub use ports::{Analytics, AnalyticsError, Environment, RecordsSink, Segment, SinkError};
 
 use arc_swap::ArcSwap;
 use gantry_model::secret::Secret;
@@ -70,7 +70,7 @@ pub struct ControlConfig {
 }
 
 impl ControlConfig {
-    /// The ordinary configuration: system clock, this process's environment, no analytics.
+    /// The ordinary configuration: system clock, no environment, no analytics.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl ControlConfig {
             master_key: None,
             clock: Clock::system(),
             shutdown: Shutdown::default(),
-            environment: process_environment(),
+            environment: Arc::new(|_| None),
             records: None,
             analytics: None,
         }

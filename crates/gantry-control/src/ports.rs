@@ -10,12 +10,6 @@ use std::sync::Arc;
 /// Looks up a variable of the process, for `env://NAME` references.
 pub type Environment = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
 
-/// The environment of this process; an empty or non-UTF-8 variable counts as absent.
-#[must_use]
-pub fn process_environment() -> Environment {
-    Arc::new(|name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new))
-}
-
 /// Part of a remote gateway's journal.
 #[derive(Clone, Debug)]
 pub struct Segment {

@@ -9,6 +9,7 @@ use crate::settle::{Ending, Ledger, Observed};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
 use gantry_model::catalogue::Dialect;
+use gantry_telemetry::metrics::OpenStream;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +31,8 @@ pub struct Relay {
     last_read: Instant,
     times: Times,
     logged: Option<Vec<u8>>,
+    /// Counts this stream as open while it lives.
+    _open: OpenStream,
 }
 
 /// When tokens came, on the request's own clock.
@@ -48,6 +51,7 @@ impl Relay {
         let now = Instant::now();
         let elapsed_us = ledger.elapsed_us();
         let logged = ledger.log_bodies.then(Vec::new);
+        let open = ledger.shared().recorder.metrics().stream_opened();
         let times = Times {
             attempt_us: stream.started_us,
             first_token_us: elapsed_us,
@@ -66,6 +70,7 @@ impl Relay {
             last_read: now,
             times,
             logged,
+            _open: open,
         };
         for bytes in stream.held {
             relay.push(bytes);

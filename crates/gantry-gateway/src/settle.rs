@@ -257,7 +257,8 @@ impl Ledger {
         ending.refusal.clone_into(&mut record.refusal);
         ending.fault.clone_into(&mut record.fault);
         record.error = ending.error;
-        tracing::debug!(id = %self.id, status = record.status, model = %record.model, "request ended");
+        let (status, model) = (record.status, &record.model);
+        tracing::debug!(id = %self.id, status, model, "request ended");
         self.shared.recorder.record(record);
     }
 }

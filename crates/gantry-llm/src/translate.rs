@@ -7,7 +7,7 @@
 //!
 //! Decisions that hold for all requests:
 //! - Thinking is sent back to the provider that signed it only, never to OpenAI upstreams; models
-//!   that demand their own `reasoning_content` back (DeepSeek) need a quirk that does not exist yet.
+//!   that demand their own `reasoning_content` back (DeepSeek) need a quirk that is not there yet.
 //! - Parameters without a counterpart are dropped and reported; content without one (audio, file
 //!   ids) is refused.
 

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -41,6 +41,9 @@ impl Default for Settings {
     }
 }
 
+/// Idle connections are looked through no more often.
+const SWEEP_INTERVAL_US: u64 = 10_000_000;
+
 /// Why a request got no response head.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,6 +62,7 @@ struct Shared {
     settings: Settings,
     clock: Clock,
     idle: RefCell<HashMap<u64, Vec<Idle>>>,
+    swept_us: Cell<u64>,
 }
 
 struct Idle {
@@ -69,7 +73,7 @@ struct Idle {
 impl Pool {
     #[must_use]
     pub fn new(settings: Settings, clock: Clock) -> Self {
-        Self(Rc::new(Shared { settings, clock, idle: RefCell::default() }))
+        Self(Rc::new(Shared { settings, clock, idle: RefCell::default(), swept_us: Cell::new(0) }))
     }
 
     /// Sends `request` (origin form, with its `host` header) and returns the response's head and
@@ -82,6 +86,7 @@ impl Pool {
         endpoint: &Endpoint,
         mut request: Request<RequestBody>,
     ) -> Result<Response<ReplyBody>, Error> {
+        self.sweep();
         loop {
             let (mut sender, reused) = match self.take_idle(endpoint.id).await {
                 Some(sender) => (sender, true),
@@ -101,9 +106,13 @@ impl Pool {
         }
     }
 
-    /// Closes connections that have been idle for too long; called now and then by the worker.
-    pub fn sweep(&self) {
+    /// Closes connections that have been idle for too long, when that was not done of late.
+    fn sweep(&self) {
         let now = self.0.clock.monotonic_us();
+        if now.saturating_sub(self.0.swept_us.get()) < SWEEP_INTERVAL_US {
+            return;
+        }
+        self.0.swept_us.set(now);
         let limit = micros(self.0.settings.idle_timeout);
         let mut idle = self.0.idle.borrow_mut();
         idle.retain(|_, kept| {

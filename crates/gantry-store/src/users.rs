@@ -1,4 +1,4 @@
-//! People.
+//! People of a tenant, who own personal tokens. The control plane calls it.
 
 use crate::tx::{from_sql, to_sql};
 use crate::{Error, Tx};

@@ -9,6 +9,9 @@ import { APICallError, embedMany, generateText, streamText, tool } from "ai";
 import { z } from "zod";
 import { HELLO, collect, model, token, url } from "./setup.mjs";
 
+// It does not know the models of this house, which is all that it warns of.
+globalThis.AI_SDK_LOG_WARNINGS = false;
+
 const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey: token });
 const compatible = createOpenAICompatible({ name: "gantry", baseURL: `${url}/v1`, apiKey: token });
 const anthropic = createAnthropic({ baseURL: `${url}/v1`, apiKey: token });

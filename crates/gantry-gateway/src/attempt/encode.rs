@@ -20,6 +20,9 @@ use http::header::{
 };
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A call in its target's dialect.
 #[derive(Debug)]
@@ -106,8 +109,27 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>, bool), Error> {
         true => call.body.clone(),
         false => splice(&call.body, &edits)?.into(),
     };
+    let body = renamed(body, hop)?;
     let (body, losses) = without_unsupported(body, hop)?;
     Ok((body, losses, usage_added))
+}
+
+/// Spells fields as the upstream does.
+fn renamed(mut body: Bytes, hop: &Hop) -> Result<Bytes, Error> {
+    for (ours, theirs) in &hop.model.quirks().rename {
+        // Most requests carry none of them: look before parsing again.
+        if memchr::memmem::find(&body, ours.as_bytes()).is_none() {
+            continue;
+        }
+        let fields: BTreeMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_slice(&body).unwrap_or_default();
+        let Some(json) = fields.get(ours.as_str()).map(|value| value.get().as_bytes()) else {
+            continue;
+        };
+        let edits = [Edit::Remove { key: ours }, Edit::Set { key: theirs, json }];
+        body = splice(&body, &edits)?.into();
+    }
+    Ok(body)
 }
 
 /// Takes out the fields that the upstream is known to refuse, and says so.

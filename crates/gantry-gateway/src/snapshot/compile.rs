@@ -234,7 +234,8 @@ fn price_of(account: &ProviderAccount, model: &ModelIntegration, id: &str) -> Op
 }
 
 fn json_string(text: &str) -> Vec<u8> {
-    serde_json::Value::from(text).to_string().into_bytes()
+    // A string always prints.
+    serde_json::to_vec(text).unwrap_or_default()
 }
 
 fn reason(error: &dyn std::error::Error) -> String {

@@ -8,10 +8,12 @@ use serde_json::json;
 
 async fn gateway(mock: &MockUpstream) -> Harness {
     let private = json!({
-        "type": "provider-account/openai", "name": "private", "base_url": format!("{}/v1", mock.url()),
+        "type": "provider-account/openai", "name": "private",
+        "base_url": format!("{}/v1", mock.url()),
         "auth_data": {"type": "api-key", "api_key": "sk-x"},
         "integrations": [
-            {"type": "integration/model/openai", "name": "gpt", "model_id": "gpt", "model_types": ["chat"]},
+            {"type": "integration/model/openai", "name": "gpt", "model_id": "gpt",
+             "model_types": ["chat"]},
             {"type": "integration/model/openai", "name": "for-ml", "model_id": "gpt",
              "authorized_subjects": ["team:ml"]},
         ],

@@ -14,7 +14,8 @@ fn two_targets(first: &MockUpstream, second: &MockUpstream) -> SnapshotSource {
     let routing = json!({
         "type": "priority-based-routing",
         "load_balance_targets": [
-            {"target": "one/m", "priority": 0, "retry_config": {"attempts": 0, "delay": 1, "on_status_codes": []}},
+            {"target": "one/m", "priority": 0,
+             "retry_config": {"attempts": 0, "delay": 1, "on_status_codes": []}},
             {"target": "two/m", "priority": 1},
         ],
     });

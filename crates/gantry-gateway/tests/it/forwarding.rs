@@ -1,10 +1,13 @@
 //! Same dialect in and out: the original bytes, the right address, the right credential.
 
-use crate::harness::{Harness, chat, chat_stream, json, messages, text};
+use crate::harness::{self, Harness, chat, chat_stream, messages, text};
 use gantry_testkit::MockUpstream;
-use gantry_testkit::snapshot::{UPSTREAM_KEY, anthropic, azure, one_account, openai, source};
+use gantry_testkit::snapshot::{
+    UPSTREAM_KEY, account, anthropic, azure, one_account, openai, source,
+};
 use http::Method;
 use proptest::prelude::*;
+use serde_json::json;
 
 #[tokio::test]
 async fn unknown_fields_key_order_and_number_spelling_survive() {
@@ -120,13 +123,44 @@ async fn embeddings_and_plain_completions_go_through_the_same_stages() {
     let body = r#"{"model":"mock/gpt","input":["a","b"]}"#;
     let answer = gateway.post("/v1/embeddings", body).await;
     assert_eq!(answer.status, 200, "{}", text(&answer));
-    assert!(json(&answer)["data"][0]["embedding"].is_array() || !answer.body.is_empty());
+    assert!(harness::json(&answer)["data"][0]["embedding"].is_array() || !answer.body.is_empty());
     let body = r#"{"model":"mock/gpt","prompt":"a"}"#;
     let answer = gateway.post("/v1/completions", body).await;
     assert_eq!(answer.status, 200, "{}", text(&answer));
     let operations: Vec<String> =
         gateway.records().into_iter().map(|record| record.operation).collect();
     assert_eq!(operations, ["embedding", "completion"]);
+}
+
+#[tokio::test]
+async fn an_upstreams_quirks_are_met_and_what_it_refuses_is_reported() {
+    let mock = MockUpstream::start().await.unwrap();
+    let account = |provider: &str, kind: &str| {
+        account(json!({
+            "type": format!("provider-account/{provider}"), "name": provider,
+            "base_url": format!("{}/v1", mock.url()),
+            "auth_data": {"type": "api-key", "api_key": "sk-x"},
+            "integrations": [{"type": kind, "name": "m", "model_id": "m"}],
+        }))
+        .unwrap()
+    };
+    let entries = [
+        account("mistral-ai", "integration/model/mistral-ai"),
+        account("groq", "integration/model/groq"),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let extra = "{\"seed\":7,\"max_completion_tokens\":9,\"logit_bias\":{\"1\":2},";
+    let body = chat("mistral-ai/m").replacen('{', extra, 1);
+    let answer = gateway.post("/v1/chat/completions", &body).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent: serde_json::Value = mock.last_request().unwrap().json().unwrap();
+    assert_eq!((&sent["random_seed"], &sent["max_tokens"]), (&json!(7), &json!(9)), "{sent}");
+    assert_eq!((&sent["seed"], &sent["max_completion_tokens"]), (&json!(null), &json!(null)));
+    let body = chat("groq/m").replacen('{', extra, 1);
+    let answer = gateway.post("/v1/chat/completions", &body).await;
+    let sent: serde_json::Value = mock.last_request().unwrap().json().unwrap();
+    assert_eq!(sent["logit_bias"], json!(null), "{sent}");
+    assert_eq!(answer.headers["x-gantry-fidelity"], "dropped logit_bias");
 }
 
 /// Any JSON, printed with varying white space, so that only byte copies survive.

@@ -59,7 +59,9 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> 
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-        let offset = offset(body, error.line(), error.column());
+        let cut_off = error.is_eof();
+        let offset =
+            if cut_off { body.len() } else { offset(body, error.line(), error.column()) };
         Error { field: path_at(body, offset), message }
     })
 }
@@ -169,7 +171,7 @@ mod tests {
                 "invalid type",
             ),
             (r#"{"messages":[{"role":"a"},{}]}"#, "messages[1]", "missing field `role`"),
-            (r#"{"messages":[{"role":"a"}"#, "messages", "EOF"),
+            (r#"{"messages":[{"role":"a"}"#, "messages[0]", "EOF"),
             (r#"[]"#, "", "invalid type: sequence, expected a JSON object"),
         ] {
             let Err(error) = parse::<Body<'_>>(body.as_bytes()) else {

@@ -1,4 +1,4 @@
-//! The neutral form: what a request, a reply and a stream say, whatever dialect they are written in.
+//! The neutral form: what a request, a reply and a stream say, in whatever dialect.
 //!
 //! Parsers in `dialect` make it, printers in `dialect` write it, `translate` and `stream` join
 //! them. It borrows from the body it was parsed from. It must never name a dialect: a field that

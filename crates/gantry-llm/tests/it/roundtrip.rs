@@ -94,7 +94,7 @@ fn tool() -> impl Strategy<Value = Value> {
     )
 }
 
-fn choice(name: &Value) -> impl Strategy<Value = Option<Value>> {
+fn choice(name: &Value) -> impl Strategy<Value = Option<Value>> + use<> {
     let named = json!({"type": "function", "function": {"name": name}});
     proptest::option::of(prop_oneof![
         Just(json!("auto")),

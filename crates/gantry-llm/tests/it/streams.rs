@@ -83,7 +83,10 @@ impl Said {
     }
 
     fn chunks(&self, cuts: &[Index], interleave: bool) -> Vec<Value> {
-        let chunk = |delta: Value, finish: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+        let chunk = |delta: Value, finish: Value| {
+            let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+            json!({"choices": [choice]})
+        };
         let mut list = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
         for (key, text) in [("reasoning_content", &self.thinking), ("content", &self.text)] {
             for piece in text.iter().flat_map(|text| cut(text, cuts)) {

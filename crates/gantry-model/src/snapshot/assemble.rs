@@ -6,6 +6,7 @@
 //! refused as unavailable.
 
 use super::SnapshotSource;
+use crate::kinds::virtual_account::Permission;
 use crate::kinds::{Manifest, VirtualAccount};
 use crate::secret::Secret;
 use crate::secrets;
@@ -73,20 +74,18 @@ fn grant(tenant: &str, manifests: &mut [Manifest]) {
         .collect();
     for account in &accounts {
         let subject = Subject(format!("virtualaccount:{}", account.name));
-        for permission in &account.permissions {
-            let role = permission.role_id.rsplit('-').next().unwrap_or_default();
-            if !USING_ROLES.contains(&role)
-                || !MODEL_RESOURCES.contains(&permission.resource_type.as_str())
-            {
-                continue;
-            }
-            if let Some(target) = Target::parse(tenant, &permission.resource_fqn) {
-                for manifest in &mut *manifests {
-                    target.authorise(&subject, manifest);
-                }
-            }
+        for target in account.permissions.iter().filter_map(|p| used_target(tenant, p)) {
+            manifests.iter_mut().for_each(|manifest| target.authorise(&subject, manifest));
         }
     }
+}
+
+/// What a permission lets its holder use, if it is about models at all.
+fn used_target<'a>(tenant: &str, permission: &'a Permission) -> Option<Target<'a>> {
+    let role = permission.role_id.rsplit('-').next().unwrap_or_default();
+    let usable =
+        USING_ROLES.contains(&role) && MODEL_RESOURCES.contains(&permission.resource_type.as_str());
+    Target::parse(tenant, &permission.resource_fqn).filter(|_| usable)
 }
 
 /// What a permission is about: an account, or one of its models.

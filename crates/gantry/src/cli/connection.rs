@@ -70,7 +70,8 @@ impl Connection {
                 Ok(Self(Credentials { host, token }))
             }
             (None, _) => bail!(
-                "no control plane: start one with `gantry up`, or name one with --host or GANTRY_HOST"
+                "no control plane: start one with `gantry up`, or name one with --host or \
+                 GANTRY_HOST"
             ),
             (_, None) => bail!("no token: give one with --token or GANTRY_TOKEN"),
         }

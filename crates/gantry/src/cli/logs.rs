@@ -3,11 +3,19 @@
 use super::connection::{Connection, Flags};
 use super::{block_on, text};
 use anyhow::{Context, bail};
+use gantry_model::ids::RequestId;
 use gantry_model::record::{LossKind, RequestRecord};
 use gantry_model::rest::{LogQuery, StatusFilter};
 use gantry_runtime::clock::Clock;
 use http::Method;
+use std::collections::HashSet;
 use std::time::Duration;
+
+/// `--follow` looks so far back for requests that took long.
+const FOLLOW_BACK_MS: u64 = 15 * 60 * 1000;
+
+/// Most records that one question of `--follow` gets.
+const FOLLOW_LIMIT: u32 = 1000;
 
 /// How often `--follow` asks.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(700);
@@ -102,18 +110,27 @@ async fn show(
     if !arguments.json {
         println!("{}", title());
     }
-    loop {
-        for record in &records {
-            print_one(arguments, record)?;
-        }
-        if !arguments.follow {
-            return Ok(());
-        }
-        query.after_id =
-            records.last().and_then(|record| record.id).map(|id| id.to_string()).or(query.after_id);
-        tokio::time::sleep(FOLLOW_INTERVAL).await;
-        records = fetch(&query).await?;
+    print_all(arguments, &records)?;
+    if !arguments.follow {
+        return Ok(());
     }
+    let mut seen: HashSet<RequestId> = records.iter().filter_map(|record| record.id).collect();
+    loop {
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
+        // Ids sort by when a request began, and a long one ends late: look back, and skip what
+        // was shown.
+        let back = Clock::system().unix_ms().saturating_sub(FOLLOW_BACK_MS);
+        query.from_ms = Some(query.from_ms.unwrap_or_default().max(back));
+        query.limit = Some(FOLLOW_LIMIT);
+        let mut news = fetch(&query).await?;
+        news.retain(|record| record.id.is_some_and(|id| seen.insert(id)));
+        news.reverse();
+        print_all(arguments, &news)?;
+    }
+}
+
+fn print_all(arguments: &Arguments, records: &[RequestRecord]) -> anyhow::Result<()> {
+    records.iter().try_for_each(|record| print_one(arguments, record))
 }
 
 fn print_one(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()> {

@@ -254,20 +254,27 @@ fn changes(before: &[String], after: &[String]) -> Vec<String> {
 fn common_lengths(before: &[String], after: &[String]) -> Vec<Vec<usize>> {
     let mut rows = vec![vec![0; after.len() + 1]];
     for old in before.iter().rev() {
-        let below = rows.last().cloned().unwrap_or_default();
-        let mut row = vec![0; after.len() + 1];
-        for (j, new) in after.iter().enumerate().rev() {
-            let right = row.get(j + 1).copied().unwrap_or_default();
-            let down = below.get(j).copied().unwrap_or_default();
-            let diagonal = below.get(j + 1).copied().unwrap_or_default();
-            if let Some(cell) = row.get_mut(j) {
-                *cell = if old == new { diagonal + 1 } else { right.max(down) };
-            }
-        }
+        let row = common_row(old, after, rows.last().map_or(&[], Vec::as_slice));
         rows.push(row);
     }
     rows.reverse();
     rows
+}
+
+/// One row of it, from the row `below`.
+fn common_row(old: &str, after: &[String], below: &[usize]) -> Vec<usize> {
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or_default();
+    let mut row = vec![0; after.len() + 1];
+    for (column, new) in after.iter().enumerate().rev() {
+        let length = match old == new {
+            true => at(below, column + 1) + 1,
+            false => at(&row, column + 1).max(at(below, column)),
+        };
+        if let Some(cell) = row.get_mut(column) {
+            *cell = length;
+        }
+    }
+    row
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the data port serves besides models: health, metrics, the control plane of `gantry up`.
 
-use axum::body::Body;
 use bytes::Bytes;
+use gantry_control::Api;
 use gantry_gateway::{Gateway, OtherBody, OtherService};
 use gantry_runtime::server::Service;
 use gantry_telemetry::metrics::Metrics;
@@ -12,15 +12,17 @@ use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use tower::ServiceExt;
 
 /// Answers by path.
 pub(super) struct Admin {
     /// Set once the gateway exists; before it the process is not ready.
     pub gateway: OnceLock<Gateway>,
     pub metrics: Option<Arc<Metrics>>,
-    pub control: Option<axum::Router>,
+    pub control: Option<Api>,
 }
+
+const GREETING: &str = "This is Gantry. Models are called below /v1 (OpenAI's and Anthropic's \
+    APIs), the control plane below /api/svc/v1; /healthz, /readyz and /metrics tell how it does.\n";
 
 /// Serves an [`Admin`] on a port of its own.
 pub(super) struct AdminService(pub Arc<Admin>);
@@ -46,6 +48,7 @@ impl OtherService for Admin {
         let local = match (request.uri().path(), &self.metrics) {
             ("/healthz", _) => Some(text(StatusCode::OK, TEXT, "ok\n")),
             ("/readyz", _) => Some(self.readiness()),
+            ("/", _) => Some(text(StatusCode::OK, TEXT, GREETING)),
             ("/metrics", Some(metrics)) => {
                 Some(text(StatusCode::OK, OPENMETRICS, metrics.render()))
             }
@@ -54,8 +57,10 @@ impl OtherService for Admin {
         if let Some(response) = local {
             return Box::pin(async move { response });
         }
-        match &self.control {
-            Some(control) => Box::pin(control_plane(control.clone(), request)),
+        match self.control.clone().filter(|_| Api::owns(request.uri().path())) {
+            Some(api) => Box::pin(async move {
+                api.call(request).await.map(|body| -> OtherBody { Box::pin(body) })
+            }),
             None => Box::pin(async { nothing() }),
         }
     }
@@ -68,13 +73,6 @@ impl Admin {
             true => text(StatusCode::OK, TEXT, "ready\n"),
             false => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "no configuration yet\n"),
         }
-    }
-}
-
-async fn control_plane(router: axum::Router, request: Request<Incoming>) -> Response<OtherBody> {
-    match router.oneshot(request.map(Body::new)).await {
-        Ok(response) => response.map(|body| -> OtherBody { Box::pin(body.map_err(Into::into)) }),
-        Err(never) => match never {},
     }
 }
 

@@ -40,7 +40,7 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
-        control: Some(control.router()),
+        control: Some(control.api()),
     });
     let host = format!("http://{}", listener.local_addr()?);
     up::remember(&data_dir, &host, first.as_ref())?;

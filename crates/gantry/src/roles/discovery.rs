@@ -54,8 +54,12 @@ pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<
     Ok(lines)
 }
 
+/// A variable of this process; an empty one counts as absent.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 async fn find() -> Vec<Found> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut found = discover::from_environment(&variable);
     let named = variable(LOCAL_SERVERS).unwrap_or_default();
     let named = named.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned);

@@ -7,7 +7,9 @@ use crate::cli::manifests::read;
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
 use gantry_model::ids::Generation;
-use gantry_model::manifest::{self, SetEntry};
+use gantry_model::kinds::Manifest;
+use gantry_model::manifest::{self, Document, SetEntry};
+use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
 use gantry_runtime::clock::Clock;
@@ -26,22 +28,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a manifest is refused; all problems are listed with file, line and column.
 pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
-    let sources = read(&[dir.to_owned()])?;
     let mut problems = Vec::new();
-    let mut pairs = Vec::new();
-    for source in &sources {
-        match manifest::parse(&source.file, &source.text) {
-            Err(found) => problems.extend(found),
-            Ok(documents) => {
-                for document in documents {
-                    match document.check() {
-                        Ok(manifest) => pairs.push((document, manifest)),
-                        Err(found) => problems.extend(found),
-                    }
-                }
-            }
-        }
-    }
+    let pairs: Vec<(Document, Manifest)> =
+        read(&[dir.to_owned()])?.iter().flat_map(|source| checked(source, &mut problems)).collect();
     let entries: Vec<SetEntry<'_>> = pairs
         .iter()
         .map(|(document, manifest)| SetEntry { manifest, document: Some(document) })
@@ -70,6 +59,22 @@ pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
         );
     }
     Ok(snapshot)
+}
+
+/// The usable documents of one file; what is wrong with the others goes to `problems`.
+fn checked(source: &Source, problems: &mut Vec<Problem>) -> Vec<(Document, Manifest)> {
+    let documents = manifest::parse(&source.file, &source.text).unwrap_or_else(|found| {
+        problems.extend(found);
+        Vec::new()
+    });
+    let mut pairs = Vec::new();
+    for document in documents {
+        match document.check() {
+            Ok(manifest) => pairs.push((document, manifest)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    pairs
 }
 
 /// Files may refer to variables only; a literal needs no resolving.

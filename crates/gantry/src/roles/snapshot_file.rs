@@ -70,7 +70,11 @@ impl SnapshotFile {
             )
             .map_err(|_| anyhow::anyhow!("seal the snapshot"))?;
         let begun = self.path.with_extension("part");
-        let mut file = std::fs::File::create(&begun)?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&begun)?;
         for part in [MAGIC.as_slice(), &nonce, &body] {
             file.write_all(part)?;
         }

@@ -47,7 +47,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
-        control: Some(control.router()),
+        control: Some(control.api()),
     });
     let gateway = serve::gateway(boot, &clock, &records, &admin);
     let snapshots = control.subscribe();
@@ -73,7 +73,8 @@ pub(crate) async fn open_control(
 ) -> anyhow::Result<(Control, Option<FirstStart>)> {
     let mut config = ControlConfig::new(data_dir);
     config.shutdown = shutdown.clone();
-    config.master_key = std::env::var("GANTRY_MASTER_KEY").ok().map(Secret::new);
+    config.environment = Arc::new(|name| discovery::variable(name).map(Secret::new));
+    config.master_key = discovery::variable("GANTRY_MASTER_KEY").map(Secret::new);
     config.analytics = Some(Arc::new(analytics));
     config.records = Some(Arc::new(sink));
     Ok(Control::open(config).await?)
@@ -137,11 +138,17 @@ fn greet(
     let Some(model) = model else { return };
     let shown = if first.is_some() { token.unwrap_or("$GANTRY_TOKEN") } else { "$GANTRY_TOKEN" };
     println!("\n  Try it:");
+    if first.is_none() {
+        let file = data_dir.join(cli::CREDENTIALS_FILE);
+        println!(
+            "    (GANTRY_TOKEN is a token of yours; the first start's is in {})",
+            file.display()
+        );
+    }
     println!("    curl {host}/v1/chat/completions -H 'Authorization: Bearer {shown}' \\");
     println!("      -H 'Content-Type: application/json' \\");
-    println!(
-        "      -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
-    );
+    let messages = r#"[{"role": "user", "content": "Hello"}]"#;
+    println!("      -d '{{\"model\": \"{model}\", \"messages\": {messages}}}'");
     println!("\n  gantry logs, gantry usage and gantry apply work from another terminal.");
 }
 

@@ -26,17 +26,16 @@ fn bot(resource_type: &str, fqn: &str, role: &str) -> Manifest {
 fn opened(manifests: Vec<Manifest>) -> Vec<String> {
     let source = SnapshotSource { tenant: "acme".to_owned(), manifests, ..Default::default() };
     let (source, _) = assemble(source, &mut |_| Err("unset".to_owned()));
-    let mut opened = Vec::new();
-    for manifest in &source.manifests {
-        if let Manifest::ProviderAccount(account) = manifest {
-            for model in &account.integrations {
-                if model.authorized_subjects.contains(&Subject("virtualaccount:bot".to_owned())) {
-                    opened.push(format!("{}/{}", account.name, model.name));
-                }
-            }
-        }
-    }
-    opened
+    let bot = Subject("virtualaccount:bot".to_owned());
+    let accounts = source.manifests.iter().filter_map(|manifest| match manifest {
+        Manifest::ProviderAccount(account) => Some(account),
+        _ => None,
+    });
+    accounts
+        .flat_map(|account| account.integrations.iter().map(|model| (&account.name, model)))
+        .filter(|(_, model)| model.authorized_subjects.contains(&bot))
+        .map(|(account, model)| format!("{account}/{}", model.name))
+        .collect()
 }
 
 #[test]

@@ -1,0 +1,254 @@
+"""The roles as processes of their own: apart, killed, stopped, started again, set up wrongly."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+PATIENCE_S = 60
+TOKEN = re.compile(r"\btfy_[A-Za-z0-9_-]+")
+BODY = {"model": "mock/plain", "messages": [{"role": "user", "content": "hi"}]}
+SNAPSHOT_FILE = pathlib.Path("gateway") / "snapshot.sealed"
+ACCOUNT = """\
+type: provider-account/openai
+name: mock
+base_url: {mock}/v1
+auth_data: {{type: api-key, api_key: sk-very-secret-upstream-key}}
+integrations:
+  - {{name: plain, type: integration/model/openai, model_types: [chat]}}
+  - {{name: slow, model_id: fault-slow-mid-stream-1500, type: integration/model/openai}}
+"""
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(what, check):
+    """Waits until `check` gives something, and fails with `what` when it never does."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"not within {PATIENCE_S} s: {what}")
+
+
+class Process:
+    """One `gantry` with its output in a file."""
+
+    def __init__(self, folder, arguments, **env):
+        self.log = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        home = {"HOME": str(folder), "PATH": os.environ["PATH"], **env}
+        with self.log.open("wb") as log:
+            self.child = subprocess.Popen([os.environ["GANTRY_BIN"], *map(str, arguments)],
+                                          env=home, stdout=log, stderr=subprocess.STDOUT)
+
+    def output(self):
+        """What it has printed so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    def wait_for(self, pattern):
+        """The first match in the output."""
+        return until(f"{pattern} in {self.output()}", lambda: re.search(pattern, self.output()))
+
+    def kill(self):
+        """As a machine that loses power, but for the page cache."""
+        self.child.kill()
+        self.child.wait(PATIENCE_S)
+
+
+@pytest.fixture(name="start")
+def start_fixture(tmp_path):
+    """Starts processes and ends them all."""
+    started = []
+
+    def start(*arguments, **env):
+        started.append(Process(tmp_path, arguments, **env))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.child.poll() is None:
+            process.kill()
+
+
+def cli(folder, *arguments, stdin="", **env):
+    """Runs a command to its end; returns exit status and all output."""
+    home = {"HOME": str(folder), "PATH": os.environ["PATH"], **env}
+    done = subprocess.run([os.environ["GANTRY_BIN"], *map(str, arguments)], env=home, input=stdin,
+                          capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def ask(port, token, body=None):
+    """Status of one chat completion, or 0 when nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    try:
+        connection.request("POST", "/v1/chat/completions", json.dumps(body or BODY), headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_control_plane_and_gateway_run_apart_and_survive_each_other(start, tmp_path):
+    ports = {"control": free_port(), "gateway": free_port(), "admin": free_port()}
+    control_dir, gateway_dir = tmp_path / "control", tmp_path / "edge"
+    control_arguments = ["control-plane", "--data-dir", control_dir,
+                         "--listen", f"127.0.0.1:{ports['control']}"]
+    control = start(*control_arguments)
+    admin = control.wait_for(TOKEN.pattern).group()
+    host = {"GANTRY_HOST": f"http://127.0.0.1:{ports['control']}", "GANTRY_TOKEN": admin}
+    code, token = cli(tmp_path, "token", "edge", "--gateway", **host)
+    assert code == 0, token
+    gateway_arguments = ["gateway", "--control-plane", host["GANTRY_HOST"], "--token",
+                         token.strip(), "--data-dir", gateway_dir,
+                         "--listen", f"127.0.0.1:{ports['gateway']}"]
+    admin_listen = {"GANTRY_ADMIN_LISTEN": f"127.0.0.1:{ports['admin']}"}
+    gateway = start(*gateway_arguments, **admin_listen)
+    until("an empty gateway", lambda: ask(ports["gateway"], admin) == 404)
+
+    code, output = cli(tmp_path, "apply", "-f", "-",
+                       stdin=ACCOUNT.format(mock=os.environ["MOCK_URL"]), **host)
+    assert code == 0, output
+    until("the change", lambda: ask(ports["gateway"], admin) == 200)
+
+    control.kill()
+    assert ask(ports["gateway"], admin) == 200, "the gateway serves on"
+    sealed = (gateway_dir / SNAPSHOT_FILE).read_bytes()
+    assert b"sk-very-secret" not in sealed and b"mock" not in sealed
+    gateway.kill()
+    gateway = start(*gateway_arguments, **admin_listen)
+    gateway.wait_for("started from the snapshot on disk")
+    until("a start from disk", lambda: ask(ports["gateway"], admin) == 200)
+
+    start(*control_arguments)
+    gateway.wait_for("the control plane answers again")
+    # What was in memory when the gateway was killed may be missing: its last record.
+    until("the records of both lives", lambda: len(records(tmp_path, host)) >= 3)
+    ids = [record["id"] for record in records(tmp_path, host)]
+    assert len(ids) == len(set(ids)), "none twice"
+
+
+def records(folder, host):
+    """All records that the control plane knows."""
+    code, output = cli(folder, "logs", "--json", "--limit", "1000", **host)
+    if code != 0:
+        return []
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_a_second_start_finds_everything_and_no_token_is_printed_again(start, tmp_path):
+    port = free_port()
+    arguments = ["up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{port}"]
+    key = {"OPENAI_API_KEY": "sk-found-in-the-environment",
+           "OPENAI_BASE_URL": f"{os.environ['MOCK_URL']}/v1"}
+    first = start(*arguments, **key)
+    token = first.wait_for(TOKEN.pattern).group()
+    first.wait_for("by OPENAI_API_KEY")
+    first.wait_for("curl http")
+    until("a start", lambda: ask(port, token, {**BODY, "model": "openai/gpt-4o-mini"}) == 200)
+    asked = [ask(port, token, {**BODY, "model": "openai/gpt-4o-mini"}) for _ in range(20)]
+    assert asked == [200] * 20
+    host = {"GANTRY_HOST": f"http://127.0.0.1:{port}", "GANTRY_TOKEN": token}
+    before = until("the records", lambda: len(records(tmp_path, host)) >= 21
+                   and {record["id"] for record in records(tmp_path, host)})
+    first.kill()
+
+    second = start(*arguments, **key)
+    body = {**BODY, "model": "openai/gpt-4o-mini"}
+    until("a second start", lambda: ask(port, token, body) == 200)
+    assert not TOKEN.search(second.output()), "the token is shown once"
+    code, output = cli(tmp_path, "logs", "--json", "--limit", "100", "--data-dir",
+                       tmp_path / "data")
+    assert code == 0, output
+    kept = [json.loads(line) for line in output.splitlines()]
+    assert before <= {record["id"] for record in kept}, "kill -9 lost what the journal had"
+    assert any(record["cost"] > 0 for record in kept), "the catalogue has a price"
+    data = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
+    assert b"sk-found-in-the-environment" not in data
+
+
+def test_stopping_lets_streams_end(start, tmp_path):
+    port = free_port()
+    up = start("up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{port}")
+    token = up.wait_for(TOKEN.pattern).group()
+    host = {"GANTRY_HOST": f"http://127.0.0.1:{port}", "GANTRY_TOKEN": token}
+    until("a start", lambda: ask(port, token) == 404)
+    code, output = cli(tmp_path, "apply", "-f", "-",
+                       stdin=ACCOUNT.format(mock=os.environ["MOCK_URL"]), **host)
+    assert code == 0, output
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    body = json.dumps({**BODY, "model": "mock/slow", "stream": True})
+    connection.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {token}"})
+    answer = connection.getresponse()
+    begun = answer.readline()
+    assert begun.startswith(b"data:"), begun
+    up.child.send_signal(signal.SIGINT)
+    up.wait_for("streams have 30 s to end")
+    assert answer.read().rstrip().endswith(b"data: [DONE]")
+    connection.close()
+    assert up.child.wait(PATIENCE_S) == 0
+    assert ask(port, token) == 0
+
+
+def test_without_any_provider_it_starts_and_says_how_to_add_one(start, tmp_path):
+    up = start("up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{free_port()}")
+    up.wait_for("gantry up|Gantry is up")
+    found = up.wait_for("No provider found|Providers:").group()
+    # A server that happens to run on a usual port of this machine is found, and that is right.
+    if found == "No provider found":
+        up.wait_for("gantry apply -f")
+
+
+@pytest.mark.parametrize(("text", "env", "expected"), [
+    ("[gateway]\nidle_timeout = 5\n", {}, "boot.toml:2:1: unknown field `idle_timeout`"),
+    ("[gateway]\nworkers = \"two\"\n", {}, "boot.toml:2:11: invalid type: string \"two\""),
+    ("", {"GANTRY_GATEWAY__WORKRS": "2"}, "GANTRY_GATEWAY__WORKRS: unknown field `workrs`"),
+])
+def test_a_wrong_boot_configuration_refuses_to_start(tmp_path, text, env, expected):
+    boot = tmp_path / "boot.toml"
+    boot.write_text(text, encoding="utf-8")
+    code, output = cli(tmp_path, "up", "--boot", boot, "--data-dir", tmp_path / "data", **env)
+    assert code != 0 and expected in output, output
+
+
+def test_a_gateway_runs_from_files_alone_and_follows_them(start, tmp_path):
+    folder, port = tmp_path / "manifests", free_port()
+    folder.mkdir()
+    manifest = folder / "mock.yaml"
+    text = ACCOUNT.format(mock=os.environ["MOCK_URL"])
+    manifest.write_text(text, encoding="utf-8")
+    env = {"GANTRY_TOKENS": "tfy_admin=admin,tfy_bot=virtualaccount:bot",
+           "GANTRY_ADMIN_LISTEN": f"127.0.0.1:{free_port()}"}
+    arguments = ["gateway", "--config", folder, "--data-dir", tmp_path / "data",
+                 "--listen", f"127.0.0.1:{port}"]
+    gateway = start(*arguments, **env)
+    until("a start", lambda: ask(port, "tfy_admin") == 200)
+    assert ask(port, "tfy_bot") == 403
+    manifest.write_text(text.replace("model_types: [chat]", "model_typ: [chat]", 1),
+                        encoding="utf-8")
+    gateway.wait_for("did you mean `model_types`")
+    assert ask(port, "tfy_admin") == 200, "the manifests before the mistake stay in use"
+    manifest.write_text(text.replace("name: plain", "name: renamed"), encoding="utf-8")
+    until("the change", lambda: ask(port, "tfy_admin") == 404)
+    gateway.kill()
+    manifest.write_text("type: provider-account/opnai\nname: x\n", encoding="utf-8")
+    code, output = cli(tmp_path, *arguments, **env)
+    assert code != 0 and "mock.yaml:1:7" in output and "opnai" in output, output
