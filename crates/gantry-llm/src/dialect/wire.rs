@@ -60,8 +60,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> 
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or_default().to_owned();
         let cut_off = error.is_eof();
-        let offset =
-            if cut_off { body.len() } else { offset(body, error.line(), error.column()) };
+        let offset = if cut_off { body.len() } else { offset(body, error.line(), error.column()) };
         Error { field: path_at(body, offset), message }
     })
 }

@@ -1,5 +1,13 @@
 //! Tests of translation from the outside: golden cases by folder, and properties.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 mod golden;
 mod roundtrip;
 mod streams;
