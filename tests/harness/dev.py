@@ -68,8 +68,9 @@ class Steps:
 def up(options):
     """Starts the model server and `gantry up`, and waits for the latter."""
     steps = Steps()
-    programs = steps.run("building gantry (the first time takes minutes)",
-                         stack.build, ["gantry"], "release")
+    # The profile of the tests: an optimised build takes several times as long.
+    programs = steps.run("building gantry, not optimised (the first time takes minutes)",
+                         stack.build, ["gantry"], "dev")
     steps.run("installing the model and its server", installs.model)
     DATA.mkdir(exist_ok=True)
     with Children() as children:
@@ -107,7 +108,7 @@ def gantry_up(children, programs, model, options):
 
 def gantry(options):
     """The built program with the credentials that `gantry up` has left."""
-    program = stack.target_directory() / "release" / "gantry"
+    program = stack.target_directory() / "debug" / "gantry"
     if not program.exists():
         raise Failure("nothing is built yet: run `./dev up` first, in another terminal")
     env = dict(os.environ)

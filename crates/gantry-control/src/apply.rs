@@ -99,7 +99,7 @@ impl Control {
                 name: plan.manifest.name().to_owned(),
                 manifest: plan.authored.clone(),
                 existing_manifest: plan.before.as_ref().map(Stored::authored),
-                token: token.map(|token| token.expose().to_owned()),
+                token,
             });
         }
         forget_unreferenced(tx).await?;

@@ -51,6 +51,7 @@ pub struct StreamTranslator {
     printer: Printer,
     to: Dialect,
     same: bool,
+    request_id: String,
     upstream_error: Option<ErrorView>,
 }
 
@@ -69,6 +70,7 @@ impl StreamTranslator {
             },
             to,
             same: from == to,
+            request_id: ctx.request_id,
             upstream_error: None,
         }
     }
@@ -97,8 +99,9 @@ impl StreamTranslator {
         match taken {
             Ok(()) => Ok(()),
             Err(Failure::Malformed(error)) => Err(error),
-            Err(Failure::Upstream(view)) => {
+            Err(Failure::Upstream(mut view)) => {
                 let error = Error::new("error", view.message.clone());
+                view.request_id.clone_from(&self.request_id);
                 self.upstream_error = Some(view);
                 Err(error)
             }
@@ -130,7 +133,7 @@ impl StreamTranslator {
         out.extend_from_slice(&print_event(self.to, error));
     }
 
-    /// The error that the upstream itself sent in the stream.
+    /// The error that the upstream itself sent in the stream, with Gantry's request id.
     #[must_use]
     pub fn upstream_error(&self) -> Option<&ErrorView> {
         self.upstream_error.as_ref()

@@ -2,12 +2,16 @@
 
 use crate::ids::UnixMs;
 use crate::money::NanoUsd;
+use crate::secret::Secret;
 use crate::usage::TokenUsage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Body of `PUT /api/svc/v1/apply`, one manifest, or several that are applied as one transaction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+///
+/// Its debug output leaves the manifests out: they may hold secrets.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyRequest {
     /// One manifest, as `tfy` sends it.
@@ -20,12 +24,27 @@ pub struct ApplyRequest {
     pub dry_run: bool,
 }
 
-/// One file of manifests.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+impl fmt::Debug for ApplyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApplyRequest")
+            .field("sources", &self.sources)
+            .field("dry_run", &self.dry_run)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One file of manifests; its debug output leaves the text out, which may hold secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Source {
     /// Shown in errors; `-` for standard input.
     pub file: String,
     pub text: String,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 /// What an apply did (or, dry, would do) to one resource.
@@ -42,7 +61,7 @@ pub struct Applied {
     pub existing_manifest: Option<serde_json::Value>,
     /// Token of a virtual account, shown once, on creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
 }
 
 /// A refused manifest field, for people and editors.
@@ -57,9 +76,9 @@ pub struct Problem {
     pub message: String,
 }
 
-impl std::fmt::Display for Problem {
+impl fmt::Display for Problem {
     /// `file:line:column: field: message`, without the parts that are unknown.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.file.is_empty() {
             write!(f, "{}:", self.file)?;
         }

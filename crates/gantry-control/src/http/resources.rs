@@ -6,6 +6,7 @@ use crate::{Control, Error, time};
 use axum::Json;
 use axum::extract::{Path, State};
 use gantry_model::rest::{Applied, ApplyRequest, DeleteRequest, StoredManifest};
+use gantry_model::secret::Secret;
 use gantry_store::AuditEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +22,7 @@ pub(crate) struct ApplyReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<AppliedData>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    token: Option<Secret>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     applied: Vec<Applied>,
 }

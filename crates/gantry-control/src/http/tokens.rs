@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use gantry_model::kinds::virtual_account;
 use gantry_model::rest::{ManifestRef, StoredManifest};
+use gantry_model::secret::Secret;
 use gantry_model::snapshot::Caller;
 use gantry_store::{Token, User};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ struct TokenView {
 pub(crate) struct AccountReply {
     data: AccountView,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    token: Option<Secret>,
 }
 
 #[derive(Serialize)]

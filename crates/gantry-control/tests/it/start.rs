@@ -28,7 +28,7 @@ async fn the_first_start_makes_an_administrator_and_the_second_finds_everything(
 async fn nothing_on_disk_holds_a_secret_or_a_token() {
     let bed = bed().await;
     let made = bed.apply(&[openai("main", "sk-canary-5512"), bot("ci")]).await;
-    let needles = ["sk-canary-5512", &bed.token, made[1].token.as_ref().unwrap()];
+    let needles = ["sk-canary-5512", &bed.token, made[1].token.as_ref().unwrap().expose()];
     for entry in std::fs::read_dir(bed.dir.path()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();

@@ -17,7 +17,7 @@ fn key(bed: &Bed, token: &str) -> Option<KeyEntry> {
 async fn an_account_gets_its_token_once_and_the_snapshot_knows_its_digest() {
     let bed = bed().await;
     let made = bed.apply(&[openai("main", "sk"), bot("ci")]).await;
-    let token = made[1].token.clone().unwrap();
+    let token = made[1].token.as_ref().unwrap().expose().to_owned();
     assert!(token.starts_with("tfy_") && token.len() == 47);
     let entry = key(&bed, &token).unwrap();
     assert_eq!((entry.caller.subject.as_str(), entry.caller.admin), ("virtualaccount:ci", false));
@@ -33,7 +33,12 @@ async fn the_expiration_date_of_the_manifest_ends_the_token() {
     let bed = bed().await;
     let mut dated = bot("ci");
     dated["expiration_date"] = json!("2026-11-22");
-    let token = bed.apply(&[openai("main", "sk"), dated.clone()]).await[1].token.clone().unwrap();
+    let token = bed.apply(&[openai("main", "sk"), dated.clone()]).await[1]
+        .token
+        .as_ref()
+        .unwrap()
+        .expose()
+        .to_owned();
     let end = Some(NOW_MS + 86_400_000);
     assert_eq!(key(&bed, &token).unwrap().expires_at_ms, end);
     assert_eq!(bed.call_as(&token, "GET", "/session", Value::Null).await.0, 200);
@@ -49,7 +54,12 @@ async fn a_jwt_says_what_clients_read_and_verifies_with_the_published_key() {
     let bed = bed().await;
     let mut jwt = bot("ci");
     jwt["token_type"] = json!("jwt");
-    let token = bed.apply(&[openai("main", "sk"), jwt]).await[1].token.clone().unwrap();
+    let token = bed.apply(&[openai("main", "sk"), jwt]).await[1]
+        .token
+        .as_ref()
+        .unwrap()
+        .expose()
+        .to_owned();
     assert!(key(&bed, &token).is_some(), "known by digest as any other token");
 
     let published = bed.control.snapshot().jwt_keys[0].clone();
@@ -79,7 +89,12 @@ async fn a_jwt_says_what_clients_read_and_verifies_with_the_published_key() {
 #[tokio::test]
 async fn a_new_token_replaces_the_old_one_after_the_grace_period() {
     let bed = bed().await;
-    let old = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1].token.clone().unwrap();
+    let old = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
+        .token
+        .as_ref()
+        .unwrap()
+        .expose()
+        .to_owned();
     let path = "/virtual-accounts/ci/regenerate-token";
     let body = json!({ "gracePeriodInMinutes": 10.0 });
     let (status, reply) = bed.call("POST", path, body).await;
@@ -98,7 +113,12 @@ async fn a_new_token_replaces_the_old_one_after_the_grace_period() {
 #[tokio::test]
 async fn one_token_of_an_account_can_be_ended() {
     let bed = bed().await;
-    let token = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1].token.clone().unwrap();
+    let token = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
+        .token
+        .as_ref()
+        .unwrap()
+        .expose()
+        .to_owned();
     let (_, account) = bed.call("GET", "/virtual-accounts/ci", Value::Null).await;
     let id = account["data"]["jwts"][0]["id"].as_str().unwrap().to_owned();
     let other = format!("/virtual-accounts/other/jwt/{id}");
@@ -112,7 +132,12 @@ async fn one_token_of_an_account_can_be_ended() {
 async fn an_account_may_administer_the_tenant_if_its_manifest_says_so() {
     let bed = bed().await;
     let mut ci = bot("ci");
-    let plain = bed.apply(&[openai("main", "sk"), ci.clone()]).await[1].token.clone().unwrap();
+    let plain = bed.apply(&[openai("main", "sk"), ci.clone()]).await[1]
+        .token
+        .as_ref()
+        .unwrap()
+        .expose()
+        .to_owned();
     let get = |token: String| {
         let bed = &bed;
         async move { bed.call_as(&token, "GET", "/resources", Value::Null).await.0 }
@@ -156,7 +181,12 @@ async fn a_person_makes_lists_and_ends_own_tokens() {
 #[tokio::test]
 async fn a_virtual_account_has_no_personal_tokens() {
     let bed = bed().await;
-    let token = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1].token.clone().unwrap();
+    let token = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
+        .token
+        .as_ref()
+        .unwrap()
+        .expose()
+        .to_owned();
     let body = json!({ "name": "x" });
     assert_eq!(bed.call_as(&token, "POST", "/personal-access-tokens", body).await.0, 403);
     assert!(bed.control.personal_tokens(&admin()).await.unwrap().len() == 1);

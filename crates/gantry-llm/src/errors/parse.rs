@@ -114,12 +114,30 @@ struct Facts {
     request_id: String,
 }
 
-/// A string without its quotes, other JSON as it is, null as nothing.
+/// A string without its quotes, FastAPI's list as a sentence, other JSON as it is, null as
+/// nothing.
 fn plain(raw: &RawValue) -> Option<String> {
     match serde_json::from_str::<Option<Str<'_>>>(raw.get()) {
         Ok(text) => text.map(|text| text.to_string()),
-        Err(_) => Some(raw.get().to_owned()),
+        Err(_) => Some(findings(raw).unwrap_or_else(|| raw.get().to_owned())),
     }
+}
+
+/// FastAPI's list of what is wrong: `body.n: field required; body.m: ...`.
+fn findings(raw: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Finding<'a> {
+        #[serde(borrow)]
+        loc: Vec<&'a RawValue>,
+        #[serde(borrow)]
+        msg: Str<'a>,
+    }
+    let list: Vec<Finding<'_>> = serde_json::from_str(raw.get()).ok()?;
+    let sentence = |finding: &Finding<'_>| {
+        let path: Vec<&str> = finding.loc.iter().map(|step| step.get().trim_matches('"')).collect();
+        format!("{}: {}", path.join("."), finding.msg)
+    };
+    Some(list.iter().map(sentence).collect::<Vec<_>>().join("; "))
 }
 
 /// The start of a plain-text body; of HTML nothing, because it is no message for callers.

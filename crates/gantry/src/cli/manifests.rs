@@ -91,7 +91,7 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
         };
         println!("{} {} {done}", one.kind, one.name);
         if let Some(token) = &one.token {
-            println!("  token: {token}");
+            println!("  token: {}", token.expose());
             println!("  It is shown only now; keep it safe.");
         }
     }

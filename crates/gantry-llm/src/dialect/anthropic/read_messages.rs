@@ -11,6 +11,10 @@ use crate::neutral::{
 use crate::translate::Error;
 use serde_json::value::RawValue;
 
+/// Deepest nesting of content in content: a result, a document in it, its blocks. Beyond it only
+/// an attack on the stack nests.
+const DEPTH_MAX: u8 = 3;
+
 /// Parses all messages, in order.
 pub(super) fn read<'a>(
     messages: Vec<Message<'a>>,
@@ -46,56 +50,128 @@ pub(super) fn content<'a>(
         }
         StrOr::Other(blocks) => blocks,
     };
+    let mut reader = Reader { losses, depth: 0 };
     let mut parts = Vec::with_capacity(blocks.len());
     for (index, each) in blocks.into_iter().enumerate() {
-        block(place.at(index), each, losses, &mut parts)?;
+        reader.block(place.at(index), each, &mut parts)?;
     }
     Ok(parts)
 }
 
-fn block<'a>(
-    place: Place,
-    block: Block<'a>,
-    losses: &mut Losses,
-    parts: &mut Vec<Part<'a>>,
-) -> Result<(), Error> {
-    let missing = |field: &str| Error::new(place, format!("`{field}` is missing"));
-    let cache = block.cache_control.as_ref().map(CacheControl::read);
-    let body = match &*block.kind {
-        "text" => {
-            if says_something(block.citations) {
-                losses.dropped_often(format!("{place}.citations"), "has no counterpart");
+struct Reader<'l> {
+    losses: &'l mut Losses,
+    depth: u8,
+}
+
+impl Reader<'_> {
+    fn block<'a>(
+        &mut self,
+        place: Place,
+        block: Block<'a>,
+        parts: &mut Vec<Part<'a>>,
+    ) -> Result<(), Error> {
+        let missing = |field: &str| Error::new(place, format!("`{field}` is missing"));
+        let cache = block.cache_control.as_ref().map(CacheControl::read);
+        let body = match &*block.kind {
+            "text" => {
+                if says_something(block.citations) {
+                    self.losses.dropped_often(format!("{place}.citations"), "has no counterpart");
+                }
+                Body::Text(block.text.ok_or_else(|| missing("text"))?)
             }
-            Body::Text(block.text.ok_or_else(|| missing("text"))?)
+            "image" => {
+                let source = block.source.ok_or_else(|| missing("source"))?;
+                Body::Image(media(source, place)?)
+            }
+            "document" => return self.document(place, block, parts),
+            "tool_use" => Body::ToolCall(ToolCall {
+                id: block.id.ok_or_else(|| missing("id"))?,
+                name: block.name.ok_or_else(|| missing("name"))?,
+                arguments: block.input.map_or(Arguments::Text("".into()), Arguments::Json),
+            }),
+            "tool_result" => Body::ToolResult(ToolResult {
+                id: block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?,
+                content: self.tool_content(place, block.content)?,
+                is_error: block.is_error.unwrap_or(false),
+            }),
+            "thinking" => Body::Thinking {
+                text: block.thinking.unwrap_or_default(),
+                signature: block.signature.filter(|signature| !signature.is_empty()),
+            },
+            "redacted_thinking" => {
+                Body::RedactedThinking(block.data.ok_or_else(|| missing("data"))?)
+            }
+            kind => {
+                let note = format!("blocks of type `{kind}` have no counterpart");
+                self.losses.dropped_often(place, &note);
+                return Ok(());
+            }
+        };
+        parts.push(Part { place, cache, body });
+        Ok(())
+    }
+
+    /// A document; one that consists of blocks becomes these blocks.
+    fn document<'a>(
+        &mut self,
+        place: Place,
+        block: Block<'a>,
+        parts: &mut Vec<Part<'a>>,
+    ) -> Result<(), Error> {
+        let cache = block.cache_control.as_ref().map(CacheControl::read);
+        let source = block.source.ok_or_else(|| Error::new(place, "`source` is missing"))?;
+        if says_something(block.citations) && block.citations.is_some_and(enabled) {
+            self.losses.dropped(format!("{place}.citations"), "has no counterpart");
         }
-        "image" => {
-            let source = block.source.ok_or_else(|| missing("source"))?;
-            Body::Image(media(source, place)?)
-        }
-        "document" => return document(place, block, losses, parts),
-        "tool_use" => Body::ToolCall(ToolCall {
-            id: block.id.ok_or_else(|| missing("id"))?,
-            name: block.name.ok_or_else(|| missing("name"))?,
-            arguments: block.input.map_or(Arguments::Text("".into()), Arguments::Json),
-        }),
-        "tool_result" => Body::ToolResult(ToolResult {
-            id: block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?,
-            content: tool_content(place, block.content, losses)?,
-            is_error: block.is_error.unwrap_or(false),
-        }),
-        "thinking" => Body::Thinking {
-            text: block.thinking.unwrap_or_default(),
-            signature: block.signature.filter(|signature| !signature.is_empty()),
-        },
-        "redacted_thinking" => Body::RedactedThinking(block.data.ok_or_else(|| missing("data"))?),
-        kind => {
-            let note = format!("blocks of type `{kind}` have no counterpart");
-            losses.dropped_often(place, &note);
+        if let StrOr::Other(Source { content: Some(raw), .. }) = &source {
+            self.losses.approximated(place, "a document of blocks is sent as its blocks");
+            parts.extend(self.tool_content(place, Some(raw))?);
             return Ok(());
         }
-    };
-    parts.push(Part { place, cache, body });
-    Ok(())
+        let media = media(source, place)?;
+        let body = Body::Document(Document { media, title: block.title, context: block.context });
+        parts.push(Part { place, cache, body });
+        Ok(())
+    }
+
+    /// The content of a tool result, one level deeper in the path.
+    fn tool_content<'a>(
+        &mut self,
+        place: Place,
+        raw: Option<&'a RawValue>,
+    ) -> Result<Vec<Part<'a>>, Error> {
+        let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(Vec::new()) };
+        let parsed: StrOr<'a, Vec<Block<'a>>> = serde_json::from_str(raw.get())
+            .map_err(|error| Error::new(format!("{place}.content"), error.to_string()))?;
+        let blocks = match parsed {
+            StrOr::Str(text) => {
+                return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
+            }
+            StrOr::Other(blocks) => blocks,
+        };
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(Error::new(place, "content is nested too deeply"));
+        }
+        let mut parts = Vec::with_capacity(blocks.len());
+        for (index, each) in blocks.into_iter().enumerate() {
+            let place = place.inside(index);
+            match (&*each.kind, each.content) {
+                ("search_result", Some(content)) => {
+                    self.losses.approximated(place, "a search result is sent as its text");
+                    parts.extend(each.title.map(|title| Part {
+                        place,
+                        cache: None,
+                        body: Body::Text(title),
+                    }));
+                    parts.extend(self.tool_content(place, Some(content))?);
+                }
+                _ => self.block(place, each, &mut parts)?,
+            }
+        }
+        self.depth -= 1;
+        Ok(parts)
+    }
 }
 
 fn media<'a>(source: StrOr<'a, Source<'a>>, place: Place) -> Result<Media<'a>, Error> {
@@ -121,63 +197,6 @@ fn media<'a>(source: StrOr<'a, Source<'a>>, place: Place) -> Result<Media<'a>, E
     }
 }
 
-/// A document; one that consists of blocks becomes these blocks.
-fn document<'a>(
-    place: Place,
-    block: Block<'a>,
-    losses: &mut Losses,
-    parts: &mut Vec<Part<'a>>,
-) -> Result<(), Error> {
-    let cache = block.cache_control.as_ref().map(CacheControl::read);
-    let source = block.source.ok_or_else(|| Error::new(place, "`source` is missing"))?;
-    if says_something(block.citations) && block.citations.is_some_and(enabled) {
-        losses.dropped(format!("{place}.citations"), "has no counterpart");
-    }
-    if let StrOr::Other(Source { content: Some(raw), .. }) = &source {
-        losses.approximated(place, "a document of blocks is sent as its blocks");
-        parts.extend(tool_content(place, Some(raw), losses)?);
-        return Ok(());
-    }
-    let media = media(source, place)?;
-    let body = Body::Document(Document { media, title: block.title, context: block.context });
-    parts.push(Part { place, cache, body });
-    Ok(())
-}
-
 fn enabled(citations: &RawValue) -> bool {
     citations.get().contains("true")
-}
-
-/// The content of a tool result, one level deeper in the path.
-fn tool_content<'a>(
-    place: Place,
-    raw: Option<&'a RawValue>,
-    losses: &mut Losses,
-) -> Result<Vec<Part<'a>>, Error> {
-    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(Vec::new()) };
-    let parsed: StrOr<'a, Vec<Block<'a>>> = serde_json::from_str(raw.get())
-        .map_err(|error| Error::new(format!("{place}.content"), error.to_string()))?;
-    let blocks = match parsed {
-        StrOr::Str(text) => {
-            return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
-        }
-        StrOr::Other(blocks) => blocks,
-    };
-    let mut parts = Vec::with_capacity(blocks.len());
-    for (index, each) in blocks.into_iter().enumerate() {
-        let place = place.inside(index);
-        match (&*each.kind, each.content) {
-            ("search_result", Some(content)) => {
-                losses.approximated(place, "a search result is sent as its text");
-                parts.extend(each.title.map(|title| Part {
-                    place,
-                    cache: None,
-                    body: Body::Text(title),
-                }));
-                parts.extend(tool_content(place, Some(content), losses)?);
-            }
-            _ => block(place, each, losses, &mut parts)?,
-        }
-    }
-    Ok(parts)
 }

@@ -45,7 +45,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     let mut parts = Vec::with_capacity(blocks.len());
     for (index, each) in blocks.into_iter().enumerate() {
         if says_something(each.citations) {
-            losses.dropped_often(format!("reply.content[{index}].citations"), "no counterpart");
+            losses.dropped_often(format!("reply.content[{index}].citations"), "has no counterpart");
         }
         match body_of(each) {
             Ok(body) => {

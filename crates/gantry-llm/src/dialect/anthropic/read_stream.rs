@@ -193,7 +193,7 @@ impl Parser {
                 }
             }
             (Some("citations_delta"), _) => {
-                self.losses.once("reply.content.citations", "no counterpart");
+                self.losses.once("reply.content.citations", "has no counterpart");
             }
             _ => {}
         }

@@ -47,10 +47,13 @@ pub(super) fn plan(request: &Request<'_>, model: &str, cap: &mut u64, losses: &m
             if request.max_tokens.is_none() {
                 *cap = (*cap).max(budget.saturating_add(*cap));
             }
-            fit(budget, *cap).or_else(|| {
+            let fitted = fit(budget, *cap);
+            if fitted.is_none() {
                 losses.approximated(asked, "without thinking, because the output cap is too low");
-                None
-            })
+            } else if fitted != Some(ThinkingMode::Budget(budget)) {
+                losses.approximated(asked, "the budget is changed to fit under the output cap");
+            }
+            fitted
         }
         other => other,
     };
@@ -65,6 +68,8 @@ fn wanted(
     let names = request.names;
     let by_budget = generation::thinks_by_budget(model);
     let effort = match request.reasoning.effort {
+        // Before adaptive thinking, not asking for thinking is the way to have none.
+        Some(Effort::None) if by_budget => return (None, request.reasoning.mode),
         Some(Effort::None) => {
             losses.approximated(names.effort, "thinking is left to the model's default");
             return (None, request.reasoning.mode);

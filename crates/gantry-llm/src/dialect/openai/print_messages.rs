@@ -195,7 +195,11 @@ fn document(
             json.member_str("type", "file");
             json.key("file");
             json.open(b'{');
-            json.member_str("filename", title.unwrap_or("document.pdf"));
+            json.key("filename");
+            // OpenAI tells the type by the name's extension.
+            let title = title.unwrap_or("document");
+            let pdf = &**media_type == "application/pdf" && !title.ends_with(".pdf");
+            json.concat([title, if pdf { ".pdf" } else { "" }]);
             json.key("file_data");
             json.concat(["data:", media_type, ";base64,", data]);
             json.close(b'}');

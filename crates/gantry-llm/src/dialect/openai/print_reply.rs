@@ -138,6 +138,10 @@ pub(super) fn finish(stop: &Stop<'_>, json: &mut Json<'_>) {
     if let Some(native) = native_reason(stop.reason) {
         json.member_str("native_finish_reason", native);
     }
+    if let Some(sequence) = &stop.sequence {
+        // vLLM's field for the same.
+        json.member_str("stop_reason", sequence);
+    }
     if let Some(details) = stop.details {
         json.member_raw("stop_details", details.get());
     }
