@@ -5,7 +5,7 @@
 use super::Args;
 use super::children::find;
 use anyhow::{Context as _, bail, ensure};
-use std::fs::read_to_string;
+use std::fs::{File, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,6 +23,8 @@ pub(super) struct Machine {
     pub(super) load_core: String,
     /// A folder for configs, logs and data, emptied at start.
     pub(super) folder: PathBuf,
+    /// Held until the end: two runs at once would measure each other.
+    _lock: File,
 }
 
 impl Machine {
@@ -32,6 +34,7 @@ impl Machine {
             let advice = "install util-linux, coreutils and procps";
             ensure!(find(tool).is_some(), "`{tool}` is missing: {advice}");
         }
+        let lock = lock()?;
         let target = target_folder()?;
         build("gantry-bench").context("build the benchmark's programs")?;
         let gantry = gantry(args, &target);
@@ -40,8 +43,16 @@ impl Machine {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         let (proxy_core, mock_core, load_core) = cores(args.core, core_count())?;
-        let bench = target.join("release/gantry-bench");
-        Ok(Self { bench, gantry, nginx, proxy_core, mock_core, load_core, folder })
+        Ok(Self {
+            bench: target.join("release/gantry-bench"),
+            gantry,
+            nginx,
+            proxy_core,
+            mock_core,
+            load_core,
+            folder,
+            _lock: lock,
+        })
     }
 
     /// Where and with what the figures were measured, in one line.
@@ -63,6 +74,16 @@ impl Machine {
         ));
         parts.join("; ")
     }
+}
+
+/// Makes sure that no other run is in progress on this machine.
+fn lock() -> anyhow::Result<File> {
+    let path = std::env::temp_dir().join("gantry-bench.lock");
+    let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
+    file.try_lock().with_context(|| {
+        format!("lock {}: another `cargo xtask bench` runs on this machine", path.display())
+    })?;
+    Ok(file)
 }
 
 /// Time that all cores together were busy since boot, in seconds (`man 5 proc_stat`: user, nice,
