@@ -113,12 +113,12 @@ mod tests {
             "type": "provider-account/openai",
             "name": "main",
             "auth_data": {"type": "api-key", "api_key": "env://OPENAI_API_KEY"},
-            "integrations": [{"name": "gpt", "model_types": ["chat"], "x": {}, "y": []}],
+            "integrations": [{"name": "gpt", "model_types": ["chat"], "x": {}, "z": []}],
             "list": [[1, 2], "2026-03-01", true, null, "yes", "a: b", ""],
         });
         let expected = "type: provider-account/openai\nname: main\nauth_data:\n  type: api-key\n  \
             api_key: env://OPENAI_API_KEY\nintegrations:\n  - name: gpt\n    model_types:\n      \
-            - chat\n    x: {}\n    y: []\nlist:\n  - \n    - 1\n    - 2\n  - \"2026-03-01\"\n  \
+            - chat\n    x: {}\n    z: []\nlist:\n  - \n    - 1\n    - 2\n  - \"2026-03-01\"\n  \
             - true\n  - null\n  - \"yes\"\n  - \"a: b\"\n  - \"\"\n";
         assert_eq!(print(&manifest), expected);
         assert!(manifest::parse("x", expected).is_ok());
