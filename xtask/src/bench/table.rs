@@ -86,12 +86,12 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
         "\nMedians of {} interleaved rounds. CPU is user and system time of the proxy's process \
          under 64 busy connections, or 200 streams with an event each 10 ms; translated rows are \
          divided by the pass-through's plain figure. Added latency is the proxy's less that of \
-         the direct way, from the moment a request was due. Gantry runs with token check, access \
-         check, routing, records and metrics on.",
+         the direct way, which its column shows whole, from the moment a request was due. \
+         Gantry runs with token check, access check, routing, records and metrics on.",
         plan.rounds
     )?;
     if let Some(bytes) = median(&results.record_bytes) {
-        writeln!(text, "\nGantry left {bytes:.0} bytes of records per request.")?;
+        writeln!(text, "\nGantry left about {bytes:.0} bytes of records per request.")?;
     }
     for (contender, why) in &results.absent {
         writeln!(text, "\n**{}: {why}.**", contender.name())?;
