@@ -154,12 +154,7 @@ async fn records_of_a_gateway_are_handed_on_with_its_name() {
 async fn people_ask_about_anybody_or_only_about_themselves_by_right() {
     let fake = Arc::new(Fake::default());
     let bed = bed_with(&fake).await;
-    let bot = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let bot = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
     let other = json!({ "subject": "user:x@y" });
     assert_eq!(bed.call("POST", "/gateway/logs", other.clone()).await.0, 200);
     assert_eq!(bed.call_as(&bot, "POST", "/gateway/logs", other).await.0, 403);

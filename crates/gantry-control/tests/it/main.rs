@@ -72,6 +72,11 @@ impl Bed {
         self.control.apply(&admin(), source(manifests), false).await.unwrap()
     }
 
+    /// Applies manifests, the second a new virtual account; its token.
+    async fn token_of(&self, manifests: &[Value]) -> String {
+        self.apply(manifests).await[1].token.as_ref().unwrap().expose().to_owned()
+    }
+
     /// Status and JSON body (null when there is none) of a request with the admin's token.
     async fn call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
         self.call_as(&self.token, method, path, body).await

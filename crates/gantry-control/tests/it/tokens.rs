@@ -33,12 +33,7 @@ async fn the_expiration_date_of_the_manifest_ends_the_token() {
     let bed = bed().await;
     let mut dated = bot("ci");
     dated["expiration_date"] = json!("2026-11-22");
-    let token = bed.apply(&[openai("main", "sk"), dated.clone()]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let token = bed.token_of(&[openai("main", "sk"), dated.clone()]).await;
     let end = Some(NOW_MS + 86_400_000);
     assert_eq!(key(&bed, &token).unwrap().expires_at_ms, end);
     assert_eq!(bed.call_as(&token, "GET", "/session", Value::Null).await.0, 200);
@@ -54,12 +49,7 @@ async fn a_jwt_says_what_clients_read_and_verifies_with_the_published_key() {
     let bed = bed().await;
     let mut jwt = bot("ci");
     jwt["token_type"] = json!("jwt");
-    let token = bed.apply(&[openai("main", "sk"), jwt]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let token = bed.token_of(&[openai("main", "sk"), jwt]).await;
     assert!(key(&bed, &token).is_some(), "known by digest as any other token");
 
     let published = bed.control.snapshot().jwt_keys[0].clone();
@@ -89,12 +79,7 @@ async fn a_jwt_says_what_clients_read_and_verifies_with_the_published_key() {
 #[tokio::test]
 async fn a_new_token_replaces_the_old_one_after_the_grace_period() {
     let bed = bed().await;
-    let old = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let old = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
     let path = "/virtual-accounts/ci/regenerate-token";
     let body = json!({ "gracePeriodInMinutes": 10.0 });
     let (status, reply) = bed.call("POST", path, body).await;
@@ -113,12 +98,7 @@ async fn a_new_token_replaces_the_old_one_after_the_grace_period() {
 #[tokio::test]
 async fn one_token_of_an_account_can_be_ended() {
     let bed = bed().await;
-    let token = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let token = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
     let (_, account) = bed.call("GET", "/virtual-accounts/ci", Value::Null).await;
     let id = account["data"]["jwts"][0]["id"].as_str().unwrap().to_owned();
     let other = format!("/virtual-accounts/other/jwt/{id}");
@@ -132,12 +112,7 @@ async fn one_token_of_an_account_can_be_ended() {
 async fn an_account_may_administer_the_tenant_if_its_manifest_says_so() {
     let bed = bed().await;
     let mut ci = bot("ci");
-    let plain = bed.apply(&[openai("main", "sk"), ci.clone()]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let plain = bed.token_of(&[openai("main", "sk"), ci.clone()]).await;
     let get = |token: String| {
         let bed = &bed;
         async move { bed.call_as(&token, "GET", "/resources", Value::Null).await.0 }
@@ -184,12 +159,7 @@ async fn a_person_makes_lists_and_ends_own_tokens() {
 #[tokio::test]
 async fn a_virtual_account_has_no_personal_tokens() {
     let bed = bed().await;
-    let token = bed.apply(&[openai("main", "sk"), bot("ci")]).await[1]
-        .token
-        .as_ref()
-        .unwrap()
-        .expose()
-        .to_owned();
+    let token = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
     let body = json!({ "name": "x" });
     assert_eq!(bed.call_as(&token, "POST", "/personal-access-tokens", body).await.0, 403);
     assert!(bed.control.personal_tokens(&admin()).await.unwrap().len() == 1);

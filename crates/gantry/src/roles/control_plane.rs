@@ -4,9 +4,7 @@ use super::admin::Admin;
 use super::analytics::{JournalSink, LakeAnalytics};
 use super::{process, serve, telemetry, up};
 use crate::boot::{self, Boot};
-use anyhow::Context;
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::listen;
 use gantry_runtime::tasks::Shutdown;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
@@ -27,9 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = listen(boot.listen)
-        .await
-        .context("the data port cannot be used; name another with --listen")?;
+    let listener = serve::data_port(boot).await?;
     let data_dir = boot.data_dir()?;
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;

@@ -1,5 +1,6 @@
 //! What `gantry up` makes of the providers that it finds: accounts, until somebody edits them.
 
+use crate::boot::variable;
 use anyhow::Context;
 use gantry_control::Control;
 use gantry_model::rest::Source;
@@ -52,11 +53,6 @@ pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<
     std::fs::write(&path, serde_json::to_vec_pretty(&remembered)?)
         .with_context(|| format!("write {}", path.display()))?;
     Ok(lines)
-}
-
-/// A variable of this process; an empty one counts as absent.
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 async fn find() -> Vec<Found> {

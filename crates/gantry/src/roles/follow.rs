@@ -26,7 +26,8 @@ pub(super) async fn local(
     gateway: Gateway,
     metrics: Arc<Metrics>,
 ) {
-    let generation = snapshots.borrow_and_update().generation;
+    // Not marked as seen here: a change since then must still be published.
+    let generation = snapshots.borrow().generation;
     metrics.set_snapshot_generation(generation.0);
     while snapshots.changed().await.is_ok() {
         let snapshot = snapshots.borrow_and_update().clone();

@@ -6,7 +6,7 @@ use super::snapshot_file::SnapshotFile;
 use super::telemetry::Records;
 use super::{files, process, serve, ship, telemetry};
 use crate::boot::{self, Boot};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use gantry_gateway::Gateway;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::server::listen;
@@ -39,9 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = listen(boot.listen)
-        .await
-        .context("the data port cannot be used; name another with --listen")?;
+    let listener = serve::data_port(boot).await?;
     let data_dir = boot.data_dir()?.join("gateway");
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;

@@ -3,9 +3,10 @@
 use super::admin::{Admin, AdminService};
 use super::telemetry::Records;
 use crate::boot::Boot;
+use anyhow::Context;
 use gantry_gateway::{Gateway, Parts};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::{Limits, accept, start_workers};
+use gantry_runtime::server::{Limits, accept, listen, start_workers};
 use gantry_runtime::tasks::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,14 @@ pub(super) fn gateway(
     // Set once: there is one gateway in a process.
     let _ = admin.gateway.set(gateway.clone());
     gateway
+}
+
+/// Binds the data port.
+///
+/// # Errors
+/// When it is taken or not ours.
+pub(super) async fn data_port(boot: &Boot) -> anyhow::Result<TcpListener> {
+    listen(boot.listen).await.context("the data port cannot be used; name another with --listen")
 }
 
 /// Serves until shutdown, then drains.

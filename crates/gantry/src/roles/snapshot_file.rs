@@ -2,6 +2,7 @@
 //!
 //! The key is derived from the gateway's own token, so the file is worth nothing without it.
 
+use crate::boot::create_private_file;
 use anyhow::{Context, bail};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest;
@@ -70,11 +71,7 @@ impl SnapshotFile {
             )
             .map_err(|_| anyhow::anyhow!("seal the snapshot"))?;
         let begun = self.path.with_extension("part");
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&begun)?;
+        let mut file = create_private_file(&begun)?;
         for part in [MAGIC.as_slice(), &nonce, &body] {
             file.write_all(part)?;
         }

@@ -1,6 +1,6 @@
 //! Records, metrics and traces of a process.
 
-use crate::boot::Boot;
+use crate::boot::{Boot, variable};
 use anyhow::Context;
 use gantry_lake::{Lake, LakeConfig};
 use gantry_providers::client::{Call, call};
@@ -72,7 +72,6 @@ pub(super) fn lake(
 
 /// From the boot configuration, else from OpenTelemetry's own variables.
 fn otlp_config(boot: &Boot) -> Option<otlp::Config> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let general = boot
         .telemetry
         .otlp_endpoint

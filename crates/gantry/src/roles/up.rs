@@ -9,7 +9,6 @@ use anyhow::Context;
 use gantry_control::{Control, ControlConfig, FirstStart};
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::listen;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -31,9 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = listen(boot.listen)
-        .await
-        .context("the data port cannot be used; name another with --listen")?;
+    let listener = serve::data_port(boot).await?;
     let address = listener.local_addr()?;
     let host = format!("http://{address}");
     let data_dir = boot.data_dir()?;
@@ -50,8 +47,8 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         control: Some(control.api()),
     });
     let gateway = serve::gateway(boot, &clock, &records, &admin);
-    let snapshots = control.subscribe();
-    gateway.publish(&snapshots.borrow());
+    let mut snapshots = control.subscribe();
+    gateway.publish(&snapshots.borrow_and_update());
     spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));
     let token = remember(&data_dir, &host, first.as_ref())?;
     greet(&host, &data_dir, first.as_ref(), token.as_deref(), &found);
@@ -73,8 +70,8 @@ pub(crate) async fn open_control(
 ) -> anyhow::Result<(Control, Option<FirstStart>)> {
     let mut config = ControlConfig::new(data_dir);
     config.shutdown = shutdown.clone();
-    config.environment = Arc::new(|name| discovery::variable(name).map(Secret::new));
-    config.master_key = discovery::variable("GANTRY_MASTER_KEY").map(Secret::new);
+    config.environment = Arc::new(|name| boot::variable(name).map(Secret::new));
+    config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
     config.analytics = Some(Arc::new(analytics));
     config.records = Some(Arc::new(sink));
     Ok(Control::open(config).await?)
@@ -99,11 +96,7 @@ pub(crate) fn remember(
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(bytes)
+    boot::create_private_file(path)?.write_all(bytes)
 }
 
 /// What a person needs after the start, on standard output.
