@@ -10,15 +10,17 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::route;
 use bytes::Bytes;
 use gantry_llm::scan;
+use gantry_model::snapshot;
 use gantry_providers::upstream;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::ids::fast_random_u64;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A call of a model, understood as far as Gantry needs it.
@@ -28,7 +30,7 @@ pub(crate) struct Call {
     pub(crate) operation: upstream::Operation,
     pub(crate) wishes: Wishes,
     pub(crate) headers: HeaderMap,
-    pub(crate) query: Option<String>,
+    pub(crate) uri: Uri,
     pub(crate) body: Bytes,
     /// As the caller named it.
     pub(crate) model: String,
@@ -38,7 +40,7 @@ pub(crate) struct Call {
     /// What `stream_options` holds, and whether it asks for usage.
     pub(crate) stream_options: Option<Range<usize>>,
     pub(crate) include_usage: bool,
-    pub(crate) subject: String,
+    pub(crate) identity: Arc<snapshot::Caller>,
     /// The request's metadata under the caller's own tags.
     pub(crate) metadata: BTreeMap<String, String>,
 }
@@ -46,7 +48,7 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn route_input(&self, clock: &Clock) -> route::Input<'_> {
         route::Input {
-            subject: &self.subject,
+            subject: &self.identity.subject,
             metadata: &self.metadata,
             headers: &self.headers,
             now_ms: clock.unix_ms(),
@@ -88,13 +90,13 @@ pub(crate) async fn decode(
         operation,
         wishes,
         headers: inbound.headers,
-        query: inbound.query,
+        uri: inbound.uri,
         model,
         model_in_body,
         stream: stream && operation != upstream::Operation::Embedding,
         stream_options,
         include_usage,
-        subject: identified.caller.subject.clone(),
+        identity: identified.caller.clone(),
         metadata,
         body,
     })

@@ -36,7 +36,11 @@ pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
     }
 }
 
-async fn run(worker: &Worker, inbound: Inbound, ledger: &mut Ledger) -> Result<Answer, Refusal> {
+async fn run(
+    worker: &Worker,
+    mut inbound: Inbound,
+    ledger: &mut Ledger,
+) -> Result<Answer, Refusal> {
     let route = inbound.route()?;
     let snapshot = pinned(worker)?;
     ledger.pin(&snapshot);
@@ -49,8 +53,8 @@ async fn run(worker: &Worker, inbound: Inbound, ledger: &mut Ledger) -> Result<A
     let call = decode(&worker.shared.config, route, inbound, &identified).await?;
     ledger.decoded(&call);
     let admitted = admit(&snapshot, &identified, &call)?;
-    let plan = route::plan(&admitted.entry, &call.route_input(&worker.shared.clock))?;
-    ledger.planned(&admitted, &plan);
+    let mut plan = route::plan(&admitted.entry, &call.route_input(&worker.shared.clock))?;
+    ledger.planned(&admitted, &mut plan);
     let attempted = attempt(worker, &snapshot, &call, plan, ledger).await?;
     Ok(Answer::upstream(&call, attempted))
 }

@@ -3,7 +3,7 @@
 use crate::refusal::{Refusal, RefusalKind};
 use gantry_model::catalogue::Dialect;
 use gantry_providers::upstream;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use hyper::body::Incoming;
 
 /// The API that a caller speaks.
@@ -65,10 +65,9 @@ pub(crate) struct Route {
 /// A request for a model, its body not yet read.
 pub(crate) struct Inbound {
     pub(crate) caller: Caller,
-    /// Without a leading slash and the `/api/llm` prefix.
-    path: String,
+    route: Option<Route>,
     pub(crate) method: Method,
-    pub(crate) query: Option<String>,
+    pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
 }
@@ -83,18 +82,21 @@ const PREFIX: &str = "/api/llm/";
 
 /// Tells the gateway's paths from the others.
 pub(crate) fn receive(request: Request<Incoming>) -> Received {
-    let path = request.uri().path();
-    let ours = match path.strip_prefix(PREFIX) {
+    let Some(path) = own_path(request.uri()) else { return Received::Other(Box::new(request)) };
+    let (caller, route) = (caller(path, request.headers()), parse(path));
+    let (head, body) = request.into_parts();
+    let (method, uri, headers) = (head.method, head.uri, head.headers);
+    Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, body }))
+}
+
+/// A gateway's path without a leading slash and the `/api/llm` prefix.
+fn own_path(uri: &Uri) -> Option<&str> {
+    let path = uri.path();
+    match path.strip_prefix(PREFIX) {
         Some(rest) => Some(rest),
         None if path.starts_with("/v1/") || path.starts_with("/openai/") => path.strip_prefix('/'),
         None => None,
-    };
-    let Some(path) = ours.map(str::to_owned) else { return Received::Other(Box::new(request)) };
-    let (head, body) = request.into_parts();
-    let caller = caller(&path, &head.headers);
-    let query = head.uri.query().map(str::to_owned);
-    let (method, headers) = (head.method, head.headers);
-    Received::Ours(Box::new(Inbound { caller, path, method, query, headers, body }))
+    }
 }
 
 fn caller(path: &str, headers: &HeaderMap) -> Caller {
@@ -111,18 +113,19 @@ fn caller(path: &str, headers: &HeaderMap) -> Caller {
 
 impl Inbound {
     /// What the path and method mean.
-    pub(crate) fn route(&self) -> Result<Route, Refusal> {
-        route(&self.path, &self.method)
+    pub(crate) fn route(&mut self) -> Result<Route, Refusal> {
+        let route = self.route.take();
+        checked(route, own_path(&self.uri).unwrap_or_default(), &self.method)
     }
 
     /// The operation's name for the record, also when it is refused.
     pub(crate) fn operation_name(&self) -> &'static str {
-        parse(&self.path).map_or("unknown", |route| route.operation.name())
+        self.route.as_ref().map_or("unknown", |route| route.operation.name())
     }
 }
 
-fn route(path: &str, method: &Method) -> Result<Route, Refusal> {
-    let route = parse(path).ok_or_else(|| {
+fn checked(route: Option<Route>, path: &str, method: &Method) -> Result<Route, Refusal> {
+    let route = route.ok_or_else(|| {
         let public = format!(
             "no operation at `/{path}`; there are chat/completions, completions, embeddings, \
              models, messages and messages/count_tokens below /v1"
@@ -230,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_wrong_method_says_which_is_right() {
-        let refusal = route("v1/messages", &Method::GET).unwrap_err();
+        let path = "v1/messages";
+        let refusal = checked(parse(path), path, &Method::GET).unwrap_err();
         assert_eq!(refusal.public, "`/v1/messages` takes POST, not GET");
     }
 }

@@ -8,14 +8,12 @@ use crate::receive::Caller;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::settle::{Ending, Ledger, Observed};
+use crate::snapshot::Model;
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
-use http::header::{
-    ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName,
-    RETRY_AFTER, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::time::Duration;
 
@@ -132,8 +130,8 @@ pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Res
 fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.model, &reply.losses);
     ledger.log_reply(&reply.body);
-    let mut headers = carried(&reply.headers, &ledger);
-    describe(&mut headers, &reply.model.id, &reply.losses, &ledger);
+    let mut headers = carried(reply.headers, &ledger);
+    describe(&mut headers, &reply.model, &reply.losses, &ledger);
     headers.insert(CONTENT_TYPE, JSON);
     if let Some(seen) = &reply.observer {
         let elapsed_us = ledger.elapsed_us();
@@ -164,14 +162,14 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
 }
 
 fn stream(
-    reply: Stream,
+    mut reply: Stream,
     caller: Caller,
     prompt: Prompt,
     mut ledger: Ledger,
 ) -> Response<ReplyBody> {
     ledger.resolved(&reply.pump.model, &reply.losses);
-    let mut headers = carried(&reply.headers, &ledger);
-    describe(&mut headers, &reply.pump.model.id, &reply.losses, &ledger);
+    let mut headers = carried(std::mem::take(&mut reply.headers), &ledger);
+    describe(&mut headers, &reply.pump.model, &reply.losses, &ledger);
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Some proxies in front would collect the stream otherwise.
@@ -188,56 +186,60 @@ fn respond(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<
 }
 
 /// The upstream's headers that mean something to the caller.
-fn carried(upstream: &HeaderMap, ledger: &Ledger) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(upstream.len() + 6);
-    for (name, value) in upstream {
-        if keeps(name, ledger.applied.is_some()) {
-            headers.append(name.clone(), value.clone());
+fn carried(mut upstream: HeaderMap, ledger: &Ledger) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 8);
+    let id = upstream.remove(headers::REQUEST_ID);
+    let id = id.or_else(|| upstream.remove(headers::ANTHROPIC_REQUEST_ID));
+    let of_several = ledger.applied.is_some();
+    // A name with several values comes with its first one only.
+    let mut fields = upstream.into_iter().peekable();
+    while let Some((name, mut value)) = fields.next() {
+        let Some(name) = name.filter(|name| keeps(name, of_several)) else { continue };
+        while let Some((_, next)) = fields.next_if(|(name, _)| name.is_none()) {
+            headers.append(name.clone(), std::mem::replace(&mut value, next));
         }
+        headers.append(name, value);
     }
-    let theirs = upstream.get(headers::REQUEST_ID).or(upstream.get(headers::ANTHROPIC_REQUEST_ID));
-    if let Some(id) = theirs {
-        headers.insert(headers::UPSTREAM_REQUEST_ID, id.clone());
-    }
+    headers.extend(id.map(|id| (headers::UPSTREAM_REQUEST_ID, id)));
     identify(&mut headers, ledger);
     headers
 }
 
 /// Rate-limit headers of one of several targets would mislead, so a virtual model keeps them back.
 fn keeps(name: &HeaderName, of_several: bool) -> bool {
-    const KEPT_BACK: [HeaderName; 9] = [
-        ALT_SVC,
-        CONNECTION,
-        CONTENT_LENGTH,
-        DATE,
-        SERVER,
-        SET_COOKIE,
-        STRICT_TRANSPORT_SECURITY,
-        TRANSFER_ENCODING,
-        HeaderName::from_static("keep-alive"),
-    ];
-    let misleading = of_several && name.as_str().contains("ratelimit");
+    let name = name.as_str();
+    let kept_back = matches!(
+        name,
+        "alt-svc"
+            | "connection"
+            | "content-length"
+            | "date"
+            | "keep-alive"
+            | "server"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "transfer-encoding"
+    );
     // Which pages may read a reply is not the upstream's to say.
-    let cors = name.as_str().starts_with("access-control-");
-    !misleading && !cors && !KEPT_BACK.contains(name)
+    let cors = name.starts_with("access-control-");
+    let misleading = of_several && name.contains("ratelimit");
+    !kept_back && !cors && !misleading
 }
 
 fn identify(headers: &mut HeaderMap, ledger: &Ledger) {
-    if let Ok(id) = HeaderValue::from_str(&ledger.id().to_string()) {
-        headers.insert(headers::ANTHROPIC_REQUEST_ID, id.clone());
-        headers.insert(headers::REQUEST_ID, id);
+    let id = ledger.id().digits();
+    for name in [headers::ANTHROPIC_REQUEST_ID, headers::REQUEST_ID] {
+        headers.extend(HeaderValue::from_bytes(&id).ok().map(|id| (name, id)));
     }
 }
 
 /// What answered, by which rule, and what a translation lost.
-fn describe(headers: &mut HeaderMap, model: &str, losses: &[Loss], ledger: &Ledger) {
-    headers.extend(value(model).map(|value| (headers::RESOLVED_MODEL, value)));
-    if let Some((virtual_model, strategy)) = &ledger.applied {
-        let applied = format!(r#"{{"routing":{{"model":"{virtual_model}","type":"{strategy}"}}}}"#);
-        headers.extend(value(&applied).map(|value| (headers::APPLIED, value)));
-    }
+fn describe(headers: &mut HeaderMap, model: &Model, losses: &[Loss], ledger: &Ledger) {
+    headers.extend(model.id_header.clone().map(|id| (headers::RESOLVED_MODEL, id)));
+    let applied = ledger.applied.as_ref().and_then(|model| model.applied.clone());
+    headers.extend(applied.map(|applied| (headers::APPLIED, applied)));
     if !losses.is_empty() {
-        headers.extend(value(&fidelity(losses)).map(|value| (headers::FIDELITY, value)));
+        headers.extend(value(fidelity(losses)).map(|value| (headers::FIDELITY, value)));
     }
 }
 
@@ -263,16 +265,16 @@ fn fidelity(losses: &[Loss]) -> String {
 /// `server-timing` (W3C): the whole time and Gantry's own part, in milliseconds.
 fn timing(headers: &mut HeaderMap, ledger: &Ledger) {
     let text = format!("total;dur={}", ledger.elapsed_us() / 1000);
-    headers.extend(value(&text).map(|value| (HeaderName::from_static("server-timing"), value)));
+    headers.extend(value(text).map(|value| (HeaderName::from_static("server-timing"), value)));
 }
 
 fn insert_wait(headers: &mut HeaderMap, wait: Duration) {
-    let ms = value(&wait.as_millis().to_string());
+    let ms = value(wait.as_millis().to_string());
     headers.extend(ms.map(|value| (headers::RETRY_AFTER_MS, value)));
     let seconds = wait.as_millis().div_ceil(1000);
-    headers.extend(value(&seconds.to_string()).map(|value| (RETRY_AFTER, value)));
+    headers.extend(value(seconds.to_string()).map(|value| (RETRY_AFTER, value)));
 }
 
-fn value(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(text).ok()
+fn value(text: String) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }

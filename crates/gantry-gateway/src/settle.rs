@@ -11,7 +11,7 @@ use crate::receive::Inbound;
 use crate::refusal::Refusal;
 use crate::reply::Prompt;
 use crate::route::Plan;
-use crate::snapshot::{Entry, Model, Snapshot};
+use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
 use gantry_model::catalogue::Dialect;
 use gantry_model::estimate;
@@ -33,8 +33,8 @@ pub(crate) struct Ledger {
     id: RequestId,
     started_us: u64,
     model: Option<Arc<Model>>,
-    /// The name of a virtual model and its strategy, for the caller's headers.
-    pub(crate) applied: Option<(String, &'static str)>,
+    /// The virtual model that was asked for.
+    pub(crate) applied: Option<Arc<Virtual>>,
     pub(crate) log_bodies: bool,
     logging: Option<LoggingSettings>,
 }
@@ -70,7 +70,7 @@ impl Ledger {
         let id = request_id(&shared.clock);
         let record = RequestRecord {
             id: Some(id),
-            received_at_ms: shared.clock.unix_ms(),
+            received_at_ms: id.unix_ms(),
             operation: inbound.operation_name().to_owned(),
             dialect: inbound.caller.name().to_owned(),
             ..RequestRecord::default()
@@ -148,23 +148,24 @@ impl Ledger {
         });
     }
 
-    pub(crate) fn planned(&mut self, admitted: &Admitted, plan: &Plan) {
+    pub(crate) fn planned(&mut self, admitted: &Admitted, plan: &mut Plan) {
         let gateway_us = self.elapsed_us();
-        let mut steps = plan.steps.clone();
+        let mut steps = Vec::with_capacity(1 + plan.steps.len());
+        if let Entry::Virtual(model) = &admitted.entry {
+            self.applied = Some(model.clone());
+            let strategy = crate::route::strategy_name(&model.strategy);
+            let reason = format!("virtual model, {strategy}");
+            let (target, verdict) = (model.id.clone(), "expanded".to_owned());
+            steps.push(RouteStep { target, verdict, reason });
+        }
+        steps.append(&mut plan.steps);
         match &admitted.entry {
-            Entry::Virtual(model) => {
-                let strategy = crate::route::strategy_name(&model.strategy);
-                self.applied = Some((model.id.clone(), strategy));
-                let reason = format!("virtual model, {strategy}");
-                let (target, verdict) = (model.id.clone(), "expanded".to_owned());
-                steps.insert(0, RouteStep { target, verdict, reason });
-            }
             Entry::Real(model) => steps.push(RouteStep {
                 target: model.id.clone(),
                 verdict: "chosen".to_owned(),
                 reason: "named by the request".to_owned(),
             }),
-            Entry::Broken(_) => {}
+            Entry::Virtual(_) | Entry::Broken(_) => {}
         }
         self.with(|record| {
             record.route = steps;

@@ -5,7 +5,7 @@ use crate::endpoint::{self, Endpoint};
 use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
 use gantry_model::kinds::ProviderAccount;
 use gantry_model::kinds::provider_account::ModelIntegration;
-use http::header::{HeaderMap, HeaderName};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
 /// What an upstream can be asked, by its own dialect's names.
@@ -19,6 +19,10 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All of them, in the order of their definition.
+    pub const ALL: [Self; 5] =
+        [Self::Chat, Self::Completion, Self::Embedding, Self::Messages, Self::CountTokens];
+
     /// Path below the dialect's base.
     #[must_use]
     pub fn path(self) -> &'static str {
@@ -40,10 +44,18 @@ pub struct Upstream {
     pub endpoint: Endpoint,
     /// Credential and the manifest's own headers.
     pub headers: HeaderMap,
-    /// Path up to and including the slash before the operation.
-    prefix: String,
-    /// Query with its question mark, or empty.
-    query: String,
+    /// Value of the `host` header.
+    pub host: HeaderValue,
+    /// By operation, in the order of [`Operation::ALL`].
+    addresses: [Address; Operation::ALL.len()],
+}
+
+/// Where one operation is found.
+#[derive(Debug)]
+struct Address {
+    path: PathAndQuery,
+    /// Scheme, host and path, for people.
+    url: String,
 }
 
 /// Why a model's manifest gives no upstream.
@@ -59,6 +71,8 @@ pub enum Error {
     Auth(#[from] auth::Error),
     #[error("use the header `{0}`")]
     Header(String),
+    #[error("build the path of a call")]
+    Path(#[from] http::Error),
 }
 
 impl Upstream {
@@ -91,17 +105,53 @@ impl Upstream {
             let name = name.parse::<HeaderName>().map_err(|_| Error::Header(name.clone()))?;
             headers.insert(name, value);
         }
-        Ok(Self { provider, dialect: provider.dialect, endpoint, headers, prefix, query })
+        let addresses = addresses(&endpoint, &prefix, &query)?;
+        let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
+        Ok(Self { provider, dialect: provider.dialect, endpoint, headers, host, addresses })
     }
 
     /// Path and query of an operation.
-    ///
-    /// # Errors
-    /// When the manifest's parts make no path, which validation has ruled out.
-    pub fn path(&self, operation: Operation) -> Result<PathAndQuery, http::Error> {
-        let path = format!("{}{}{}", self.prefix, operation.path(), self.query);
-        Ok(PathAndQuery::try_from(path)?)
+    #[must_use]
+    pub fn path(&self, operation: Operation) -> &PathAndQuery {
+        &self.address(operation).path
     }
+
+    /// Scheme, host and path of an operation, for people.
+    #[must_use]
+    pub fn url(&self, operation: Operation) -> &str {
+        &self.address(operation).url
+    }
+
+    fn address(&self, operation: Operation) -> &Address {
+        let [chat, completion, embedding, messages, count_tokens] = &self.addresses;
+        match operation {
+            Operation::Chat => chat,
+            Operation::Completion => completion,
+            Operation::Embedding => embedding,
+            Operation::Messages => messages,
+            Operation::CountTokens => count_tokens,
+        }
+    }
+}
+
+fn addresses(
+    endpoint: &Endpoint,
+    prefix: &str,
+    query: &str,
+) -> Result<[Address; Operation::ALL.len()], http::Error> {
+    let address = |operation: Operation| {
+        let path = PathAndQuery::try_from(format!("{prefix}{}{query}", operation.path()))?;
+        let url = format!("{}{}", endpoint.origin(), path.path());
+        Ok::<_, http::Error>(Address { path, url })
+    };
+    let [chat, completion, embedding, messages, count_tokens] = Operation::ALL;
+    Ok([
+        address(chat)?,
+        address(completion)?,
+        address(embedding)?,
+        address(messages)?,
+        address(count_tokens)?,
+    ])
 }
 
 fn address(

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,6 +19,9 @@ use tokio::sync::mpsc;
 
 /// Connections that wait for a worker; a full queue delays the next accept.
 const HANDOVER_QUEUE: usize = 256;
+
+/// Header fields that hyper reads without an allocation.
+const HEADERS_ON_STACK: usize = 100;
 
 /// Limits on connections, for protection from slow or greedy clients.
 #[derive(Clone, Debug)]
@@ -30,7 +33,8 @@ pub struct Limits {
     pub stalled_client_timeout: Duration,
     /// Size of a request's head in bytes; larger is answered with 431. Default 64 KiB.
     pub head_bytes_max: usize,
-    /// Number of header fields; more are answered with 431. Default 128.
+    /// Number of header fields; more are answered with 431. Default 100, for which hyper has room
+    /// on the stack; another number costs an allocation for each request.
     pub headers_max: usize,
     /// Open connections per worker; further ones are closed at once. Default 20 000.
     pub connections_max: usize,
@@ -42,7 +46,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(75),
             stalled_client_timeout: Duration::from_secs(60),
             head_bytes_max: 64 * 1024,
-            headers_max: 128,
+            headers_max: HEADERS_ON_STACK,
             connections_max: 20_000,
         }
     }
@@ -205,21 +209,30 @@ async fn serve_connection<S: Service>(
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.call(request).await) }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
-        .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max.max(8192))
-        .half_close(false)
-        .serve_connection(TokioIo::new(stream), call);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.wait() => {
+        .half_close(false);
+    if limits.headers_max != HEADERS_ON_STACK {
+        http.max_headers(limits.headers_max);
+    }
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), call));
+    let mut stopping = pin!(shutdown.wait());
+    let (mut watched, mut stopped) = (false, false);
+    let ended = poll_fn(|cx| {
+        let ended = connection.as_mut().poll(cx);
+        // Polled once to be woken by it; a look at the flag is cheaper from then on.
+        let look = ended.is_pending() && !stopped && (!watched || shutdown.begun());
+        watched = true;
+        if look && stopping.as_mut().poll(cx).is_ready() {
+            stopped = true;
             connection.as_mut().graceful_shutdown();
-            connection.await
+            return connection.as_mut().poll(cx);
         }
-    };
+        ended
+    })
+    .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended early");
     }

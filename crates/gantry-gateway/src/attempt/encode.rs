@@ -14,10 +14,7 @@ use gantry_llm::translate::{self, RequestContext};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_providers::upstream::Operation;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-    COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_TYPE, HOST, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
@@ -29,7 +26,6 @@ use std::collections::BTreeMap;
 pub(super) struct Encoded {
     pub(super) operation: Operation,
     pub(super) path: PathAndQuery,
-    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) losses: Vec<Loss>,
     /// Gantry asked for usage, the caller did not: the usage event is taken out again.
@@ -47,8 +43,8 @@ pub(super) enum Error {
     Operation(&'static str),
     #[error("splice the request body")]
     Splice(#[from] ScanError),
-    #[error("build the upstream's path")]
-    Path(#[from] http::Error),
+    #[error("append the caller's query to the upstream's path")]
+    Path(#[from] http::uri::InvalidUri),
 }
 
 /// Encodes `call` for `hop`.
@@ -67,14 +63,7 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
         let lost: Vec<&str> = losses.iter().map(|loss| loss.field.as_str()).collect();
         return Err(Error::Strict { lost: lost.join(", ") });
     }
-    Ok(Encoded {
-        operation,
-        path: path(call, hop, operation)?,
-        headers: request_headers(call, hop, from == to),
-        body,
-        losses,
-        usage_added,
-    })
+    Ok(Encoded { operation, path: path(call, hop, operation)?, body, losses, usage_added })
 }
 
 /// The upstream's operation for a caller's.
@@ -184,24 +173,24 @@ fn translated(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.
 fn path(call: &Call, hop: &Hop, operation: Operation) -> Result<PathAndQuery, Error> {
-    let path = hop.model.upstream.path(operation)?;
-    let carried = call.query.as_deref().filter(|query| {
+    let path = hop.model.upstream.path(operation);
+    let carried = call.uri.query().filter(|query| {
         call.caller.dialect() == hop.model.dialect()
             && path.query().is_none()
             && !query.is_empty()
             && !query.contains("api-version=")
     });
     match carried {
-        None => Ok(path),
-        Some(query) => Ok(PathAndQuery::try_from(format!("{}?{query}", path.path()))
-            .map_err(http::Error::from)?),
+        None => Ok(path.clone()),
+        Some(query) => Ok(PathAndQuery::try_from(format!("{}?{query}", path.path()))?),
     }
 }
 
-fn request_headers(call: &Call, hop: &Hop, same_dialect: bool) -> HeaderMap {
+/// The headers of one attempt.
+pub(super) fn request_headers(call: &Call, hop: &Hop) -> HeaderMap {
     let upstream = &hop.model.upstream;
     let mut out = HeaderMap::with_capacity(call.headers.len() + 4);
-    if same_dialect {
+    if call.caller.dialect() == upstream.dialect {
         for (name, value) in &call.headers {
             if carried(name) {
                 out.append(name.clone(), value.clone());
@@ -217,40 +206,41 @@ fn request_headers(call: &Call, hop: &Hop, same_dialect: bool) -> HeaderMap {
         for name in &policy.remove_headers {
             out.remove(name);
         }
-        out.extend(policy.set_headers.clone());
+        for (name, value) in &policy.set_headers {
+            out.insert(name.clone(), value.clone());
+        }
     }
     for (name, value) in &upstream.headers {
         out.insert(name.clone(), value.clone());
     }
-    if let Ok(host) = HeaderValue::from_str(&upstream.endpoint.authority) {
-        out.insert(HOST, host);
-    }
+    out.insert(HOST, upstream.host.clone());
     out
 }
 
 /// Headers that concern this connection, this gateway or the caller's own credentials stay here.
 fn carried(name: &HeaderName) -> bool {
-    const KEPT_BACK: [HeaderName; 15] = [
-        ACCEPT_ENCODING,
-        AUTHORIZATION,
-        CONNECTION,
-        CONTENT_ENCODING,
-        CONTENT_LENGTH,
-        CONTENT_TYPE,
-        COOKIE,
-        EXPECT,
-        FORWARDED,
-        HOST,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        HeaderName::from_static("keep-alive"),
-    ];
-    let text = name.as_str();
-    !KEPT_BACK.contains(name)
-        && !matches!(text, "x-api-key" | "api-key" | "x-real-ip")
-        && !["x-tfy-", "x-gantry-", "x-forwarded-", "proxy-"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
+    let name = name.as_str();
+    let kept_back = matches!(
+        name,
+        "accept-encoding"
+            | "api-key"
+            | "authorization"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-type"
+            | "cookie"
+            | "expect"
+            | "forwarded"
+            | "host"
+            | "keep-alive"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "x-api-key"
+            | "x-real-ip"
+    );
+    let prefixed = |prefix: &&str| name.starts_with(*prefix);
+    !kept_back && !["x-tfy-", "x-gantry-", "x-forwarded-", "proxy-"].iter().any(prefixed)
 }

@@ -28,6 +28,7 @@ use gantry_providers::upstream::Operation;
 use http::HeaderMap;
 use policy::Policy;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the caller gets.
 pub(crate) enum Attempted {
@@ -79,20 +80,18 @@ pub(crate) async fn attempt(
         if let Some(counted) = counted_here(call, hop, ledger) {
             return Ok(counted);
         }
-        let wish = call.wishes.retry.as_ref();
-        let policy = Policy::of(hop, wish, snapshot.retry.as_ref(), &worker.shared.config);
         let more = index < last;
         let failure = match encode(call, hop) {
             Err(error) => untranslatable(hop, &error, ledger),
             Ok(encoded) => {
-                let target = Target { worker, call, hop, encoded: &encoded, more };
-                match target.attempts(&policy, ledger).await {
+                let target = Target { worker, snapshot, call, hop, encoded: &encoded, more };
+                match target.attempts(ledger).await {
                     Ok(attempted) => return Ok(attempted),
                     Err(failure) => failure,
                 }
             }
         };
-        let go_on = more && policy.falls_back(&failure);
+        let go_on = more && policy(worker, snapshot, call, hop).falls_back(&failure);
         failed = Some((hop, failure));
         if !go_on {
             break;
@@ -107,6 +106,7 @@ pub(crate) async fn attempt(
 /// One target of the plan with the call encoded for it.
 struct Target<'a> {
     worker: &'a Worker,
+    snapshot: &'a Snapshot,
     call: &'a Call,
     hop: &'a Hop,
     encoded: &'a Encoded,
@@ -115,32 +115,22 @@ struct Target<'a> {
 
 impl Target<'_> {
     /// Tries the target as often as its policy says.
-    async fn attempts(&self, policy: &Policy, ledger: &mut Ledger) -> Result<Attempted, Failure> {
+    async fn attempts(&self, ledger: &mut Ledger) -> Result<Attempted, Failure> {
         let clock = &self.worker.shared.clock;
         let mut failures = 0u8;
         loop {
             let started_us = ledger.elapsed_us();
             let done = send::send(self.worker, self.call, self.hop, self.encoded).await;
-            let mut entry = self.entry(started_us, ledger.elapsed_us());
+            ledger.attempted(self.entry(started_us, ledger.elapsed_us(), &done));
             let failure = match done {
-                Ok(attempted) => {
-                    entry.outcome = "ok".to_owned();
-                    entry.status = 200;
-                    ledger.attempted(entry);
-                    return Ok(attempted);
-                }
+                Ok(attempted) => return Ok(attempted),
                 Err(failure) => failure,
             };
-            failure.outcome.name().clone_into(&mut entry.outcome);
-            entry.status = failure.status;
-            entry.error.clone_from(&failure.error.message);
-            entry.retry_after_ms =
-                failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            ledger.attempted(entry);
             if failure.counts_against_target() {
                 self.hop.model.health.failed(clock.monotonic_us());
             }
             failures = failures.saturating_add(1);
+            let policy = policy(self.worker, self.snapshot, self.call, self.hop);
             let Some(pause) = policy.pause(failures, &failure, self.more) else {
                 return Err(failure);
             };
@@ -148,16 +138,34 @@ impl Target<'_> {
         }
     }
 
-    fn entry(&self, started_us: u64, now_us: u64) -> Attempt {
-        let upstream = &self.hop.model.upstream;
+    fn entry(&self, started_us: u64, now_us: u64, done: &Result<Attempted, Failure>) -> Attempt {
+        let (status, outcome, error, retry_after) = match done {
+            Ok(_) => (200, "ok", "", None),
+            Err(failure) => (
+                failure.status,
+                failure.outcome.name(),
+                failure.error.message.as_str(),
+                failure.retry_after,
+            ),
+        };
+        let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         Attempt {
             target: self.hop.model.id.clone(),
-            url: format!("{}{}", upstream.endpoint.origin(), self.encoded.path.path()),
+            url: self.hop.model.upstream.url(self.encoded.operation).to_owned(),
+            status,
+            outcome: outcome.to_owned(),
+            error: error.to_owned(),
             started_us,
             duration_us: now_us.saturating_sub(started_us),
-            ..Attempt::default()
+            retry_after_ms: retry_after.map(ms),
         }
     }
+}
+
+/// The rules for failures of a target; made only when there is one.
+fn policy(worker: &Worker, snapshot: &Snapshot, call: &Call, hop: &Hop) -> Policy {
+    let wish = call.wishes.retry.as_ref();
+    Policy::of(hop, wish, snapshot.retry.as_ref(), &worker.shared.config)
 }
 
 /// Token counts for upstreams that cannot count: estimated, and reported as such.

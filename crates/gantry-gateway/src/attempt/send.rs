@@ -1,6 +1,6 @@
 //! One attempt: send, wait for the reply's beginning, judge it.
 
-use super::encode::Encoded;
+use super::encode::{Encoded, request_headers};
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
 use super::pump::{Pump, Step};
 use super::{Attempted, Stream, Whole};
@@ -55,7 +55,7 @@ async fn exchange(
     let mut request = Request::new(Full::new(encoded.body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = encoded.path.clone().into();
-    *request.headers_mut() = encoded.headers.clone();
+    *request.headers_mut() = request_headers(call, hop);
     let response = worker
         .pool
         .send(&hop.model.upstream.endpoint, request)

@@ -5,7 +5,8 @@
 
 use gantry_model::kinds::virtual_model::SlaCutoff;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A failure counts for this long.
 const FAILURE_WINDOW_US: u64 = 120 * SECOND_US;
@@ -23,7 +24,11 @@ const BUCKETS: usize = LATENCY_MINUTES as usize;
 
 /// The recent past of one target.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Window>);
+pub struct Health {
+    window: Mutex<Window>,
+    /// Whether there was any failure so far: without one, most plans need not look further.
+    failed: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Window {
@@ -43,11 +48,9 @@ struct Minute {
     samples: u64,
 }
 
-/// What planning wants to know of one target, at one moment.
+/// How quick one target has been, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
-    /// Failures within the window when they make the target unhealthy.
-    pub failing: Option<usize>,
     /// Mean time per output token over 20 minutes, in microseconds.
     pub output_token_us: Option<f64>,
     /// The same over 3 minutes, with enough samples.
@@ -75,7 +78,8 @@ impl View {
 impl Health {
     /// Notes a failure that speaks against the target (5xx, 429, 401, 403, no answer).
     pub fn failed(&self, now_us: u64) {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.failed.store(true, Ordering::Release);
+        let mut window = self.lock();
         window.failures_us.retain(|&at| now_us.saturating_sub(at) < FAILURE_WINDOW_US);
         if window.failures_us.len() >= 64 {
             window.failures_us.remove(0);
@@ -86,7 +90,7 @@ impl Health {
     /// Notes the speed of a reply that ended well.
     pub fn measured(&self, now_us: u64, first_token_us: Option<u64>, output: Option<(u64, u64)>) {
         let stamp = now_us / MINUTE_US + 1;
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.lock();
         let slot = usize::try_from(stamp).unwrap_or_default() % BUCKETS;
         let Some(minute) = window.minutes.get_mut(slot) else { return };
         if minute.stamp != stamp {
@@ -103,21 +107,34 @@ impl Health {
         }
     }
 
+    /// Failures within the window when they make the target unhealthy.
+    #[must_use]
+    pub fn failing(&self, now_us: u64) -> Option<usize> {
+        if !self.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        let recent = |at: &&u64| now_us.saturating_sub(**at) < FAILURE_WINDOW_US;
+        let failures = self.lock().failures_us.iter().filter(recent).count();
+        (failures >= FAILURES_UNHEALTHY).then_some(failures)
+    }
+
+    /// How quick the target has been.
     #[must_use]
     pub fn view(&self, now_us: u64) -> View {
-        let window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = |at: &&u64| now_us.saturating_sub(**at) < FAILURE_WINDOW_US;
-        let failures = window.failures_us.iter().filter(recent).count();
+        let window = self.lock();
         let long = window.sum(now_us, LATENCY_MINUTES);
         let short = window.sum(now_us, SLA_MINUTES);
         let enough = short.samples >= SLA_SAMPLES_MIN;
         View {
-            failing: (failures >= FAILURES_UNHEALTHY).then_some(failures),
             output_token_us: mean(long.output_us, long.output_tokens),
             recent_output_token_us: mean(short.output_us, short.output_tokens).filter(|_| enough),
             recent_first_token_us: mean(short.first_token_us, short.first_tokens)
                 .filter(|_| enough),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,10 +178,10 @@ mod tests {
     fn two_failures_in_two_minutes_are_unhealthy_and_pass() {
         let health = Health::default();
         health.failed(0);
-        assert_eq!(health.view(SECOND_US).failing, None);
+        assert_eq!(health.failing(SECOND_US), None);
         health.failed(100 * SECOND_US);
-        assert_eq!(health.view(110 * SECOND_US).failing, Some(2));
-        assert_eq!(health.view(121 * SECOND_US).failing, None);
+        assert_eq!(health.failing(110 * SECOND_US), Some(2));
+        assert_eq!(health.failing(121 * SECOND_US), None);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub enum Error {
 /// When no target is left to try.
 pub fn plan(entry: &Entry, input: &Input<'_>) -> Result<Plan, Error> {
     let mut planner = Planner { input, plan: Plan::default(), broken: None };
-    planner.expand(entry, &[]);
+    planner.expand(entry, Vec::new());
     let Planner { plan, broken, .. } = planner;
     match (plan.hops.is_empty(), broken) {
         (false, _) => Ok(plan),
@@ -79,16 +79,16 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn expand(&mut self, entry: &Entry, outer: &[Arc<Policy>]) {
+    fn expand(&mut self, entry: &Entry, outer: Vec<Arc<Policy>>) {
         match entry {
             Entry::Real(model) => {
-                self.plan.hops.push(Hop { model: model.clone(), policies: outer.to_vec() });
+                self.plan.hops.push(Hop { model: model.clone(), policies: outer });
             }
             Entry::Broken(broken) => {
                 self.step(&broken.id, "skipped", "it is not available".to_owned());
                 self.broken = Some(broken.clone());
             }
-            Entry::Virtual(model) => self.expand_virtual(model, outer),
+            Entry::Virtual(model) => self.expand_virtual(model, &outer),
         }
     }
 
@@ -100,12 +100,12 @@ impl Planner<'_> {
                 None => fitting.push(target),
             }
         }
-        let ordered = order::order(&model.strategy, &fitting, &model.id, self.input);
-        let (healthy, unhealthy): (Vec<_>, Vec<_>) =
-            ordered.into_iter().partition(|choice| choice.unhealthy.is_none());
-        let none_healthy = healthy.is_empty();
+        let mut ordered = order::order(&model.strategy, &fitting, &model.id, self.input);
+        // Stable: the unhealthy ones keep their order behind the others.
+        ordered.sort_by_key(|choice| choice.unhealthy.is_some());
+        let none_healthy = ordered.iter().all(|choice| choice.unhealthy.is_some());
         let mut first = true;
-        for choice in healthy.into_iter().chain(unhealthy) {
+        for choice in ordered {
             if !first && !choice.target.policy.fallback_candidate {
                 let reason = "fallback_candidate is false".to_owned();
                 self.step(choice.target.entry.id(), "skipped", reason);
@@ -120,9 +120,10 @@ impl Planner<'_> {
             };
             let verdict = if first { "chosen" } else { "fallback" };
             self.step(choice.target.entry.id(), verdict, reason);
-            let mut policies = vec![choice.target.policy.clone()];
+            let mut policies = Vec::with_capacity(1 + outer.len());
+            policies.push(choice.target.policy.clone());
             policies.extend_from_slice(outer);
-            self.expand(&choice.target.entry, &policies);
+            self.expand(&choice.target.entry, policies);
             first = false;
         }
     }

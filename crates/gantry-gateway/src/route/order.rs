@@ -80,9 +80,13 @@ fn sorted<'a>(scored: impl Iterator<Item = (f64, Choice<'a>)>) -> Vec<Choice<'a>
 }
 
 fn choice<'a>(target: &'a Target, reason: String, input: &Input<'_>) -> Choice<'a> {
-    let view = view(target, input);
-    let failing = view.failing.map(|count| format!("unhealthy: {count} failures in 2 minutes"));
-    let slow = || target.policy.sla.as_ref().and_then(|cutoff| view.misses(cutoff));
+    let failing = match &target.entry {
+        Entry::Real(model) => model.health.failing(input.now_us),
+        Entry::Virtual(_) | Entry::Broken(_) => None,
+    };
+    let failing = failing.map(|count| format!("unhealthy: {count} failures in 2 minutes"));
+    let cutoff = target.policy.sla.as_ref();
+    let slow = || cutoff.and_then(|cutoff| view(target, input).misses(cutoff));
     Choice { target, reason, unhealthy: failing.or_else(slow) }
 }
 

@@ -5,6 +5,7 @@
 
 use super::{Access, Broken, Entry, Key, Model, Policy, Snapshot, Strategy, Target, Virtual};
 use crate::route::health::Registry;
+use crate::route::strategy_name;
 use gantry_model::kinds::common::HeadersOverride;
 use gantry_model::kinds::provider_account::ModelIntegration;
 use gantry_model::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
@@ -14,8 +15,8 @@ use gantry_model::secret::Secret;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::auth;
 use gantry_providers::upstream::Upstream;
-use http::HeaderMap;
 use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ impl<'a> Compiler<'a> {
                     health: health.of(&id),
                     access,
                     upstream,
+                    id_header: HeaderValue::from_str(&id).ok(),
                     id: id.clone(),
                 })),
                 Err(error) => {
@@ -124,11 +126,15 @@ impl<'a> Compiler<'a> {
                 policy: Arc::new(policy(spec, strict, secrets)),
             });
         }
+        let strategy = strategy(&model.routing_config);
+        let kind = strategy_name(&strategy);
+        let applied = format!(r#"{{"routing":{{"model":"{name}","type":"{kind}"}}}}"#);
         let entry = Entry::Virtual(Arc::new(Virtual {
             id: name.to_owned(),
+            applied: HeaderValue::from_str(&applied).ok(),
             types: model.model_types.clone(),
             access,
-            strategy: strategy(&model.routing_config),
+            strategy,
             targets,
         }));
         self.models.insert(name.to_owned(), entry.clone());

@@ -19,8 +19,8 @@ use gantry_model::kinds::virtual_model::{SlaCutoff, StickyRouting};
 use gantry_model::price::ModelPrice;
 use gantry_model::snapshot::Caller;
 use gantry_providers::upstream::Upstream;
-use http::HeaderMap;
 use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -87,6 +87,8 @@ impl Entry {
 pub struct Model {
     /// `account/model`.
     pub id: String,
+    /// The same as a header's value; `None` when it cannot stand in one.
+    pub id_header: Option<HeaderValue>,
     pub upstream: Upstream,
     /// The name sent upstream.
     pub upstream_model: String,
@@ -115,6 +117,8 @@ impl Model {
 #[derive(Debug)]
 pub struct Virtual {
     pub id: String,
+    /// The rule as JSON for a header of the reply.
+    pub applied: Option<HeaderValue>,
     pub types: Vec<ModelType>,
     pub access: Access,
     pub strategy: Strategy,
