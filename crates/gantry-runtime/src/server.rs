@@ -3,11 +3,14 @@
 //! Roles hand in a service per worker. A connection stays on the worker it was given to, so a
 //! worker's state needs no locks. It never looks into requests.
 
+mod linger;
+
 use crate::tasks::Shutdown;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
+use linger::Owner;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -201,6 +204,23 @@ async fn serve_connection<S: Service>(
     if let Err(error) = prepare(&stream, &limits) {
         tracing::debug!(%error, "socket options refused on an accepted connection");
     }
+    let owner = Owner::default();
+    if let Err(error) = exchange(owner.lend(stream), limits, &shutdown, service).await {
+        tracing::debug!(%error, "connection ended early");
+    }
+    tokio::select! {
+        () = owner.linger() => {}
+        () = shutdown.wait() => {}
+    }
+}
+
+/// Lets hyper answer the requests of a connection.
+async fn exchange<S: Service>(
+    io: linger::Lent,
+    limits: Limits,
+    shutdown: &Shutdown,
+    service: Rc<S>,
+) -> hyper::Result<()> {
     let call = hyper::service::service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.call(request).await) }
@@ -211,17 +231,14 @@ async fn serve_connection<S: Service>(
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max.max(8192))
         .half_close(false)
-        .serve_connection(TokioIo::new(stream), call);
+        .serve_connection(io, call);
     let mut connection = pin!(connection);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.wait() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
     }
 }
 

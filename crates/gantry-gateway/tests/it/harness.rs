@@ -51,6 +51,14 @@ impl Harness {
     }
 
     pub(crate) async fn start_with(source: SnapshotSource, config: Config) -> Self {
+        Self::start_limited(source, config, &Limits::default()).await
+    }
+
+    pub(crate) async fn start_limited(
+        source: SnapshotSource,
+        config: Config,
+        limits: &Limits,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new(100));
@@ -68,8 +76,7 @@ impl Harness {
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let factory = gateway.clone();
-        let workers =
-            start_workers(1, &Limits::default(), &shutdown, move |_| factory.worker()).unwrap();
+        let workers = start_workers(1, limits, &shutdown, move |_| factory.worker()).unwrap();
         spawn("accept", accept(listener, workers, shutdown.clone()));
         let journal = Reader::new(dir.path().join("journal"));
         Self { url, gateway, recorder, journal, shutdown, _dir: dir }
