@@ -62,7 +62,7 @@ async fn exchange(
         .await
         .map_err(|error| broken(&error))?;
     if !response.status().is_success() {
-        return Err(refused(hop, response).await);
+        return Err(refused(worker, hop, response).await);
     }
     if call.stream {
         return gate(worker, call, hop, encoded, (response, started_us)).await;
@@ -85,7 +85,7 @@ fn broken(error: &pool::Error) -> Failure {
 }
 
 /// An error status, with its body.
-async fn refused(hop: &Hop, response: Response<ReplyBody>) -> Failure {
+async fn refused(worker: &Worker, hop: &Hop, response: Response<ReplyBody>) -> Failure {
     let (head, body) = response.into_parts();
     let status = head.status.as_u16();
     let body = collect(body, ERROR_BYTES_MAX).await.unwrap_or_default();
@@ -93,7 +93,7 @@ async fn refused(hop: &Hop, response: Response<ReplyBody>) -> Failure {
         outcome: Outcome::Status,
         status,
         error: Box::new(errors::parse(hop.model.dialect(), status, &body)),
-        retry_after: retry_after(&head.headers),
+        retry_after: retry_after(&head.headers, worker.shared.clock.unix_ms()),
         reply: Some(Box::new(UpstreamReply { headers: head.headers, body })),
     }
 }
