@@ -23,6 +23,10 @@ pub(crate) const MODEL_NAME: HeaderName = HeaderName::from_static("x-tfy-model-n
 /// `true`: refuse what a translation would drop.
 pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gantry-strict");
 
+/// The caller's span (W3C Trace Context), and what its vendor adds to it.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// The model that answered, `account/model`.
 pub(crate) const RESOLVED_MODEL: HeaderName = HeaderName::from_static("x-tfy-resolved-model");
 /// The rules that were applied, as JSON.

@@ -105,6 +105,8 @@ pub struct LogQuery {
     pub after_id: Option<String>,
     /// A whole id or an unambiguous beginning of at least 8 digits.
     pub id: Option<String>,
+    /// A whole trace id, 32 hex digits: the caller's trace, or the request's own id.
+    pub trace: Option<String>,
     /// Model as named or as resolved.
     pub model: Option<String>,
     pub subject: Option<String>,

@@ -1,6 +1,6 @@
 //! Slow and greedy clients: what is refused, what is cut off, and what the record says of it.
 
-use crate::harness::{Harness, PATIENCE, chat, chat_stream, json, text};
+use crate::harness::{Harness, PATIENCE, Setup, chat, chat_stream, json, text};
 use gantry_gateway::Config;
 use gantry_runtime::server::Limits;
 use gantry_testkit::snapshot::{ADMIN_TOKEN, one_account};
@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 /// A limit of the tests that wait for it.
 const SHORT: Duration = Duration::from_millis(100);
 
-async fn gateway(mock: &MockUpstream, config: Config, limits: &Limits) -> Harness {
-    Harness::start_limited(one_account(&mock.url(), &["m"]).unwrap(), config, limits).await
+async fn gateway(mock: &MockUpstream, config: Config, limits: Limits) -> Harness {
+    let setup = Setup { config, limits, ..Setup::default() };
+    Harness::set_up(one_account(&mock.url(), &["m"]).unwrap(), setup).await
 }
 
 async fn connect(gateway: &Harness) -> TcpStream {
@@ -46,7 +47,7 @@ async fn serves_on(gateway: &Harness) {
 async fn a_head_beyond_its_limits_is_refused_and_the_connection_closed() {
     let mock = MockUpstream::start().await.unwrap();
     let limits = Limits { head_bytes_max: 16 * 1024, headers_max: 32, ..Limits::default() };
-    let gateway = gateway(&mock, Config::default(), &limits).await;
+    let gateway = gateway(&mock, Config::default(), limits).await;
     let many: String = (0..64).map(|at| format!("x-{at}: 1\r\n")).collect();
     let long = format!("x-long: {}\r\n", "x".repeat(32 * 1024));
     for more in [many, long] {
@@ -64,7 +65,7 @@ async fn a_head_beyond_its_limits_is_refused_and_the_connection_closed() {
 async fn a_head_within_its_limits_is_served() {
     let mock = MockUpstream::start().await.unwrap();
     let limits = Limits { head_bytes_max: 16 * 1024, headers_max: 32, ..Limits::default() };
-    let gateway = gateway(&mock, Config::default(), &limits).await;
+    let gateway = gateway(&mock, Config::default(), limits).await;
     let body = chat("mock/m");
     let long = "x".repeat(12 * 1024);
     let length = body.len();
@@ -80,7 +81,7 @@ async fn a_head_within_its_limits_is_served() {
 async fn a_head_that_does_not_end_in_time_closes_the_connection() {
     let mock = MockUpstream::start().await.unwrap();
     let limits = Limits { head_timeout: SHORT, ..Limits::default() };
-    let gateway = gateway(&mock, Config::default(), &limits).await;
+    let gateway = gateway(&mock, Config::default(), limits).await;
     for sent in ["", "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow: "] {
         let mut stream = connect(&gateway).await;
         stream.write_all(sent.as_bytes()).await.unwrap();
@@ -94,7 +95,7 @@ async fn a_head_that_does_not_end_in_time_closes_the_connection() {
 async fn a_body_that_stops_coming_is_refused_and_recorded_once() {
     let mock = MockUpstream::start().await.unwrap();
     let config = Config { request_idle_timeout_ms: 100, ..Config::default() };
-    let gateway = gateway(&mock, config, &Limits::default()).await;
+    let gateway = gateway(&mock, config, Limits::default()).await;
     let body = chat("mock/m");
     let cases = [
         ("/v1/chat/completions", r#""code":"request_timeout""#),
@@ -121,7 +122,7 @@ async fn a_body_that_stops_coming_is_refused_and_recorded_once() {
 async fn a_body_beyond_its_limit_is_refused_in_the_callers_envelope() {
     let mock = MockUpstream::start().await.unwrap();
     let config = Config { request_bytes_max: 1000, ..Config::default() };
-    let gateway = gateway(&mock, config, &Limits::default()).await;
+    let gateway = gateway(&mock, config, Limits::default()).await;
     let body = format!("{}{}", chat("mock/m"), " ".repeat(1000));
     let answer = gateway.post("/v1/chat/completions", &body).await;
     assert_eq!(answer.status, 413);
@@ -145,7 +146,7 @@ async fn a_client_that_writes_on_still_reads_the_refusal() {
     const MIB: usize = 1024 * 1024;
     let mock = MockUpstream::start().await.unwrap();
     let config = Config { request_bytes_max: 1000, ..Config::default() };
-    let gateway = gateway(&mock, config, &Limits::default()).await;
+    let gateway = gateway(&mock, config, Limits::default()).await;
     let declared = format!("content-length: {}\r\n", 8 * MIB);
     let chunked = "transfer-encoding: chunked\r\n".to_owned();
     for (more, frame) in [(declared, ""), (chunked, "800000\r\n")] {
@@ -167,7 +168,7 @@ async fn a_client_that_writes_on_still_reads_the_refusal() {
 async fn a_client_that_stops_reading_is_cut_off_and_the_upstream_left() {
     let mock = MockUpstream::start().await.unwrap();
     let limits = Limits { stalled_client_timeout: SHORT, ..Limits::default() };
-    let gateway = gateway(&mock, Config::default(), &limits).await;
+    let gateway = gateway(&mock, Config::default(), limits).await;
     // More than the socket buffers on the way can hold.
     let content = "x".repeat(1024 * 1024);
     let event = format!(

@@ -15,4 +15,5 @@ mod harness;
 mod leaving;
 mod limits;
 mod records;
+mod traces;
 mod translation;

@@ -26,7 +26,10 @@ fn sample() -> Vec<RequestRecord> {
     };
     vec![
         with(1, 5_000, &|record| record.model = "slow".into()),
-        with(2, 1_000, &|record| record.status = 429),
+        with(2, 1_000, &|record| {
+            record.status = 429;
+            record.trace_id = "0af7651916cd43dd8448eb211c80319c".into();
+        }),
         with(3, 100, &|record| {
             record.metadata = [("project".into(), "x' OR '1'='1".into())].into()
         }),
@@ -70,6 +73,12 @@ async fn conditions_select_records() {
             vec![7, 5, 4, 3],
         ),
         ("beginning of an id", LogQuery { id: Some(text(4, 99)[..12].into()), ..query() }, vec![4]),
+        (
+            "caller's trace",
+            LogQuery { trace: Some("0af7651916cd43dd8448eb211c80319c".into()), ..query() },
+            vec![2],
+        ),
+        ("trace of its own", LogQuery { trace: Some(text(4, 99)), ..query() }, vec![4]),
         ("after an id", LogQuery { after_id: Some(text(4, 99)), ..query() }, vec![5, 6, 7]),
         (
             "after an id, first ones",
