@@ -281,8 +281,6 @@ impl Ledger {
         ending.refusal.clone_into(&mut record.refusal);
         ending.fault.clone_into(&mut record.fault);
         record.error = ending.error;
-        let (status, model) = (record.status, &record.model);
-        tracing::debug!(id = %self.id, status, model, "request ended");
         self.shared.recorder.record(record);
     }
 }

@@ -146,10 +146,18 @@ pub enum UsageKey {
     Caller,
     Team,
     Provider,
+    /// The value of [`UsageKey::WORKSPACE`] in the request's metadata.
+    Workspace,
     /// UTC day, `yyyy-mm-dd`.
     Day,
     /// A key of the request's metadata.
     Metadata(String),
+}
+
+impl UsageKey {
+    /// Key of the metadata that names the workspace a request belongs to: a tag of the virtual
+    /// account, which no header overrides, or else what the request says itself.
+    pub const WORKSPACE: &str = "workspace";
 }
 
 /// One line of usage.

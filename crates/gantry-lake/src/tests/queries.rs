@@ -180,13 +180,15 @@ async fn usage_sums_exactly_by_any_keys() {
     let big = (1 << 53) + 1;
     let refused = RequestRecord { status: 403, resolved_model: String::new(), ..record(4, 0) };
     let team = RequestRecord { teams: vec!["red".into(), "blue".into()], ..used(5, 0, 100, 7) };
+    let metadata = [("project", "x"), ("workspace", "w")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let records = [
         used(1, 1_440, big, 3),
         used(2, 0, big, 4),
         used(3, 0, 10, 0),
         refused,
         team,
-        RequestRecord { metadata: [("project".into(), "x".into())].into(), ..used(6, 0, 1_000, 1) },
+        RequestRecord { metadata, ..used(6, 0, 1_000, 1) },
     ];
     let by = |by: &[UsageKey]| UsageQuery { by: by.to_vec(), ..UsageQuery::default() };
     let all = 2 * big + 1_110;
@@ -219,6 +221,10 @@ async fn usage_sums_exactly_by_any_keys() {
                     (&["user:ann", "", "openai"], 5, 1, all - 1_000, 14, 1),
                     (&["user:ann", "x", "openai"], 1, 0, 1_000, 1, 0),
                 ],
+            ),
+            (
+                by(&[UsageKey::Workspace]),
+                vec![(&[""], 5, 1, all - 1_000, 14, 1), (&["w"], 1, 0, 1_000, 1, 0)],
             ),
             (
                 UsageQuery { from_ms: Some(NOW_MS), ..by(&[]) },
