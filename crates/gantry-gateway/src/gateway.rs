@@ -31,6 +31,9 @@ pub struct Parts {
     pub config: Config,
     pub clock: Clock,
     pub recorder: Recorder,
+    /// Whether the recorder makes spans of records: upstream calls then carry a `traceparent` that
+    /// names them. Without, the caller's own goes on.
+    pub traces: bool,
     pub other: Arc<dyn OtherService>,
 }
 
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
+    pub(crate) traces: bool,
     pub(crate) other: Arc<dyn OtherService>,
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     health: Registry,
@@ -54,6 +58,7 @@ impl Gateway {
             config: parts.config,
             clock: parts.clock,
             recorder: parts.recorder,
+            traces: parts.traces,
             other: parts.other,
             snapshot: ArcSwapOption::empty(),
             health: Registry::default(),

@@ -23,6 +23,10 @@ pub(crate) const MODEL_NAME: HeaderName = HeaderName::from_static("x-tfy-model-n
 /// `true`: refuse what a translation would drop.
 pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gantry-strict");
 
+/// The caller's span (W3C Trace Context), and what its vendor adds to it.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// The model that answered, `account/model`.
 pub(crate) const RESOLVED_MODEL: HeaderName = HeaderName::from_static("x-tfy-resolved-model");
 /// The rules that were applied, as JSON.
@@ -37,6 +41,8 @@ pub(crate) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("req
 pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// What some of Azure's services say instead.
+pub(crate) const AZURE_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
 
 const METADATA_CHARS_MAX: usize = 128;
 const METADATA_KEYS_MAX: usize = 64;

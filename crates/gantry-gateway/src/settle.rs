@@ -7,6 +7,7 @@ use crate::admit::Admitted;
 use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::gateway::Shared;
+use crate::headers;
 use crate::receive::Inbound;
 use crate::refusal::Refusal;
 use crate::reply::Prompt;
@@ -18,8 +19,10 @@ use gantry_model::estimate;
 use gantry_model::ids::RequestId;
 use gantry_model::kinds::global_settings::LoggingSettings;
 use gantry_model::record::{Attempt, Loss, RequestRecord, RouteStep};
+use gantry_model::trace::{SAMPLED, TraceParent, span_id};
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::ids::request_id;
+use http::HeaderValue;
 use std::sync::Arc;
 
 /// nginx's status for a caller that closed the connection; sent to nobody.
@@ -32,6 +35,8 @@ pub(crate) struct Ledger {
     shared: Arc<Shared>,
     id: RequestId,
     started_us: u64,
+    /// The caller's span.
+    parent: Option<TraceParent>,
     model: Option<Arc<Model>>,
     /// The virtual model that was asked for.
     pub(crate) applied: Option<Arc<Virtual>>,
@@ -68,11 +73,19 @@ impl Ending {
 impl Ledger {
     pub(crate) fn open(shared: &Arc<Shared>, inbound: &Inbound) -> Self {
         let id = request_id(&shared.clock);
+        let parent = inbound.headers.get(headers::TRACEPARENT);
+        let parent = parent.and_then(|text| TraceParent::parse(text.to_str().ok()?));
+        let (trace_id, parent_span_id) = match parent {
+            Some(span) => (format!("{:032x}", span.trace_id), format!("{:016x}", span.span_id)),
+            None => Default::default(),
+        };
         let record = RequestRecord {
             id: Some(id),
             received_at_ms: id.unix_ms(),
             operation: inbound.operation_name().to_owned(),
             dialect: inbound.caller.name().to_owned(),
+            trace_id,
+            parent_span_id,
             ..RequestRecord::default()
         };
         Self {
@@ -80,6 +93,7 @@ impl Ledger {
             shared: shared.clone(),
             id,
             started_us: shared.clock.monotonic_us(),
+            parent,
             model: None,
             applied: None,
             log_bodies: false,
@@ -173,6 +187,16 @@ impl Ledger {
         });
     }
 
+    /// The header that names the next attempt's span; `None` when no spans are sent.
+    pub(crate) fn traceparent(&self) -> Option<HeaderValue> {
+        let record = self.record.as_ref().filter(|_| self.shared.traces)?;
+        let number = record.attempts.len() as u64 + 1;
+        let (trace_id, flags) =
+            self.parent.map_or((self.id.0, SAMPLED), |parent| (parent.trace_id, parent.flags));
+        let span = TraceParent { trace_id, span_id: span_id(self.id, number), flags };
+        HeaderValue::from_str(&span.to_string()).ok()
+    }
+
     pub(crate) fn attempted(&mut self, attempt: Attempt) {
         self.with(|record| record.attempts.push(attempt));
     }
@@ -258,8 +282,6 @@ impl Ledger {
         ending.refusal.clone_into(&mut record.refusal);
         ending.fault.clone_into(&mut record.fault);
         record.error = ending.error;
-        let (status, model) = (record.status, &record.model);
-        tracing::debug!(id = %self.id, status, model, "request ended");
         self.shared.recorder.record(record);
     }
 }

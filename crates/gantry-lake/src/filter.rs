@@ -108,6 +108,10 @@ pub(crate) fn logs(query: &LogQuery) -> Result<Logs, Error> {
     for (key, value) in &query.metadata {
         filter = filter.and(metadata(key).eq(lit(value)));
     }
+    if let Some(trace) = &query.trace {
+        // A request without a caller's trace is a trace of its own, named by its id.
+        filter = filter.and(col("trace_id").eq(lit(trace)).or(col("id").eq(lit(trace))));
+    }
     if let Some(id) = &query.id {
         filter = filter.prefix(id)?;
     }

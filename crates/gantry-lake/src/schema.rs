@@ -53,7 +53,7 @@ pub(crate) const REST: &str = "rest";
 /// The columns with bodies, which lists leave out.
 pub(crate) const BODIES: [&str; 2] = ["request_body", "response_body"];
 
-pub(crate) const COLUMNS: [Column; 43] = [
+pub(crate) const COLUMNS: [Column; 45] = [
     plain("id", Kind::Text),
     renamed("received_at", "received_at_ms", Kind::Time),
     plain("tenant", Kind::Text),
@@ -62,6 +62,8 @@ pub(crate) const COLUMNS: [Column; 43] = [
     plain("teams", Kind::Texts),
     plain("key_name", Kind::Text),
     plain("metadata", Kind::Map),
+    plain("trace_id", Kind::Text),
+    plain("parent_span_id", Kind::Text),
     plain("operation", Kind::Text),
     plain("dialect", Kind::Text),
     plain("stream", Kind::Flag),

@@ -116,6 +116,8 @@ fn full(number: u128) -> RequestRecord {
         teams: vec!["red".into(), "blue".into()],
         key_name: "k".into(),
         metadata: [("a".into(), "1".into()), ("b\"'".into(), String::new())].into(),
+        trace_id: "0af7651916cd43dd8448eb211c80319c".into(),
+        parent_span_id: "b7ad6b7169203331".into(),
         operation: "chat".into(),
         dialect: "openai".into(),
         stream: true,

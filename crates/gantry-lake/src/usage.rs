@@ -85,6 +85,7 @@ fn key_column(key: &UsageKey) -> Expr {
         UsageKey::Team => col("teams"),
         UsageKey::Provider => col("provider"),
         UsageKey::Day => cast(col("received_at"), DataType::Int64) / lit(DAY_MS),
+        UsageKey::Workspace => metadata(UsageKey::WORKSPACE),
         UsageKey::Metadata(name) => metadata(name),
     }
 }
@@ -133,7 +134,11 @@ fn key_values(key: &UsageKey, column: &dyn Array, at: usize) -> Vec<String> {
             let day = column.as_primitive::<Int64Type>().value(at);
             vec![day_name(u64::try_from(day).unwrap_or(0))]
         }
-        UsageKey::Model | UsageKey::Caller | UsageKey::Provider | UsageKey::Metadata(_) => {
+        UsageKey::Model
+        | UsageKey::Caller
+        | UsageKey::Provider
+        | UsageKey::Workspace
+        | UsageKey::Metadata(_) => {
             vec![column.as_string::<i32>().value(at).to_owned()]
         }
     }

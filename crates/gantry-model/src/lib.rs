@@ -17,4 +17,5 @@ pub mod secret;
 pub mod secrets;
 pub mod snapshot;
 pub mod subject;
+pub mod trace;
 pub mod usage;

@@ -22,6 +22,10 @@ pub struct RequestRecord {
     /// Name of the token used, never a part of it.
     pub key_name: String,
     pub metadata: BTreeMap<String, String>,
+    /// The caller's trace (W3C `traceparent`), 32 hex digits; empty when it named none.
+    pub trace_id: String,
+    /// The caller's span in that trace, 16 hex digits; empty likewise.
+    pub parent_span_id: String,
 
     /// `chat`, `completion`, `embedding`, `messages`, `count_tokens`, `models`.
     pub operation: String,

@@ -105,6 +105,8 @@ pub struct LogQuery {
     pub after_id: Option<String>,
     /// A whole id or an unambiguous beginning of at least 8 digits.
     pub id: Option<String>,
+    /// A whole trace id, 32 hex digits: the caller's trace, or the request's own id.
+    pub trace: Option<String>,
     /// Model as named or as resolved.
     pub model: Option<String>,
     pub subject: Option<String>,
@@ -144,10 +146,18 @@ pub enum UsageKey {
     Caller,
     Team,
     Provider,
+    /// The value of [`UsageKey::WORKSPACE`] in the request's metadata.
+    Workspace,
     /// UTC day, `yyyy-mm-dd`.
     Day,
     /// A key of the request's metadata.
     Metadata(String),
+}
+
+impl UsageKey {
+    /// Key of the metadata that names the workspace a request belongs to: a tag of the virtual
+    /// account, which no header overrides, or else what the request says itself.
+    pub const WORKSPACE: &str = "workspace";
 }
 
 /// One line of usage.

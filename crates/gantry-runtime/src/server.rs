@@ -3,11 +3,14 @@
 //! Roles hand in a service per worker. A connection stays on the worker it was given to, so a
 //! worker's state needs no locks. It never looks into requests.
 
+mod linger;
+
 use crate::tasks::Shutdown;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
+use linger::Owner;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -205,6 +208,23 @@ async fn serve_connection<S: Service>(
     if let Err(error) = prepare(&stream, &limits) {
         tracing::debug!(%error, "socket options refused on an accepted connection");
     }
+    let owner = Owner::default();
+    if let Err(error) = exchange(owner.lend(stream), limits, &shutdown, service).await {
+        tracing::debug!(%error, "connection ended early");
+    }
+    tokio::select! {
+        () = owner.linger() => {}
+        () = shutdown.wait() => {}
+    }
+}
+
+/// Lets hyper answer the requests of a connection.
+async fn exchange<S: Service>(
+    io: linger::Lent,
+    limits: Limits,
+    shutdown: &Shutdown,
+    service: Rc<S>,
+) -> hyper::Result<()> {
     let call = hyper::service::service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.call(request).await) }
@@ -217,10 +237,10 @@ async fn serve_connection<S: Service>(
     if limits.headers_max != HEADERS_ON_STACK {
         http.max_headers(limits.headers_max);
     }
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), call));
+    let mut connection = pin!(http.serve_connection(io, call));
     let mut stopping = pin!(shutdown.wait());
     let (mut watched, mut stopped) = (false, false);
-    let ended = poll_fn(|cx| {
+    poll_fn(|cx| {
         let ended = connection.as_mut().poll(cx);
         // Polled once to be woken by it; a look at the flag is cheaper from then on.
         let look = ended.is_pending() && !stopped && (!watched || shutdown.begun());
@@ -232,10 +252,7 @@ async fn serve_connection<S: Service>(
         }
         ended
     })
-    .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
-    }
+    .await
 }
 
 fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {

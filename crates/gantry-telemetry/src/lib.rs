@@ -9,3 +9,4 @@ pub mod metrics;
 pub mod names;
 pub mod otlp;
 pub mod recorder;
+pub mod request_log;

@@ -12,7 +12,7 @@ mod spans;
 mod tests;
 
 pub use export::Exporter;
-pub use spans::{Parent, spans};
+pub use spans::spans;
 
 use crate::metrics::Metrics;
 use crate::names::DropReason;
@@ -97,7 +97,7 @@ impl Queue {
     #[must_use]
     pub fn sink(self) -> Sink {
         Box::new(move |record| {
-            let spans = spans(record, None, self.bodies);
+            let spans = spans(record, self.bodies);
             let count = spans.len() as u64;
             if count > 0 && self.requests.try_send(spans).is_err() {
                 self.metrics.dropped(DropReason::OtlpQueue, count);

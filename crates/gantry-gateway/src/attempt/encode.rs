@@ -196,6 +196,13 @@ pub(super) fn request_headers(call: &Call, hop: &Hop) -> HeaderMap {
                 out.append(name.clone(), value.clone());
             }
         }
+    } else {
+        // A trace crosses dialects.
+        for name in [headers::TRACEPARENT, headers::TRACESTATE] {
+            if let Some(value) = call.headers.get(&name) {
+                out.insert(name, value.clone());
+            }
+        }
     }
     if upstream.dialect == Dialect::Anthropic && !out.contains_key(headers::ANTHROPIC_VERSION) {
         let version = HeaderValue::from_str(&hop.model.quirks().anthropic_version);

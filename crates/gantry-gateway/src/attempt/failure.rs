@@ -1,8 +1,13 @@
 //! Why an attempt gave no reply, and what that means for the next one.
 
+use crate::headers;
 use gantry_llm::errors::ErrorView;
-use http::{HeaderMap, header};
+use gantry_model::ids::UnixMs;
+use http::header::{self, HeaderMap, HeaderName};
 use std::time::Duration;
+use time::PrimitiveDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 /// What became of an attempt; the name is part of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,16 +89,38 @@ impl Failure {
     }
 }
 
-/// The wait that an upstream asks for: `retry-after-ms`, else `retry-after` in seconds.
+/// Longest wait that is taken for one; a hint beyond a day is a mistake.
+const WAIT_MS_MAX: f64 = 86_400_000.0;
+
+/// The wait that an upstream asks for: `retry-after-ms`, else Azure's `x-ms-retry-after-ms`, else
+/// `retry-after` in seconds or as a date (RFC 9110, section 10.2.3).
 ///
-/// A date in `retry-after` (RFC 9110, section 10.2.3) is left to the caller.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let ms = text(crate::headers::RETRY_AFTER_MS.as_str());
-    let seconds = || text(header::RETRY_AFTER.as_str()).map(|seconds| seconds * 1000.0);
-    let ms =
-        ms.or_else(seconds).filter(|ms| ms.is_finite() && (0.0..=86_400_000.0).contains(ms))?;
+/// A date counts from the upstream's own `date`, so that a difference of clocks does not matter;
+/// from `now_ms` when the upstream does not send one. A date that has passed means no wait.
+pub(crate) fn retry_after(headers: &HeaderMap, now_ms: UnixMs) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: HeaderName| text(name)?.parse::<f64>().ok();
+    let until = || {
+        let until = date_ms(text(header::RETRY_AFTER)?)?;
+        let now = text(header::DATE).and_then(date_ms).unwrap_or(now_ms);
+        Some(until.saturating_sub(now) as f64)
+    };
+    let ms = number(headers::RETRY_AFTER_MS)
+        .or_else(|| number(headers::AZURE_RETRY_AFTER_MS))
+        .or_else(|| number(header::RETRY_AFTER).map(|seconds| seconds * 1000.0))
+        .or_else(until)
+        .filter(|ms| ms.is_finite() && (0.0..=WAIT_MS_MAX).contains(ms))?;
     Some(Duration::from_secs_f64(ms / 1000.0))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of dates that may be sent (IMF-fixdate, RFC 9110,
+/// section 5.6.7).
+fn date_ms(text: &str) -> Option<UnixMs> {
+    const FORM: &[BorrowedFormatItem<'_>] = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = PrimitiveDateTime::parse(text, FORM).ok()?;
+    u64::try_from(date.assume_utc().unix_timestamp()).ok()?.checked_mul(1000)
 }
 
 #[cfg(test)]
@@ -101,24 +128,53 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
+    type Headers = &'static [(&'static str, &'static str)];
+
+    /// Thu, 01 Jan 2026 00:00:00 GMT.
+    const NOW_MS: UnixMs = 1_767_225_600_000;
+
+    fn check(cases: &[(Headers, Option<u64>)]) {
+        for (pairs, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in *pairs {
+                let name: HeaderName = name.parse().unwrap();
+                headers.insert(name, HeaderValue::from_str(value).unwrap());
+            }
+            let found = retry_after(&headers, NOW_MS);
+            assert_eq!(found, expected.map(Duration::from_millis), "{pairs:?}");
+        }
+    }
+
     #[test]
     fn milliseconds_win_over_seconds_and_nonsense_is_ignored() {
-        type Case = (&'static [(&'static str, &'static str)], Option<u64>);
-        let cases: [Case; 6] = [
+        check(&[
             (&[("retry-after", "2")], Some(2000)),
             (&[("retry-after", "2"), ("retry-after-ms", "150")], Some(150)),
+            (&[("retry-after", "2"), ("x-ms-retry-after-ms", "250")], Some(250)),
+            (&[("x-ms-retry-after-ms", "250"), ("retry-after-ms", "150")], Some(150)),
+            (&[("retry-after", "2"), ("retry-after-ms", "soon")], Some(2000)),
             (&[("retry-after", "0.5")], Some(500)),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "NaN")], None),
             (&[], None),
-        ];
-        for (pairs, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for (name, value) in pairs {
-                let name: header::HeaderName = name.parse().unwrap();
-                headers.insert(name, HeaderValue::from_str(value).unwrap());
-            }
-            assert_eq!(retry_after(&headers), expected.map(Duration::from_millis), "{pairs:?}");
-        }
+        ]);
+    }
+
+    #[test]
+    fn a_date_counts_from_the_upstreams_own_clock() {
+        check(&[
+            (&[("retry-after", "Thu, 01 Jan 2026 00:00:03 GMT")], Some(3000)),
+            (&[("retry-after", "Wed, 31 Dec 2025 23:59:00 GMT")], Some(0)),
+            (
+                &[
+                    ("date", "Thu, 01 Jan 2026 01:00:00 GMT"),
+                    ("retry-after", "Thu, 01 Jan 2026 01:00:05 GMT"),
+                ],
+                Some(5000),
+            ),
+            (&[("retry-after", "Thu, 01 Jan 2026 00:00:03")], None),
+            (&[("retry-after", "Sat, 03 Jan 2026 00:00:00 GMT")], None),
+            (&[("retry-after", "2026-01-01T00:00:03Z")], None),
+        ]);
     }
 }

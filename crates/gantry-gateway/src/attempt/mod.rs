@@ -120,7 +120,8 @@ impl Target<'_> {
         let mut failures = 0u8;
         loop {
             let started_us = ledger.elapsed_us();
-            let done = send::send(self.worker, self.call, self.hop, self.encoded).await;
+            let span = ledger.traceparent();
+            let done = send::send(self.worker, self.call, self.hop, self.encoded, span).await;
             ledger.attempted(self.entry(started_us, ledger.elapsed_us(), &done));
             let failure = match done {
                 Ok(attempted) => return Ok(attempted),

@@ -6,6 +6,7 @@ use super::pump::{Pump, Step};
 use super::{Attempted, Stream, Whole};
 use crate::decode::Call;
 use crate::gateway::Worker;
+use crate::headers;
 use crate::route::Hop;
 use bytes::{Bytes, BytesMut};
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
@@ -15,7 +16,7 @@ use gantry_llm::translate::{self, ReplyContext};
 use gantry_model::catalogue::Dialect;
 use gantry_providers::pool::{self, ReplyBody};
 use gantry_providers::upstream::Operation;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use std::future::poll_fn;
 use std::time::Duration;
@@ -23,12 +24,14 @@ use std::time::Duration;
 /// Largest error reply that is read.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
 
-/// Sends the call and waits until its reply can be given to the caller.
+/// Sends the call and waits until its reply can be given to the caller. `span` names the attempt
+/// to the upstream.
 pub(super) async fn send(
     worker: &Worker,
     call: &Call,
     hop: &Hop,
     encoded: &Encoded,
+    span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
     let config = &worker.shared.config;
     let whole = call.wishes.attempt_timeout;
@@ -39,7 +42,8 @@ pub(super) async fn send(
         true => (first, Outcome::FirstTokenTimeout, 408, "first token"),
         false => (whole, Outcome::Timeout, 504, "reply"),
     };
-    tokio::time::timeout(limit, exchange(worker, call, hop, encoded)).await.unwrap_or_else(|_| {
+    let exchange = exchange(worker, call, hop, encoded, span);
+    tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
         let message = format!("no {what} within {} ms", limit.as_millis());
         Err(Failure::silent(outcome, view(ErrorKind::Timeout, status, message)))
     })
@@ -50,19 +54,23 @@ async fn exchange(
     call: &Call,
     hop: &Hop,
     encoded: &Encoded,
+    span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
     let started_us = worker.shared.clock.monotonic_us();
     let mut request = Request::new(Full::new(encoded.body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = encoded.path.clone().into();
     *request.headers_mut() = request_headers(call, hop);
+    if let Some(span) = span.filter(|_| !hop.removes(&headers::TRACEPARENT)) {
+        request.headers_mut().insert(headers::TRACEPARENT, span);
+    }
     let response = worker
         .pool
         .send(&hop.model.upstream.endpoint, request)
         .await
         .map_err(|error| broken(&error))?;
     if !response.status().is_success() {
-        return Err(refused(hop, response).await);
+        return Err(refused(worker, hop, response).await);
     }
     if call.stream {
         return gate(worker, call, hop, encoded, (response, started_us)).await;
@@ -85,7 +93,7 @@ fn broken(error: &pool::Error) -> Failure {
 }
 
 /// An error status, with its body.
-async fn refused(hop: &Hop, response: Response<ReplyBody>) -> Failure {
+async fn refused(worker: &Worker, hop: &Hop, response: Response<ReplyBody>) -> Failure {
     let (head, body) = response.into_parts();
     let status = head.status.as_u16();
     let body = collect(body, ERROR_BYTES_MAX).await.unwrap_or_default();
@@ -93,7 +101,7 @@ async fn refused(hop: &Hop, response: Response<ReplyBody>) -> Failure {
         outcome: Outcome::Status,
         status,
         error: Box::new(errors::parse(hop.model.dialect(), status, &body)),
-        retry_after: retry_after(&head.headers),
+        retry_after: retry_after(&head.headers, worker.shared.clock.unix_ms()),
         reply: Some(Box::new(UpstreamReply { headers: head.headers, body })),
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
 use gantry_model::record::RouteStep;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,6 +45,12 @@ impl Hop {
     #[must_use]
     pub fn strict(&self) -> bool {
         self.policies.iter().any(|policy| policy.strict)
+    }
+
+    /// Whether a manifest keeps this header from the upstream.
+    #[must_use]
+    pub fn removes(&self, name: &HeaderName) -> bool {
+        self.policies.iter().any(|policy| policy.remove_headers.contains(name))
     }
 }
 

@@ -33,6 +33,14 @@ pub(crate) struct Harness {
     _dir: tempfile::TempDir,
 }
 
+/// What a test may want otherwise.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) limits: Limits,
+    pub(crate) traces: bool,
+}
+
 struct Nothing;
 
 impl OtherService for Nothing {
@@ -47,10 +55,15 @@ impl OtherService for Nothing {
 
 impl Harness {
     pub(crate) async fn start(source: SnapshotSource) -> Self {
-        Self::start_with(source, Config::default()).await
+        Self::set_up(source, Setup::default()).await
     }
 
     pub(crate) async fn start_with(source: SnapshotSource, config: Config) -> Self {
+        Self::set_up(source, Setup { config, ..Setup::default() }).await
+    }
+
+    pub(crate) async fn set_up(source: SnapshotSource, setup: Setup) -> Self {
+        let Setup { config, limits, traces } = setup;
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new(100));
@@ -61,6 +74,7 @@ impl Harness {
             config,
             clock,
             recorder: recorder.clone(),
+            traces,
             other: Arc::new(Nothing),
         });
         gateway.publish(&source);
@@ -68,8 +82,7 @@ impl Harness {
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let factory = gateway.clone();
-        let workers =
-            start_workers(1, &Limits::default(), &shutdown, move |_| factory.worker()).unwrap();
+        let workers = start_workers(1, &limits, &shutdown, move |_| factory.worker()).unwrap();
         spawn("accept", accept(listener, workers, shutdown.clone()));
         let journal = Reader::new(dir.path().join("journal"));
         Self { url, gateway, recorder, journal, shutdown, _dir: dir }

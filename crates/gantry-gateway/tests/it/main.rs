@@ -13,5 +13,7 @@ mod fallback;
 mod forwarding;
 mod harness;
 mod leaving;
+mod limits;
 mod records;
+mod traces;
 mod translation;

@@ -26,7 +26,10 @@ fn sample() -> Vec<RequestRecord> {
     };
     vec![
         with(1, 5_000, &|record| record.model = "slow".into()),
-        with(2, 1_000, &|record| record.status = 429),
+        with(2, 1_000, &|record| {
+            record.status = 429;
+            record.trace_id = "0af7651916cd43dd8448eb211c80319c".into();
+        }),
         with(3, 100, &|record| {
             record.metadata = [("project".into(), "x' OR '1'='1".into())].into()
         }),
@@ -70,6 +73,12 @@ async fn conditions_select_records() {
             vec![7, 5, 4, 3],
         ),
         ("beginning of an id", LogQuery { id: Some(text(4, 99)[..12].into()), ..query() }, vec![4]),
+        (
+            "caller's trace",
+            LogQuery { trace: Some("0af7651916cd43dd8448eb211c80319c".into()), ..query() },
+            vec![2],
+        ),
+        ("trace of its own", LogQuery { trace: Some(text(4, 99)), ..query() }, vec![4]),
         ("after an id", LogQuery { after_id: Some(text(4, 99)), ..query() }, vec![5, 6, 7]),
         (
             "after an id, first ones",
@@ -171,13 +180,15 @@ async fn usage_sums_exactly_by_any_keys() {
     let big = (1 << 53) + 1;
     let refused = RequestRecord { status: 403, resolved_model: String::new(), ..record(4, 0) };
     let team = RequestRecord { teams: vec!["red".into(), "blue".into()], ..used(5, 0, 100, 7) };
+    let metadata = [("project", "x"), ("workspace", "w")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let records = [
         used(1, 1_440, big, 3),
         used(2, 0, big, 4),
         used(3, 0, 10, 0),
         refused,
         team,
-        RequestRecord { metadata: [("project".into(), "x".into())].into(), ..used(6, 0, 1_000, 1) },
+        RequestRecord { metadata, ..used(6, 0, 1_000, 1) },
     ];
     let by = |by: &[UsageKey]| UsageQuery { by: by.to_vec(), ..UsageQuery::default() };
     let all = 2 * big + 1_110;
@@ -210,6 +221,10 @@ async fn usage_sums_exactly_by_any_keys() {
                     (&["user:ann", "", "openai"], 5, 1, all - 1_000, 14, 1),
                     (&["user:ann", "x", "openai"], 1, 0, 1_000, 1, 0),
                 ],
+            ),
+            (
+                by(&[UsageKey::Workspace]),
+                vec![(&[""], 5, 1, all - 1_000, 14, 1), (&["w"], 1, 0, 1_000, 1, 0)],
             ),
             (
                 UsageQuery { from_ms: Some(NOW_MS), ..by(&[]) },

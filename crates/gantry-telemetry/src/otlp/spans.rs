@@ -2,6 +2,7 @@
 
 use super::semconv;
 use gantry_model::record::{Attempt, RequestRecord};
+use gantry_model::trace::span_id;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -9,29 +10,23 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde::Serialize;
 
-/// The caller's span, from a `traceparent` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parent {
-    pub trace_id: u128,
-    pub span_id: u64,
-}
-
 /// The spans of a request: its own first, then one per upstream call.
 ///
 /// The trace id is the request's id, or the caller's when there is one. Span ids follow from the
 /// request's id, so that sending a record twice gives the same spans. A record without an id has
 /// no spans. Token counts stand on the request's span only, so that sums do not count them twice.
 #[must_use]
-pub fn spans(record: &RequestRecord, parent: Option<Parent>, bodies: bool) -> Vec<Span> {
+pub fn spans(record: &RequestRecord, bodies: bool) -> Vec<Span> {
     let Some(id) = record.id else { return Vec::new() };
-    let trace_id = parent.map_or(id.0, |parent| parent.trace_id);
+    let parent = parent(record);
+    let trace_id = parent.map_or(id.0, |(trace_id, _)| trace_id);
     let start = record.received_at_ms.saturating_mul(1_000_000);
-    let root_id = span_id(id.0, 0);
+    let root_id = span_id(id, 0).to_be_bytes().to_vec();
     let (operation, _) = semconv::operation(&record.operation);
     let root = Span {
         trace_id: trace_id.to_be_bytes().to_vec(),
         span_id: root_id.clone(),
-        parent_span_id: parent.map_or(Vec::new(), |parent| parent.span_id.to_be_bytes().to_vec()),
+        parent_span_id: parent.map_or(Vec::new(), |(_, span_id)| span_id.to_be_bytes().to_vec()),
         name: format!("{operation} {}", record.model).trim_end().to_owned(),
         kind: SpanKind::Server.into(),
         start_time_unix_nano: start,
@@ -44,7 +39,7 @@ pub fn spans(record: &RequestRecord, parent: Option<Parent>, bodies: bool) -> Ve
         let start = start.saturating_add(attempt.started_us.saturating_mul(1_000));
         Span {
             trace_id: trace_id.to_be_bytes().to_vec(),
-            span_id: span_id(id.0, number),
+            span_id: span_id(id, number).to_be_bytes().to_vec(),
             parent_span_id: root_id.clone(),
             name: format!("{operation} {}", attempt.target).trim_end().to_owned(),
             kind: SpanKind::Client.into(),
@@ -58,16 +53,10 @@ pub fn spans(record: &RequestRecord, parent: Option<Parent>, bodies: bool) -> Ve
     std::iter::once(root).chain(calls).collect()
 }
 
-/// Eight bytes that differ for each span of a request and are never all zero.
-fn span_id(request: u128, number: u64) -> Vec<u8> {
-    let (_, random) = halves(request);
-    let id = random.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    id.max(1).to_be_bytes().to_vec()
-}
-
-fn halves(id: u128) -> (u64, u64) {
-    #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
-    ((id >> 64) as u64, id as u64)
+/// Trace and span of the caller, when it named them.
+fn parent(record: &RequestRecord) -> Option<(u128, u64)> {
+    let trace_id = u128::from_str_radix(&record.trace_id, 16).ok()?;
+    Some((trace_id, u64::from_str_radix(&record.parent_span_id, 16).ok()?))
 }
 
 fn status(failed: bool, message: &str) -> Option<Status> {

@@ -203,8 +203,8 @@ async fn receiver_decodes_request_and_attempt_spans() {
 
 #[test]
 fn joins_the_callers_trace() {
-    let parent = Parent { trace_id: 5, span_id: 6 };
-    let spans = spans(&record(), Some(parent), true);
+    let (trace_id, parent_span_id) = (format!("{:032x}", 5), format!("{:016x}", 6));
+    let spans = spans(&RequestRecord { trace_id, parent_span_id, ..record() }, true);
     assert!(spans.iter().all(|span| span.trace_id == 5u128.to_be_bytes()));
     assert_eq!(spans[0].parent_span_id, 6u64.to_be_bytes());
     assert_eq!(attributes(&spans[0])["tfy.input"], "secret question");

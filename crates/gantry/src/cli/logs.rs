@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Only requests with this metadata.
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
+    /// Only requests of this trace (W3C trace id).
+    #[arg(long, value_name = "TRACE-ID")]
+    trace: Option<String>,
     /// At most so many, newest first.
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -85,6 +88,7 @@ fn query(arguments: &Arguments) -> anyhow::Result<LogQuery> {
         to_ms: moment(&arguments.until)?,
         after_id: None,
         id: arguments.id.clone(),
+        trace: arguments.trace.as_ref().map(|id| id.to_ascii_lowercase()),
         model: arguments.model.clone(),
         subject: arguments.caller.clone(),
         status,
@@ -214,6 +218,10 @@ fn why(record: &RequestRecord) -> String {
             LossKind::Approximated => "approximated",
         };
         out.push_str(&format!("    {verb} {}: {}\n", loss.field, loss.note));
+    }
+    if !record.trace_id.is_empty() {
+        let (trace, span) = (&record.trace_id, &record.parent_span_id);
+        out.push_str(&format!("    trace     {trace}, below span {span}\n"));
     }
     if !record.price_version.is_empty() {
         out.push_str(&format!("    price     {}\n", record.price_version));

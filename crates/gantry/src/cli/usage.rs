@@ -9,7 +9,7 @@ use http::Method;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// By what: model, caller, team, provider, day, metadata.KEY; several with commas.
+    /// By what: model, caller, team, provider, workspace, day, metadata.KEY; several with commas.
     #[arg(long, value_delimiter = ',', default_value = "model")]
     by: Vec<String>,
     /// Only requests since then: 15m, 2h, 7d, 2026-03-01, 2026-03-01T12:00:00Z.
@@ -66,12 +66,14 @@ fn key(name: &str) -> anyhow::Result<UsageKey> {
         "caller" => UsageKey::Caller,
         "team" => UsageKey::Team,
         "provider" => UsageKey::Provider,
+        "workspace" => UsageKey::Workspace,
         "day" => UsageKey::Day,
         other => match other.strip_prefix("metadata.") {
             Some(key) if !key.is_empty() => UsageKey::Metadata(key.to_owned()),
-            _ => {
-                bail!("--by {other}: there are model, caller, team, provider, day and metadata.KEY")
-            }
+            _ => bail!(
+                "--by {other}: there are model, caller, team, provider, workspace, day and \
+                 metadata.KEY"
+            ),
         },
     })
 }

@@ -26,6 +26,7 @@ pub(super) fn gateway(
         config: boot.gateway.clone(),
         clock: clock.clone(),
         recorder: records.recorder.clone(),
+        traces: records.traces,
         other: admin.clone(),
     });
     // Set once: there is one gateway in a process.

@@ -10,6 +10,7 @@ use gantry_telemetry::journal;
 use gantry_telemetry::metrics::Metrics;
 use gantry_telemetry::otlp::{self, Transport};
 use gantry_telemetry::recorder::{self, Recorder};
+use gantry_telemetry::request_log;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ const SERVICE_NAME: &str = "service.name";
 pub(super) struct Records {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
+    /// Whether traces go to a receiver.
+    pub traces: bool,
     pub journal_dir: PathBuf,
 }
 
@@ -40,14 +43,17 @@ pub(super) fn start(
     let journal_dir = data_dir.join("journal");
     let mut options = recorder::Options::new(metrics.clone(), clock.clone());
     options.journal = Some(journal::Options::new(journal_dir.clone()));
-    if let Some(config) = otlp_config(boot) {
+    options.sinks.push(request_log::sink());
+    let otlp = otlp_config(boot);
+    let traces = otlp.is_some();
+    if let Some(config) = otlp {
         tracing::info!(url = config.url, "traces go to an OTLP receiver");
         let (queue, exporter) = otlp::pair(config, transport(), metrics.clone());
         options.sinks.push(queue.sink());
         spawn("otlp exporter", exporter.run(shutdown.clone()));
     }
     let recorder = Recorder::start(options).context("start the record of requests")?;
-    Ok(Records { recorder, metrics, journal_dir })
+    Ok(Records { recorder, metrics, traces, journal_dir })
 }
 
 /// Opens the lake and starts turning the journal into Parquet.
