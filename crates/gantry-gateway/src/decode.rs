@@ -10,9 +10,9 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::route;
 use bytes::Bytes;
 use gantry_llm::scan;
+use gantry_model::ids::UnixMs;
 use gantry_model::snapshot;
 use gantry_providers::upstream;
-use gantry_runtime::clock::Clock;
 use gantry_runtime::ids::fast_random_u64;
 use http::{HeaderMap, Uri, header};
 use http_body::Body;
@@ -46,13 +46,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn route_input(&self, clock: &Clock) -> route::Input<'_> {
+    /// `now` is wall time in milliseconds and monotonic time in microseconds.
+    pub(crate) fn route_input(&self, (now_ms, now_us): (UnixMs, u64)) -> route::Input<'_> {
         route::Input {
             subject: &self.identity.subject,
             metadata: &self.metadata,
             headers: &self.headers,
-            now_ms: clock.unix_ms(),
-            now_us: clock.monotonic_us(),
+            now_ms,
+            now_us,
             seed: fast_random_u64(),
         }
     }

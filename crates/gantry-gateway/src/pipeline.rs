@@ -53,7 +53,7 @@ async fn run(
     let call = decode(&worker.shared.config, route, inbound, &identified).await?;
     ledger.decoded(&call);
     let admitted = admit(&snapshot, &identified, &call)?;
-    let mut plan = route::plan(&admitted.entry, &call.route_input(&worker.shared.clock))?;
+    let mut plan = route::plan(&admitted.entry, &call.route_input(ledger.now()))?;
     ledger.planned(&admitted, &mut plan);
     let attempted = attempt(worker, &snapshot, &call, plan, ledger).await?;
     Ok(Answer::upstream(&call, attempted))

@@ -203,7 +203,7 @@ impl Relay {
         }
         let elapsed_us = self.elapsed_us();
         self.note(|attempt| {
-            outcome.clone_into(&mut attempt.outcome);
+            attempt.outcome = outcome.into();
             attempt.error.clone_from(&message);
             attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
         });

@@ -133,10 +133,10 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
     let mut headers = carried(reply.headers, &ledger);
     describe(&mut headers, &reply.model, &reply.losses, &ledger);
     headers.insert(CONTENT_TYPE, JSON);
+    let now_us = ledger.shared().clock.monotonic_us();
+    let elapsed_us = ledger.since_start(now_us);
     if let Some(seen) = &reply.observer {
-        let elapsed_us = ledger.elapsed_us();
         let spent = seen.usage().map(|usage| (elapsed_us, usage.output.max(1)));
-        let now_us = ledger.shared().clock.monotonic_us();
         reply.model.health.measured(now_us, None, spent);
         ledger.observed(&Observed {
             usage: seen.usage(),
@@ -148,7 +148,7 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
         let finish_reason = reply.finish_reason.unwrap_or_default();
         ledger.with(|record| record.finish_reason = finish_reason);
     }
-    timing(&mut headers, &ledger);
+    timing(&mut headers, elapsed_us);
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     match reply.error {
         None => ledger.settle(Ending::ok(reply.status)),
@@ -200,7 +200,7 @@ fn carried(mut upstream: HeaderMap, ledger: &Ledger) -> HeaderMap {
         }
         headers.append(name, value);
     }
-    headers.extend(id.map(|id| (headers::UPSTREAM_REQUEST_ID, id)));
+    set(&mut headers, headers::UPSTREAM_REQUEST_ID, id);
     identify(&mut headers, ledger);
     headers
 }
@@ -229,17 +229,17 @@ fn keeps(name: &HeaderName, of_several: bool) -> bool {
 fn identify(headers: &mut HeaderMap, ledger: &Ledger) {
     let id = ledger.id().digits();
     for name in [headers::ANTHROPIC_REQUEST_ID, headers::REQUEST_ID] {
-        headers.extend(HeaderValue::from_bytes(&id).ok().map(|id| (name, id)));
+        set(headers, name, HeaderValue::from_bytes(&id).ok());
     }
 }
 
 /// What answered, by which rule, and what a translation lost.
 fn describe(headers: &mut HeaderMap, model: &Model, losses: &[Loss], ledger: &Ledger) {
-    headers.extend(model.id_header.clone().map(|id| (headers::RESOLVED_MODEL, id)));
+    set(headers, headers::RESOLVED_MODEL, model.id_header.clone());
     let applied = ledger.applied.as_ref().and_then(|model| model.applied.clone());
-    headers.extend(applied.map(|applied| (headers::APPLIED, applied)));
+    set(headers, headers::APPLIED, applied);
     if !losses.is_empty() {
-        headers.extend(value(fidelity(losses)).map(|value| (headers::FIDELITY, value)));
+        set(headers, headers::FIDELITY, value(fidelity(losses)));
     }
 }
 
@@ -263,16 +263,24 @@ fn fidelity(losses: &[Loss]) -> String {
 }
 
 /// `server-timing` (W3C): the whole time and Gantry's own part, in milliseconds.
-fn timing(headers: &mut HeaderMap, ledger: &Ledger) {
-    let text = format!("total;dur={}", ledger.elapsed_us() / 1000);
-    headers.extend(value(text).map(|value| (HeaderName::from_static("server-timing"), value)));
+fn timing(headers: &mut HeaderMap, elapsed_us: u64) {
+    let mut text = String::with_capacity(32);
+    text.push_str("total;dur=");
+    text.push_str(itoa::Buffer::new().format(elapsed_us / 1000));
+    set(headers, headers::SERVER_TIMING, value(text));
 }
 
 fn insert_wait(headers: &mut HeaderMap, wait: Duration) {
-    let ms = value(wait.as_millis().to_string());
-    headers.extend(ms.map(|value| (headers::RETRY_AFTER_MS, value)));
+    set(headers, headers::RETRY_AFTER_MS, value(wait.as_millis().to_string()));
     let seconds = wait.as_millis().div_ceil(1000);
-    headers.extend(value(seconds.to_string()).map(|value| (RETRY_AFTER, value)));
+    set(headers, RETRY_AFTER, value(seconds.to_string()));
+}
+
+/// Sets a header that has a value.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
 }
 
 fn value(text: String) -> Option<HeaderValue> {

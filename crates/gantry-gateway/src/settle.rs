@@ -12,11 +12,11 @@ use crate::receive::Inbound;
 use crate::refusal::Refusal;
 use crate::reply::Prompt;
 use crate::route::Plan;
-use crate::snapshot::{Entry, Model, Snapshot, Virtual};
+use crate::snapshot::{Entry, Model, Snapshot, Strategy, Virtual};
 use bytes::Bytes;
 use gantry_model::catalogue::Dialect;
 use gantry_model::estimate;
-use gantry_model::ids::RequestId;
+use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::kinds::global_settings::LoggingSettings;
 use gantry_model::record::{Attempt, Loss, RequestRecord, RouteStep};
 use gantry_model::trace::{SAMPLED, TraceParent, span_id};
@@ -82,8 +82,8 @@ impl Ledger {
         let record = RequestRecord {
             id: Some(id),
             received_at_ms: id.unix_ms(),
-            operation: inbound.operation_name().to_owned(),
-            dialect: inbound.caller.name().to_owned(),
+            operation: inbound.operation_name().into(),
+            dialect: inbound.caller.name().into(),
             trace_id,
             parent_span_id,
             ..RequestRecord::default()
@@ -108,6 +108,13 @@ impl Ledger {
     /// Microseconds since the request was received.
     pub(crate) fn elapsed_us(&self) -> u64 {
         self.shared.clock.monotonic_us().saturating_sub(self.started_us)
+    }
+
+    /// Wall time in milliseconds and monotonic time in microseconds, from one look at the clock.
+    pub(crate) fn now(&self) -> (UnixMs, u64) {
+        let now_us = self.shared.clock.monotonic_us();
+        let elapsed_ms = now_us.saturating_sub(self.started_us) / 1000;
+        (self.id.unix_ms().saturating_add(elapsed_ms), now_us)
     }
 
     /// A moment of the monotonic clock, in microseconds since the request was received.
@@ -167,17 +174,20 @@ impl Ledger {
         let mut steps = Vec::with_capacity(1 + plan.steps.len());
         if let Entry::Virtual(model) = &admitted.entry {
             self.applied = Some(model.clone());
-            let strategy = crate::route::strategy_name(&model.strategy);
-            let reason = format!("virtual model, {strategy}");
-            let (target, verdict) = (model.id.clone(), "expanded".to_owned());
-            steps.push(RouteStep { target, verdict, reason });
+            let reason = match &model.strategy {
+                Strategy::Weight { .. } => "virtual model, weight-based-routing",
+                Strategy::Latency => "virtual model, latency-based-routing",
+                Strategy::Priority => "virtual model, priority-based-routing",
+            };
+            let (target, verdict) = (model.id.clone(), "expanded".into());
+            steps.push(RouteStep { target, verdict, reason: reason.into() });
         }
         steps.append(&mut plan.steps);
         match &admitted.entry {
             Entry::Real(model) => steps.push(RouteStep {
                 target: model.id.clone(),
-                verdict: "chosen".to_owned(),
-                reason: "named by the request".to_owned(),
+                verdict: "chosen".into(),
+                reason: "named by the request".into(),
             }),
             Entry::Virtual(_) | Entry::Broken(_) => {}
         }
@@ -279,8 +289,8 @@ impl Ledger {
         let Some(mut record) = self.record.take() else { return };
         record.duration_us = duration_us;
         record.status = ending.status;
-        ending.refusal.clone_into(&mut record.refusal);
-        ending.fault.clone_into(&mut record.fault);
+        record.refusal = ending.refusal.into();
+        record.fault = ending.fault.into();
         record.error = ending.error;
         self.shared.recorder.record(record);
     }

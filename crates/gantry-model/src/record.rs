@@ -4,7 +4,11 @@ use crate::ids::{RequestId, UnixMs};
 use crate::money::NanoUsd;
 use crate::usage::TokenUsage;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// A name out of a closed set, or a sentence that is often the same: mostly not allocated.
+pub type Name = Cow<'static, str>;
 
 /// One request from receipt to settlement. Times are milliseconds or microseconds, as named.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,9 +32,9 @@ pub struct RequestRecord {
     pub parent_span_id: String,
 
     /// `chat`, `completion`, `embedding`, `messages`, `count_tokens`, `models`.
-    pub operation: String,
+    pub operation: Name,
     /// Dialect the caller spoke: `openai`, `azure-openai`, `anthropic`.
-    pub dialect: String,
+    pub dialect: Name,
     pub stream: bool,
     /// Model as the caller named it.
     pub model: String,
@@ -48,9 +52,9 @@ pub struct RequestRecord {
     /// HTTP status sent to the caller; 499 when the caller left first.
     pub status: u16,
     /// Stable name of the refusal, empty when the upstream answered.
-    pub refusal: String,
+    pub refusal: Name,
     /// Whose fault a failure was: `caller`, `operator`, `upstream`, `gantry`.
-    pub fault: String,
+    pub fault: Name,
     pub error: String,
     /// `stop`, `length`, … in the caller's dialect, empty when unknown.
     pub finish_reason: String,
@@ -87,9 +91,9 @@ pub struct RouteStep {
     /// Target considered, `account/model` or a virtual model.
     pub target: String,
     /// `chosen`, `skipped`, `fallback`, `expanded`.
-    pub verdict: String,
+    pub verdict: Name,
     /// A sentence: `weight 70 of 100`, `unhealthy: 3 failures in 2 minutes`.
-    pub reason: String,
+    pub reason: Name,
 }
 
 /// One call to an upstream.
@@ -103,7 +107,7 @@ pub struct Attempt {
     pub status: u16,
     /// `ok`, `connect`, `timeout`, `first_token_timeout`, `status`, `stream_error`, `malformed`,
     /// `reset`, `idle_timeout`, `cancelled`, `untranslatable`.
-    pub outcome: String,
+    pub outcome: Name,
     pub error: String,
     pub started_us: u64,
     pub duration_us: u64,

@@ -77,7 +77,7 @@ impl Pool {
     }
 
     /// Sends `request` (origin form, with its `host` header) and returns the response's head and
-    /// body. A kept connection that turns out closed before the request went out is replaced.
+    /// body. `now_us` is the clock's monotonic time. A kept connection that turns out closed before the request went out is replaced.
     ///
     /// # Errors
     /// When no connection comes about, or it breaks before the response's head.
@@ -85,10 +85,11 @@ impl Pool {
         &self,
         endpoint: &Endpoint,
         mut request: Request<RequestBody>,
+        now_us: u64,
     ) -> Result<Response<ReplyBody>, Error> {
-        self.sweep();
+        self.sweep(now_us);
         loop {
-            let (mut sender, reused) = match self.take_idle(endpoint.id).await {
+            let (mut sender, reused) = match self.take_idle(endpoint.id, now_us).await {
                 Some(sender) => (sender, true),
                 None => (self.connect(endpoint).await?, false),
             };
@@ -107,8 +108,7 @@ impl Pool {
     }
 
     /// Closes connections that have been idle for too long, when that was not done of late.
-    fn sweep(&self) {
-        let now = self.0.clock.monotonic_us();
+    fn sweep(&self, now: u64) {
         if now.saturating_sub(self.0.swept_us.get()) < SWEEP_INTERVAL_US {
             return;
         }
@@ -123,8 +123,7 @@ impl Pool {
         });
     }
 
-    async fn take_idle(&self, id: u64) -> Option<SendRequest<RequestBody>> {
-        let now = self.0.clock.monotonic_us();
+    async fn take_idle(&self, id: u64, now: u64) -> Option<SendRequest<RequestBody>> {
         let limit = micros(self.0.settings.idle_timeout);
         loop {
             let mut entry = self.0.idle.borrow_mut().get_mut(&id)?.pop()?;

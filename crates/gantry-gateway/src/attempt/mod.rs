@@ -119,10 +119,14 @@ impl Target<'_> {
         let clock = &self.worker.shared.clock;
         let mut failures = 0u8;
         loop {
-            let started_us = ledger.elapsed_us();
+            let started_us = clock.monotonic_us();
             let span = ledger.traceparent();
-            let done = send::send(self.worker, self.call, self.hop, self.encoded, span).await;
-            ledger.attempted(self.entry(started_us, ledger.elapsed_us(), &done));
+            let done = send::send(self, started_us, span).await;
+            ledger.attempted(self.entry(
+                ledger.since_start(started_us),
+                ledger.elapsed_us(),
+                &done,
+            ));
             let failure = match done {
                 Ok(attempted) => return Ok(attempted),
                 Err(failure) => failure,
@@ -154,7 +158,7 @@ impl Target<'_> {
             target: self.hop.model.id.clone(),
             url: self.hop.model.upstream.url(self.encoded.operation).to_owned(),
             status,
-            outcome: outcome.to_owned(),
+            outcome: outcome.into(),
             error: error.to_owned(),
             started_us,
             duration_us: now_us.saturating_sub(started_us),
@@ -183,7 +187,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
     }];
     ledger.attempted(Attempt {
         target: hop.model.id.clone(),
-        outcome: "ok".to_owned(),
+        outcome: "ok".into(),
         ..Attempt::default()
     });
     Some(Attempted::Whole(Whole {
@@ -202,7 +206,7 @@ fn untranslatable(hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Fail
     let message = error.to_string();
     ledger.attempted(Attempt {
         target: hop.model.id.clone(),
-        outcome: Outcome::Untranslatable.name().to_owned(),
+        outcome: Outcome::Untranslatable.name().into(),
         error: message.clone(),
         ..Attempt::default()
     });

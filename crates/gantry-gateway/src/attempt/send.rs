@@ -1,9 +1,9 @@
 //! One attempt: send, wait for the reply's beginning, judge it.
 
-use super::encode::{Encoded, request_headers};
+use super::encode::request_headers;
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
 use super::pump::{Pump, Step};
-use super::{Attempted, Stream, Whole};
+use super::{Attempted, Stream, Target, Whole};
 use crate::decode::Call;
 use crate::gateway::Worker;
 use crate::headers;
@@ -24,16 +24,14 @@ use std::time::Duration;
 /// Largest error reply that is read.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
 
-/// Sends the call and waits until its reply can be given to the caller. `span` names the attempt
-/// to the upstream.
+/// Sends the call and waits until its reply can be given to the caller. `started_us` is now;
+/// `span` names the attempt to the upstream.
 pub(super) async fn send(
-    worker: &Worker,
-    call: &Call,
-    hop: &Hop,
-    encoded: &Encoded,
+    target: &Target<'_>,
+    started_us: u64,
     span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
-    let config = &worker.shared.config;
+    let (call, config) = (target.call, &target.worker.shared.config);
     let whole = call.wishes.attempt_timeout;
     let whole = whole.unwrap_or(Duration::from_millis(config.attempt_timeout_ms));
     let first = call.wishes.first_token_timeout;
@@ -42,7 +40,7 @@ pub(super) async fn send(
         true => (first, Outcome::FirstTokenTimeout, 408, "first token"),
         false => (whole, Outcome::Timeout, 504, "reply"),
     };
-    let exchange = exchange(worker, call, hop, encoded, span);
+    let exchange = exchange(target, started_us, span);
     tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
         let message = format!("no {what} within {} ms", limit.as_millis());
         Err(Failure::silent(outcome, view(ErrorKind::Timeout, status, message)))
@@ -50,13 +48,11 @@ pub(super) async fn send(
 }
 
 async fn exchange(
-    worker: &Worker,
-    call: &Call,
-    hop: &Hop,
-    encoded: &Encoded,
+    target: &Target<'_>,
+    started_us: u64,
     span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
-    let started_us = worker.shared.clock.monotonic_us();
+    let Target { worker, call, hop, encoded, .. } = *target;
     let mut request = Request::new(Full::new(encoded.body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = encoded.path.clone().into();
@@ -66,16 +62,16 @@ async fn exchange(
     }
     let response = worker
         .pool
-        .send(&hop.model.upstream.endpoint, request)
+        .send(&hop.model.upstream.endpoint, request, started_us)
         .await
         .map_err(|error| broken(&error))?;
     if !response.status().is_success() {
         return Err(refused(worker, hop, response).await);
     }
     if call.stream {
-        return gate(worker, call, hop, encoded, (response, started_us)).await;
+        return gate(target, response, started_us).await;
     }
-    whole(worker, call, hop, encoded, response).await
+    whole(target, response).await
 }
 
 fn broken(error: &pool::Error) -> Failure {
@@ -108,12 +104,11 @@ async fn refused(worker: &Worker, hop: &Hop, response: Response<ReplyBody>) -> F
 
 /// The reply is held back until its first token is there.
 async fn gate(
-    worker: &Worker,
-    call: &Call,
-    hop: &Hop,
-    encoded: &Encoded,
-    (response, started_us): (Response<ReplyBody>, u64),
+    target: &Target<'_>,
+    response: Response<ReplyBody>,
+    started_us: u64,
 ) -> Result<Attempted, Failure> {
+    let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
     let (head, body) = response.into_parts();
     let mut pump = Pump::new(&hop.model, body, wire(encoded.operation), config.event_bytes_max)
@@ -156,13 +151,8 @@ async fn gate(
     Ok(Attempted::Stream(Stream { headers, pump, held, tokens, ended, error, losses, started_us }))
 }
 
-async fn whole(
-    worker: &Worker,
-    call: &Call,
-    hop: &Hop,
-    encoded: &Encoded,
-    response: Response<ReplyBody>,
-) -> Result<Attempted, Failure> {
+async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Attempted, Failure> {
+    let Target { worker, call, hop, encoded, .. } = *target;
     let (head, body) = response.into_parts();
     let body = collect(body, worker.shared.config.reply_bytes_max).await.map_err(|message| {
         Failure::silent(Outcome::Reset, view(ErrorKind::Upstream, 502, message))

@@ -10,7 +10,7 @@ mod order;
 mod tests;
 
 use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
-use gantry_model::record::RouteStep;
+use gantry_model::record::{Name, RouteStep};
 use http::{HeaderMap, HeaderName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Planner<'_> {
                 self.plan.hops.push(Hop { model: model.clone(), policies: outer });
             }
             Entry::Broken(broken) => {
-                self.step(&broken.id, "skipped", "it is not available".to_owned());
+                self.step(&broken.id, "skipped", "it is not available".into());
                 self.broken = Some(broken.clone());
             }
             Entry::Virtual(model) => self.expand_virtual(model, &outer),
@@ -113,15 +113,15 @@ impl Planner<'_> {
         let mut first = true;
         for choice in ordered {
             if !first && !choice.target.policy.fallback_candidate {
-                let reason = "fallback_candidate is false".to_owned();
+                let reason = "fallback_candidate is false".into();
                 self.step(choice.target.entry.id(), "skipped", reason);
                 continue;
             }
             let reason = match &choice.unhealthy {
                 Some(unhealthy) if first && none_healthy => {
-                    format!("{}; no target is healthy ({unhealthy})", choice.reason)
+                    format!("{}; no target is healthy ({unhealthy})", choice.reason).into()
                 }
-                Some(unhealthy) => format!("moved to the end: {unhealthy}"),
+                Some(unhealthy) => format!("moved to the end: {unhealthy}").into(),
                 None => choice.reason,
             };
             let verdict = if first { "chosen" } else { "fallback" };
@@ -135,18 +135,18 @@ impl Planner<'_> {
     }
 
     /// Why the request's metadata rules a target out.
-    fn mismatch(&self, target: &Target) -> Option<String> {
+    fn mismatch(&self, target: &Target) -> Option<Name> {
         target.policy.metadata_match.iter().find_map(|(key, wanted)| {
             let found = self.input.metadata.get(key);
             (found != Some(wanted)).then(|| match found {
-                Some(found) => format!("metadata {key} is `{found}`, it wants `{wanted}`"),
-                None => format!("metadata {key} is missing, it wants `{wanted}`"),
+                Some(found) => format!("metadata {key} is `{found}`, it wants `{wanted}`").into(),
+                None => format!("metadata {key} is missing, it wants `{wanted}`").into(),
             })
         })
     }
 
-    fn step(&mut self, target: &str, verdict: &str, reason: String) {
-        let (target, verdict) = (target.to_owned(), verdict.to_owned());
+    fn step(&mut self, target: &str, verdict: &'static str, reason: Name) {
+        let (target, verdict) = (target.to_owned(), verdict.into());
         self.plan.steps.push(RouteStep { target, verdict, reason });
     }
 }
@@ -154,7 +154,7 @@ impl Planner<'_> {
 /// A target with its place's reason.
 struct Choice<'a> {
     target: &'a Target,
-    reason: String,
+    reason: Name,
     /// Why it should be tried last.
     unhealthy: Option<String>,
 }

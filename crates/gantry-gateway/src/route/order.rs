@@ -9,6 +9,7 @@ use super::health::View;
 use super::{Choice, Input};
 use crate::snapshot::{Entry, Strategy, Target};
 use gantry_model::kinds::virtual_model::{SessionSource, StickyRouting};
+use gantry_model::record::Name;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Callers keep their target of latency-based routing for so long.
@@ -34,9 +35,12 @@ fn by_weight<'a>(
 ) -> Vec<Choice<'a>> {
     let session = sticky.and_then(|sticky| session_key(sticky, input));
     let total: u32 = targets.iter().map(|target| target.weight).sum();
-    let reason = |target: &Target| match session {
-        Some(_) => format!("sticky session, weight {} of {total}", target.weight),
-        None => format!("weight {} of {total}", target.weight),
+    let reason = |target: &Target| -> Name {
+        match session {
+            _ if targets.len() == 1 => "the only target".into(),
+            Some(_) => format!("sticky session, weight {} of {total}", target.weight).into(),
+            None => format!("weight {} of {total}", target.weight).into(),
+        }
     };
     let key = session.unwrap_or(input.seed);
     sorted(targets.iter().map(|target| {
@@ -55,8 +59,8 @@ fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec
     let key = hash(&(input.subject, model, input.now_ms / LATENCY_EPOCH_MS));
     let scored = targets.iter().zip(&speeds).map(|(target, speed)| {
         let reason = match speed {
-            Some(us) => format!("{:.1} ms per output token", us / 1000.0),
-            None => "no samples yet".to_owned(),
+            Some(us) => format!("{:.1} ms per output token", us / 1000.0).into(),
+            None => "no samples yet".into(),
         };
         let share = fastest / speed.unwrap_or(fastest).max(f64::MIN_POSITIVE);
         (score(key, target.entry.id(), share), choice(target, reason, input))
@@ -66,7 +70,7 @@ fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec
 
 fn by_priority<'a>(targets: &[&'a Target], input: &Input<'_>) -> Vec<Choice<'a>> {
     let scored = targets.iter().map(|target| {
-        let choice = choice(target, format!("priority {}", target.priority), input);
+        let choice = choice(target, format!("priority {}", target.priority).into(), input);
         (f64::from(target.priority), choice)
     });
     sorted(scored)
@@ -79,7 +83,7 @@ fn sorted<'a>(scored: impl Iterator<Item = (f64, Choice<'a>)>) -> Vec<Choice<'a>
     scored.into_iter().map(|(_, choice)| choice).collect()
 }
 
-fn choice<'a>(target: &'a Target, reason: String, input: &Input<'_>) -> Choice<'a> {
+fn choice<'a>(target: &'a Target, reason: Name, input: &Input<'_>) -> Choice<'a> {
     let failing = match &target.entry {
         Entry::Real(model) => model.health.failing(input.now_us),
         Entry::Virtual(_) | Entry::Broken(_) => None,

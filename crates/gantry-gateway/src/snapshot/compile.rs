@@ -3,7 +3,9 @@
 //! It never fails as a whole: a model that cannot be used becomes [`Broken`] with its reason, so
 //! that one wrong secret does not stop the others.
 
-use super::{Access, Broken, Entry, Key, Model, Policy, Snapshot, Strategy, Target, Virtual};
+use super::{
+    Access, Broken, Entry, Key, Keys, Model, Models, Policy, Snapshot, Strategy, Target, Virtual,
+};
 use crate::route::health::Registry;
 use crate::route::strategy_name;
 use gantry_model::kinds::common::HeadersOverride;
@@ -17,7 +19,7 @@ use gantry_providers::auth;
 use gantry_providers::upstream::Upstream;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Virtual models may point to virtual models so deep; validation refuses cycles earlier.
@@ -27,7 +29,7 @@ const NESTING_MAX: usize = 8;
 #[must_use]
 pub fn compile(source: &SnapshotSource, health: &Registry) -> Snapshot {
     let resolve = |reference: &str| -> Option<Secret> { source.secrets.get(reference).cloned() };
-    let mut compiler = Compiler { models: HashMap::new(), virtuals: BTreeMap::new() };
+    let mut compiler = Compiler { models: Models::default(), virtuals: BTreeMap::new() };
     let mut retry = None;
     let mut logging = None;
     for manifest in &source.manifests {
@@ -59,7 +61,7 @@ pub fn compile(source: &SnapshotSource, health: &Registry) -> Snapshot {
 }
 
 struct Compiler<'a> {
-    models: HashMap<String, Entry>,
+    models: Models,
     virtuals: BTreeMap<String, (&'a VirtualModel, Access)>,
 }
 
@@ -208,7 +210,7 @@ fn header_edits(
     (set, remove)
 }
 
-fn keys(source: &SnapshotSource) -> HashMap<[u8; 32], Key> {
+fn keys(source: &SnapshotSource) -> Keys {
     let entry = |entry: &gantry_model::snapshot::KeyEntry| {
         let key = Key {
             name: entry.name.as_str().into(),

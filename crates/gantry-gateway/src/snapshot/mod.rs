@@ -29,12 +29,20 @@ use std::sync::Arc;
 pub struct Snapshot {
     pub generation: Generation,
     pub tenant: String,
-    pub keys: HashMap<[u8; 32], Key>,
+    pub keys: Keys,
     /// By every name a caller may use: `account/model`, slugs and aliases.
-    pub models: HashMap<String, Entry>,
+    pub models: Models,
     pub retry: Option<RetryConfig>,
     pub logging: Option<LoggingSettings>,
 }
+
+/// Tokens by their SHA-256 digest.
+///
+/// Callers look up and never insert, so that a quick hash is safe here, as in [`Models`].
+pub type Keys = HashMap<[u8; 32], Key, foldhash::fast::RandomState>;
+
+/// Entries by name.
+pub type Models = HashMap<String, Entry, foldhash::fast::RandomState>;
 
 /// A live token.
 #[derive(Clone, Debug)]

@@ -62,7 +62,7 @@ async fn a_refusal_says_what_is_wrong_in_the_callers_envelope_and_leaves_one_rec
         let records = gateway.records();
         assert_eq!(records.len(), index + 1, "{path} {body}");
         let record = records.last().unwrap();
-        assert_eq!((record.status, record.fault.as_str()), (status, "caller"), "{record:#?}");
+        assert_eq!((record.status, record.fault.as_ref()), (status, "caller"), "{record:#?}");
         assert_ne!(record.refusal, "");
         assert_eq!(answer.headers["x-request-id"], record.id.unwrap().to_string());
     }

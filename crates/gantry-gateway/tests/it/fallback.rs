@@ -185,7 +185,8 @@ async fn the_last_upstreams_own_error_reaches_the_caller() {
     let answer = gateway.post("/v1/chat/completions", &chat("claude/m")).await;
     assert_eq!(answer.status, 429);
     assert!(json(&answer)["error"]["message"].is_string(), "translated: {}", text(&answer));
-    let faults: Vec<String> = gateway.records().into_iter().map(|record| record.fault).collect();
+    let faults: Vec<String> =
+        gateway.records().into_iter().map(|record| record.fault.into_owned()).collect();
     assert_eq!(faults, ["upstream", "upstream"]);
 }
 

@@ -128,7 +128,7 @@ async fn embeddings_and_plain_completions_go_through_the_same_stages() {
     let answer = gateway.post("/v1/completions", body).await;
     assert_eq!(answer.status, 200, "{}", text(&answer));
     let operations: Vec<String> =
-        gateway.records().into_iter().map(|record| record.operation).collect();
+        gateway.records().into_iter().map(|record| record.operation.into_owned()).collect();
     assert_eq!(operations, ["embedding", "completion"]);
 }
 

@@ -75,7 +75,7 @@ async fn in_the_middle_of_a_stream() {
     let records = gateway.records_until(1).await;
     assert_eq!(records.len(), 1);
     let record = &records[0];
-    assert_eq!((record.status, record.fault.as_str()), (499, "caller"), "{record:#?}");
+    assert_eq!((record.status, record.fault.as_ref()), (499, "caller"), "{record:#?}");
     assert!(record.usage_estimated);
     assert!(record.usage.output > 0 && record.usage.input > 0, "{record:#?}");
     assert_eq!(record.resolved_model, "mock/m");

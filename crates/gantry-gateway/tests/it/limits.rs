@@ -111,7 +111,7 @@ async fn a_body_that_stops_coming_is_refused_and_recorded_once() {
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert!(answer.contains(expected), "{answer}");
         let record = gateway.records().pop().unwrap();
-        assert_eq!((record.status, record.refusal.as_str()), (408, "request_timeout"));
+        assert_eq!((record.status, record.refusal.as_ref()), (408, "request_timeout"));
         assert_eq!(record.fault, "caller");
     }
     assert_eq!(gateway.records().len(), cases.len());
@@ -133,7 +133,7 @@ async fn a_body_beyond_its_limit_is_refused_in_the_callers_envelope() {
     let records = gateway.records();
     assert_eq!(records.len(), 2);
     for record in records {
-        assert_eq!((record.status, record.refusal.as_str()), (413, "request_too_large"));
+        assert_eq!((record.status, record.refusal.as_ref()), (413, "request_too_large"));
         assert_eq!(record.fault, "caller");
     }
     assert_eq!(mock.requests().len(), 0);
@@ -195,7 +195,7 @@ async fn a_client_that_stops_reading_is_cut_off_and_the_upstream_left() {
     let records = gateway.records_until(1).await;
     assert_eq!(records.len(), 1);
     let record = &records[0];
-    assert_eq!((record.status, record.fault.as_str()), (499, "caller"), "{record:#?}");
+    assert_eq!((record.status, record.fault.as_ref()), (499, "caller"), "{record:#?}");
     assert!(record.usage_estimated && record.usage.output > 0, "{record:#?}");
     drop(stream);
 }

@@ -49,7 +49,7 @@ async fn a_record_says_who_what_where_why_and_how_much() {
     assert_eq!((record.model.as_str(), record.resolved_model.as_str()), ("route/chat", "mock/gpt"));
     assert_eq!(record.upstream_model, "gpt-up");
     assert_eq!(record.route[0].verdict, "expanded");
-    assert_eq!(record.route[1].reason, "weight 100 of 100");
+    assert_eq!(record.route[1].reason, "the only target");
     assert_eq!(record.usage, usage);
     // 600 at $0.001/1000, 400 at $0.0001/1000, 50 at $0.002/1000: 600 + 40 + 100 microdollars.
     assert_eq!(record.cost, NanoUsd(740_000));

@@ -129,7 +129,7 @@ impl Tables {
             *self.attempts.entry((or_none(account), outcome), overflow, || 0) += 1;
         }
         if !record.refusal.is_empty() {
-            *self.refusals.entry(record.refusal.clone(), OTHER.to_owned(), || 0) += 1;
+            *self.refusals.entry(record.refusal.to_string(), OTHER.to_owned(), || 0) += 1;
         }
         self.gateway_time.observe(record.gateway_us);
     }

@@ -78,7 +78,7 @@ fn request_attributes(record: &RequestRecord, bodies: bool) -> Vec<KeyValue> {
     list.int(semconv::STATUS_CODE, record.status.into());
     if record.status >= 400 {
         let status = record.status.to_string();
-        let kind = if record.refusal.is_empty() { &status } else { &record.refusal };
+        let kind = if record.refusal.is_empty() { &*status } else { &*record.refusal };
         list.text(semconv::ERROR_TYPE, kind);
     }
     list.text(semconv::TFY_SPAN_TYPE, span_type);
