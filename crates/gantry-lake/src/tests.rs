@@ -9,6 +9,8 @@ use gantry_model::money::NanoUsd;
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::rest::LogQuery;
 use gantry_model::usage::TokenUsage;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// 2026-03-01 07:30 UTC.
 const NOW_MS: u64 = 1_772_350_200_000;
@@ -180,6 +182,38 @@ fn fields_without_a_column_survive() {
     let rest: serde_json::Value = serde_json::from_str(rest).unwrap();
     let expected = r#"{"news":{"x":[1,2]},"usage":{"audio":4},"status":"odd"}"#;
     assert_eq!(rest, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+}
+
+/// As a release wrote it that did not know of traces.
+fn without_traces(file: bytes::Bytes) -> Vec<u8> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut batch = reader.collect::<Result<Vec<_>, _>>().unwrap().remove(0);
+    batch.remove_column(batch.schema().index_of("trace_id").unwrap());
+    batch.remove_column(batch.schema().index_of("parent_span_id").unwrap());
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn files_of_an_older_schema_are_read_and_merged() {
+    let mut fixture = Fixture::new();
+    for records in [[record(1, 120)], [record(2, 119)]] {
+        fixture.seal(&records);
+        fixture.lake.ingest().await.unwrap();
+    }
+    let store = &fixture.lake.0.store;
+    for file in store.list(None).await.unwrap().files {
+        let old = without_traces(store.get(&file.meta.location).await.unwrap());
+        store.put(&file.meta.location, old).await.unwrap();
+    }
+    let own = id(NOW_MS - 120 * MINUTE_MS, 1).to_string();
+    let query = LogQuery { trace: Some(own), ..LogQuery::default() };
+    for merged in [2, 0] {
+        assert_eq!(fixture.all().await, [1, 2]);
+        assert_eq!(numbers(&fixture.lake.requests(&query).await.unwrap()), [1]);
+        assert_eq!(fixture.lake.compact().await.unwrap(), merged);
+    }
 }
 
 #[tokio::test]

@@ -96,6 +96,28 @@ def test_a_request_leaves_one_record_with_its_cost(oai, gantry, recorded, test_i
     assert (row["requests"], row["errors"], row["cost"]) == (1, 0, 19_000_000)
 
 
+def test_records_are_found_by_the_callers_trace_and_summed_by_workspace(
+        oai, gantry, recorded, test_id):
+    workspace = f"workspace-{test_id}"
+    metadata = json.dumps({"test": test_id, "workspace": workspace})
+    headers = {"traceparent": f"00-{test_id}-b7ad6b7169203331-01", "x-tfy-metadata": metadata}
+    oai.chat.completions.create(model="mock/plain", messages=HELLO, extra_headers=headers)
+    record, = recorded(test_id, 1)
+    assert (record["trace_id"], record["parent_span_id"]) == (test_id, "b7ad6b7169203331")
+    for trace in (test_id, record["id"]):
+        code, output, error = gantry("logs", "--trace", trace, "--json")
+        assert code == 0, error
+        assert [json.loads(line)["id"] for line in output.splitlines()] == [record["id"]]
+    code, output, error = gantry("logs", record["id"], "--why")
+    assert code == 0, error
+    assert test_id in output
+    code, output, error = gantry("usage", "--json", "--by", "workspace",
+                                 "--metadata", f"test={test_id}")
+    assert code == 0, error
+    row, = json.loads(output)
+    assert (row["keys"], row["requests"]) == ([workspace], 1)
+
+
 def test_refused_and_abandoned_requests_leave_records_too(oai, recorded, test_id, model):
     with pytest.raises(openai.NotFoundError):
         oai.chat.completions.create(
