@@ -56,7 +56,7 @@ fn sums_tokens_cost_and_requests_by_caller() {
 #[test]
 fn names_the_last_target_tried_when_no_model_answered() {
     let metrics = Metrics::default();
-    let attempt = |target: &str, outcome: &str| Attempt {
+    let attempt = |target: &str, outcome: &'static str| Attempt {
         target: target.into(),
         outcome: outcome.into(),
         ..Attempt::default()

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 const ID: u128 = 0x0198_7654_3210_7abc_8def_0123_4567_89ab;
 
 fn record() -> RequestRecord {
-    let attempt = |target: &str, outcome: &str, status, started_us| Attempt {
+    let attempt = |target: &str, outcome: &'static str, status, started_us| Attempt {
         target: target.into(),
         url: "api.example/v1/chat".into(),
         outcome: outcome.into(),
