@@ -30,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
     pub(crate) body: Bytes,
+    /// Where the body's fields stand.
+    pub(crate) index: scan::Index,
     /// As the caller named it.
     pub(crate) model: String,
     /// Whether the body itself names a model.
@@ -68,7 +70,7 @@ pub(crate) async fn decode(
     };
     let wishes = Wishes::read(&inbound.headers)?;
     let body = read(config, &inbound.headers, inbound.body).await?;
-    let head = scan::scan(&body).map_err(|error| {
+    let mut head = scan::scan(&body).map_err(|error| {
         Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
     })?;
     let model_in_body = head.model.is_some();
@@ -77,6 +79,7 @@ pub(crate) async fn decode(
     let model = named.unwrap_or_default().to_owned();
     let (stream, include_usage) = (head.streams(), head.include_usage.unwrap_or_default());
     let stream_options = head.stream_options.clone();
+    let index = std::mem::take(&mut head.index);
     if model.is_empty() {
         let public = "the request body: `model` is missing; name one as `account/model`";
         return Err(Refusal::caller(RefusalKind::Malformed, public));
@@ -96,6 +99,7 @@ pub(crate) async fn decode(
         include_usage,
         subject: identified.caller.subject.clone(),
         metadata,
+        index,
         body,
     })
 }
