@@ -92,9 +92,9 @@ pub struct Flag {
 /// Checks that `body` is one JSON object and finds the fields of [`Head`].
 ///
 /// # Errors
-/// When the body is not valid JSON, is not an object, nests deeper than [`DEPTH_MAX`], has more than
-/// [`MEMBERS_MAX`] fields, when `model` or `stream` has the wrong type, or when a field of [`Head`]
-/// occurs twice: two parsers could then disagree about what was asked.
+/// When the body is not valid JSON, is not an object, nests deeper than [`DEPTH_MAX`], has more
+/// than [`MEMBERS_MAX`] fields, when `model` or `stream` has the wrong type, or when a field of
+/// [`Head`] occurs twice: two parsers could then disagree about what was asked.
 pub fn scan(body: &[u8]) -> Result<Head<'_>, ScanError> {
     let mut capture = Capture { seen: 0, head: Head::default() };
     let mut cursor = Cursor::new(body);

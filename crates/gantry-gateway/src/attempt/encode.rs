@@ -9,7 +9,7 @@ use crate::route::Hop;
 use crate::snapshot::Policy;
 use bytes::Bytes;
 use gantry_llm::scan::{Index, ScanError};
-use gantry_llm::splice::Draft;
+use gantry_llm::splice::{Draft, Pieces};
 use gantry_llm::translate::{self, RequestContext};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
@@ -28,7 +28,7 @@ pub(super) struct Encoded {
     pub(super) operation: Operation,
     pub(super) path: PathAndQuery,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) body: Pieces,
     pub(super) losses: Vec<Loss>,
     /// Gantry asked for usage, the caller did not: the usage event is taken out again.
     pub(super) usage_added: bool,
@@ -88,7 +88,7 @@ fn operation(wanted: Operation, dialect: Dialect) -> Result<Operation, Error> {
     }
 }
 
-fn spliced(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>, bool), Error> {
+fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     let (model, quirks) = (&hop.model, hop.model.quirks());
     let mut draft = Draft::new(&call.body, &call.index);
     if !call.model_in_body || call.model != model.upstream_model {
@@ -113,7 +113,7 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>, bool), Error> {
             losses.push(Loss { field: key.clone(), kind: LossKind::Dropped, note });
         }
     }
-    Ok((draft.finish().into_bytes(), losses, usage_added))
+    Ok((draft.finish(), losses, usage_added))
 }
 
 fn with_usage(call: &Call) -> Result<Bytes, ScanError> {
@@ -140,7 +140,7 @@ fn override_params<'a>(
     Ok(())
 }
 
-fn translated(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
+fn translated(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>), Error> {
     let quirks = hop.model.quirks();
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
@@ -152,12 +152,12 @@ fn translated(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
     let body = Bytes::from(done.body);
     if hop.policies.iter().all(|policy| policy.override_params.is_empty()) {
-        return Ok((body, done.losses));
+        return Ok((body.into(), done.losses));
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
     override_params(&mut draft, &hop.policies)?;
-    Ok((draft.finish().into_bytes(), done.losses))
+    Ok((draft.finish(), done.losses))
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.

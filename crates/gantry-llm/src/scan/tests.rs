@@ -160,21 +160,25 @@ fn judges_a_string_by_its_bytes_and_not_by_where_blocks_end() {
         (b"\xc0\x80", false),
         (b"\xf4\x90\x80\x80", false),
     ];
-    for len in (0..=70).chain([95, 96, 97, 127, 128, 129, 199, 200]) {
-        for (at, (piece, valid)) in
-            (0..=len).flat_map(|at| pieces.iter().map(move |piece| (at, piece)))
-        {
+    let places = (0..=70).chain([95, 96, 97, 127, 128, 129, 199, 200]);
+    for (len, at) in places.flat_map(|len| (0..=len).map(move |at| (len, at))) {
+        for (piece, valid) in pieces {
             let text = [&b"a".repeat(at), *piece, &b"b".repeat(len - at)].concat();
-            for after in [&b"}"[..], b",\"n\":3,\"stop\":[\"one\",\"two\"]}"] {
-                let body = [b"{\"k\":\"", &text[..], b"\"", after].concat();
-                let found = scan(&body);
-                let shown = String::from_utf8_lossy(&body);
-                assert_eq!(found.is_ok(), *valid, "{shown}");
-                if let Ok(head) = found {
-                    assert_eq!(head.index.members[0].value, 5..7 + text.len(), "{shown}");
-                    assert_eq!(head.n, (after.len() > 1).then_some(3), "{shown}");
-                }
-            }
+            check_string(&text, *valid);
+        }
+    }
+}
+
+/// Scans `text` as a string at the body's end and before other members.
+fn check_string(text: &[u8], valid: bool) {
+    for after in [&b"}"[..], b",\"n\":3,\"stop\":[\"one\",\"two\"]}"] {
+        let body = [b"{\"k\":\"", text, b"\"", after].concat();
+        let found = scan(&body);
+        let shown = String::from_utf8_lossy(&body);
+        assert_eq!(found.is_ok(), valid, "{shown}");
+        if let Ok(head) = found {
+            assert_eq!(head.index.members[0].value, 5..7 + text.len(), "{shown}");
+            assert_eq!(head.n, (after.len() > 1).then_some(3), "{shown}");
         }
     }
 }
