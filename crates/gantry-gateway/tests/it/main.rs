@@ -13,5 +13,6 @@ mod fallback;
 mod forwarding;
 mod harness;
 mod leaving;
+mod long_bodies;
 mod records;
 mod translation;
