@@ -3,6 +3,7 @@
 //! The bytes are kept as they came; a tree is built only where a translation needs one.
 
 use crate::authenticate::Identified;
+use crate::buffers::Buffer;
 use crate::config::Config;
 use crate::headers::Wishes;
 use crate::receive::{Caller, Inbound, Operation, Route};
@@ -32,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) uri: Uri,
     pub(crate) body: Bytes,
+    /// Where the body's fields stand.
+    pub(crate) index: scan::Index,
     /// As the caller named it.
     pub(crate) model: String,
     /// Whether the body itself names a model.
@@ -71,7 +74,7 @@ pub(crate) async fn decode(
     };
     let wishes = Wishes::read(&inbound.headers)?;
     let body = read(config, &inbound.headers, inbound.body).await?;
-    let head = scan::scan(&body).map_err(|error| {
+    let mut head = scan::scan(&body).map_err(|error| {
         Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
     })?;
     let model_in_body = head.model.is_some();
@@ -80,6 +83,7 @@ pub(crate) async fn decode(
     let model = named.unwrap_or_default().to_owned();
     let (stream, include_usage) = (head.streams(), head.include_usage.unwrap_or_default());
     let stream_options = head.stream_options.clone();
+    let index = std::mem::take(&mut head.index);
     if model.is_empty() {
         let public = "the request body: `model` is missing; name one as `account/model`";
         return Err(Refusal::caller(RefusalKind::Malformed, public));
@@ -99,6 +103,7 @@ pub(crate) async fn decode(
         include_usage,
         identity: identified.caller.clone(),
         metadata,
+        index,
         body,
     })
 }
@@ -120,23 +125,26 @@ async fn read(config: &Config, headers: &HeaderMap, mut body: Incoming) -> Resul
         return Err(too_large());
     }
     let mut first = Bytes::new();
-    let mut all = Vec::new();
+    let mut all: Option<Buffer> = None;
     let idle = Duration::from_millis(config.request_idle_timeout_ms);
     while let Some(piece) = next(&mut body, idle).await? {
-        if first.len() + all.len() + piece.len() > limit {
+        let len = first.len() + all.as_ref().map_or(0, Buffer::len) + piece.len();
+        if len > limit {
             return Err(too_large());
         }
-        if first.is_empty() && all.is_empty() {
-            first = piece;
-            continue;
+        match &mut all {
+            Some(all) => all.extend(&piece),
+            // The whole body, unless it is one of unknown length.
+            None if first.is_empty() && piece.len() >= expected => first = piece,
+            // A piece is let go at once: the connection reads the next one into the same memory.
+            None => {
+                let all = all.insert(Buffer::take(expected.max(len)));
+                all.extend(&std::mem::take(&mut first));
+                all.extend(&piece);
+            }
         }
-        if all.is_empty() {
-            all.reserve_exact(expected.max(first.len() + piece.len()));
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        all.extend_from_slice(&piece);
     }
-    Ok(if all.is_empty() { first } else { all.into() })
+    Ok(all.map_or(first, Buffer::freeze))
 }
 
 async fn next(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Refusal> {

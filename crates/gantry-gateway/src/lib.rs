@@ -8,6 +8,7 @@ mod admit;
 mod attempt;
 mod authenticate;
 mod body;
+mod buffers;
 pub mod config;
 mod decode;
 pub mod gateway;

@@ -1,51 +1,144 @@
 //! Edits of top-level fields in place: every other byte of the body stays as it was.
 //!
-//! The gateway calls it when a request or reply keeps its dialect but a field must change (the
-//! model's name, `stream_options`, a route's overrides). It never reorders and never re-prints.
+//! The gateway makes a [`Draft`] when a request keeps its dialect but a field must change (the
+//! model's name, `stream_options`, a route's overrides, a provider's quirks). All edits are printed
+//! at once, from the places that the scan found: it never reads the body again, never reorders and
+//! never re-prints.
 
+mod pieces;
 #[cfg(test)]
 mod tests;
 
-use crate::scan::cursor::{Cursor, Fault};
-use crate::scan::{Problem, ScanError};
-use std::ops::Range;
+pub use pieces::Pieces;
 
-/// One change of a top-level field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edit<'a> {
-    /// Replaces the value in place, or appends the field at the end of the object. `json` must be
-    /// one valid JSON value.
-    Set { key: &'a str, json: &'a [u8] },
-    /// Removes the field with its comma; nothing happens when there is none.
-    Remove { key: &'a str },
+use crate::scan::cursor::Fault;
+use crate::scan::{Index, Member, Problem, ScanError};
+use bytes::Bytes;
+use pieces::Printer;
+
+/// A body with edits, made one after the other. Keys compare after unescaping.
+///
+/// An edit fails when its key occurs twice in the body: two parsers could then disagree about what
+/// was asked.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    body: &'a Bytes,
+    index: &'a Index,
+    /// The edited members and the new ones, in the order of their first edits.
+    changes: Vec<Change<'a>>,
 }
 
-impl<'a> Edit<'a> {
-    fn key(&self) -> &'a str {
-        match self {
-            Self::Set { key, .. } | Self::Remove { key } => key,
+#[derive(Debug)]
+struct Change<'a> {
+    /// The member's number in the index; `None` for a new one.
+    member: Option<usize>,
+    /// Its name by now.
+    key: &'a str,
+    renamed: bool,
+    /// Its new value.
+    json: Option<&'a [u8]>,
+    removed: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// `index` must be the index of `body`.
+    #[must_use]
+    pub fn new(body: &'a Bytes, index: &'a Index) -> Self {
+        Self { body, index, changes: Vec::new() }
+    }
+
+    /// Replaces the value in place, or appends the field at the end of the object. `json` must be
+    /// one valid JSON value.
+    ///
+    /// # Errors
+    /// When the key occurs twice.
+    pub fn set(&mut self, key: &'a str, json: &'a [u8]) -> Result<(), ScanError> {
+        match self.find(key)? {
+            Some(change) => change.json = Some(json),
+            None => self.changes.push(Change {
+                member: None,
+                key,
+                renamed: false,
+                json: Some(json),
+                removed: false,
+            }),
         }
+        Ok(())
+    }
+
+    /// Removes the field with its comma; returns whether there was one.
+    ///
+    /// # Errors
+    /// When the key occurs twice.
+    pub fn remove(&mut self, key: &'a str) -> Result<bool, ScanError> {
+        let found = self.find(key)?;
+        Ok(found.map(|change| change.removed = true).is_some())
+    }
+
+    /// Renames the field in place; returns whether there was one. It takes the place of a field
+    /// that has the name already.
+    ///
+    /// # Errors
+    /// When either key occurs twice.
+    pub fn rename(&mut self, from: &'a str, to: &'a str) -> Result<bool, ScanError> {
+        if self.find(from)?.is_none() {
+            return Ok(false);
+        }
+        if from != to {
+            self.remove(to)?;
+        }
+        if let Some(change) = self.find(from)? {
+            change.renamed |= from != to;
+            change.key = to;
+        }
+        Ok(true)
+    }
+
+    /// The edited body. One that was not edited is given back as it is.
+    #[must_use]
+    pub fn finish(self) -> Pieces {
+        if self.changes.is_empty() {
+            return self.body.clone().into();
+        }
+        let added = self.changes.iter().map(added_bytes_max).sum();
+        let mut writer = Writer::new(self.body, self.index, added);
+        for (at, member) in self.index.members.iter().enumerate() {
+            let change = self.changes.iter().find(|change| change.member == Some(at));
+            writer.member(member, change);
+        }
+        writer.append(&self.changes)
+    }
+
+    /// The change of the present field `key`, made when there is none yet.
+    fn find(&mut self, key: &'a str) -> Result<Option<&mut Change<'a>>, ScanError> {
+        let known = self.changes.iter().position(|change| !change.removed && change.key == key);
+        if let Some(at) = known {
+            return Ok(self.changes.get_mut(at));
+        }
+        let mut found = self.index.members.iter().enumerate().filter(|(at, member)| {
+            member.is(key, self.body)
+                && self.changes.iter().all(|change| change.member != Some(*at))
+        });
+        let Some((at, _)) = found.next() else { return Ok(None) };
+        if let Some((_, second)) = found.next() {
+            let fault = Fault::new(Problem::Duplicate(key.into()), second.key.range.start);
+            return Err(ScanError::new(self.body, fault));
+        }
+        drop(found);
+        self.changes.push(Change {
+            member: Some(at),
+            key,
+            renamed: false,
+            json: None,
+            removed: false,
+        });
+        Ok(self.changes.last_mut())
     }
 }
 
-/// Applies `edits`; of several for one key, the last counts. Keys compare after unescaping.
-///
-/// # Errors
-/// When the body is not one valid JSON object, or when a key that is to be edited occurs twice.
-pub fn splice(body: &[u8], edits: &[Edit<'_>]) -> Result<Vec<u8>, ScanError> {
-    let checked = std::str::from_utf8(body)
-        .map_err(|error| Fault::new(Problem::Utf8, error.valid_up_to()))
-        .and_then(|_| Writer::new(body, edits).run());
-    checked.map_err(|fault| ScanError::new(body, fault))
-}
-
+/// Prints the members in order, and decides which commas stay.
 struct Writer<'a> {
-    body: &'a [u8],
-    /// The effective edits, one a key, and whether the key was found.
-    edits: Vec<(Edit<'a>, bool)>,
-    out: Vec<u8>,
-    /// Everything before this position is written or dropped.
-    done: usize,
+    out: Printer<'a>,
     /// End of the last member's value, or the place behind `{`.
     last_end: usize,
     any_kept: bool,
@@ -54,120 +147,88 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(body: &'a [u8], edits: &[Edit<'a>]) -> Self {
-        let is_last = |at: usize, edit: &Edit<'_>| {
-            edits.iter().skip(at + 1).all(|later| later.key() != edit.key())
-        };
-        let effective: Vec<_> = edits
-            .iter()
-            .enumerate()
-            .filter(|(at, edit)| is_last(*at, edit))
-            .map(|(_, edit)| (*edit, false))
-            .collect();
-        let added: usize = edits.iter().map(added_bytes_max).sum();
+    fn new(body: &'a Bytes, index: &Index, added: usize) -> Self {
         Self {
-            body,
-            edits: effective,
-            out: Vec::with_capacity(body.len() + added),
-            done: 0,
-            last_end: 0,
+            out: Printer::new(body, added),
+            last_end: index.object.start + 1,
             any_kept: false,
             drop_to_next: false,
         }
     }
 
-    fn run(mut self) -> Result<Vec<u8>, Fault> {
-        let mut cursor = Cursor::new(self.body);
-        self.last_end = cursor.start_of_object()? + 1;
-        cursor.object(|cursor, key| {
-            let name = cursor.name(&key);
-            let found = self.edits.iter_mut().find(|(edit, _)| edit.key().as_bytes() == &*name);
-            let edit = match found {
-                Some((edit, true)) => {
-                    let problem = Problem::Duplicate(edit.key().into());
-                    return Err(Fault::new(problem, key.range.start));
-                }
-                Some((edit, seen)) => {
-                    *seen = true;
-                    Some(*edit)
-                }
-                None => None,
-            };
-            let value = cursor.skip()?;
-            self.member(key.range.start, &value, edit);
-            Ok(())
-        })?;
-        cursor.end()?;
-        self.append();
-        Ok(self.out)
-    }
-
-    fn member(&mut self, start: usize, value: &Range<usize>, edit: Option<Edit<'a>>) {
+    fn member(&mut self, member: &Member, change: Option<&Change<'_>>) {
+        let start = member.key.range.start;
         if std::mem::take(&mut self.drop_to_next) {
-            self.done = start;
+            self.out.skip_to(start);
         }
-        match edit {
-            Some(Edit::Remove { .. }) if self.any_kept => {
-                self.copy_to(self.last_end);
-                self.done = value.end;
+        match change {
+            Some(change) if change.removed && self.any_kept => {
+                self.out.copy_to(self.last_end);
+                self.out.skip_to(member.value.end);
             }
-            Some(Edit::Remove { .. }) => {
-                self.copy_to(start);
+            Some(change) if change.removed => {
+                self.out.copy_to(start);
                 self.drop_to_next = true;
             }
-            Some(Edit::Set { json, .. }) => {
-                self.copy_to(value.start);
-                self.out.extend_from_slice(json);
-                self.done = value.end;
+            Some(change) => {
+                self.edited(member, change);
                 self.any_kept = true;
             }
             None => self.any_kept = true,
         }
-        self.last_end = value.end;
+        self.last_end = member.value.end;
     }
 
-    fn append(&mut self) {
-        if self.drop_to_next {
-            self.done = self.last_end;
+    fn edited(&mut self, member: &Member, change: &Change<'_>) {
+        if change.renamed {
+            self.out.copy_to(member.key.range.start);
+            push_key(&mut self.out, change.key);
+            self.out.skip_to(member.key.range.end);
         }
-        self.copy_to(self.last_end);
-        for (edit, found) in std::mem::take(&mut self.edits) {
-            let Edit::Set { key, json } = edit else { continue };
-            if found {
-                continue;
-            }
+        if let Some(json) = change.json {
+            self.out.copy_to(member.value.start);
+            self.out.text(json);
+            self.out.skip_to(member.value.end);
+        }
+    }
+
+    fn append(mut self, changes: &[Change<'_>]) -> Pieces {
+        if self.drop_to_next {
+            self.out.skip_to(self.last_end);
+        }
+        self.out.copy_to(self.last_end);
+        for change in changes.iter().filter(|change| change.member.is_none() && !change.removed) {
             if self.any_kept {
-                self.out.push(b',');
+                self.out.text(b",");
             }
-            push_key(&mut self.out, key);
-            self.out.extend_from_slice(json);
+            push_key(&mut self.out, change.key);
+            self.out.text(b":");
+            self.out.text(change.json.unwrap_or(b"null"));
             self.any_kept = true;
         }
-        self.copy_to(self.body.len());
-    }
-
-    fn copy_to(&mut self, end: usize) {
-        self.out.extend_from_slice(self.body.get(self.done..end).unwrap_or_default());
-        self.done = end;
+        self.out.finish()
     }
 }
 
-fn added_bytes_max(edit: &Edit<'_>) -> usize {
-    match edit {
-        // Quotes, colon and comma.
-        Edit::Set { key, json } => key.len() + json.len() + 4,
-        Edit::Remove { .. } => 0,
-    }
+/// Quotes, colon and comma beside key and value; escapes in keys are rare enough to grow for.
+fn added_bytes_max(change: &Change<'_>) -> usize {
+    change.key.len() + change.json.map_or(0, <[u8]>::len) + 4
 }
 
-fn push_key(out: &mut Vec<u8>, key: &str) {
-    out.push(b'"');
-    for byte in key.bytes() {
+fn push_key(out: &mut Printer<'_>, key: &str) {
+    out.text(b"\"");
+    let mut plain = key.as_bytes();
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
+    while let Some((before, [byte, after @ ..])) =
+        plain.iter().position(special).and_then(|at| plain.split_at_checked(at))
+    {
+        out.text(before);
         match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            0..=0x1F => out.extend(format!("\\u{byte:04x}").bytes()),
-            _ => out.push(byte),
+            b'"' | b'\\' => out.text(&[b'\\', *byte]),
+            _ => out.text(format!("\\u{byte:04x}").as_bytes()),
         }
+        plain = after;
     }
-    out.extend(b"\":");
+    out.text(plain);
+    out.text(b"\"");
 }

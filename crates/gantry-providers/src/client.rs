@@ -3,11 +3,12 @@
 //! The CLI, the snapshot follower, the OTLP exporter and discovery use it. It never follows
 //! redirects and never reads more than its limit.
 
-use crate::connect::{self, RequestBody};
+use crate::body::RequestBody;
+use crate::connect;
 use crate::endpoint::{self, Endpoint};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use std::time::Duration;
 
 /// Most bytes of a reply that are read.
@@ -68,7 +69,7 @@ pub async fn call(call: Call<'_>) -> Result<Answer, Error> {
 async fn exchange(endpoint: &Endpoint, uri: &http::Uri, call: Call<'_>) -> Result<Answer, Error> {
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let mut request: Request<RequestBody> =
-        Request::builder().method(call.method).uri(path).body(Full::new(call.body))?;
+        Request::builder().method(call.method).uri(path).body(call.body.into())?;
     *request.headers_mut() = call.headers;
     let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
     request.headers_mut().insert(header::HOST, host);

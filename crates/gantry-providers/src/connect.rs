@@ -1,17 +1,13 @@
 //! One connection to an upstream: name look-up, TCP, TLS, HTTP/1.1 handshake.
 
+use crate::body::RequestBody;
 use crate::endpoint::Endpoint;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-
-/// Bodies of requests: they are whole in memory, since a fallback may need them again.
-pub type RequestBody = Full<Bytes>;
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]

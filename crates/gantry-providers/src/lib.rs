@@ -4,6 +4,7 @@
 //! scheme and per transport only. It never decides which upstream to call.
 
 pub mod auth;
+pub mod body;
 pub mod client;
 pub mod connect;
 pub mod discover;

@@ -4,7 +4,8 @@
 //! body was read to its end; a body dropped earlier closes its connection, which is how a caller
 //! that leaves stops the upstream.
 
-use crate::connect::{self, RequestBody};
+use crate::body::RequestBody;
+use crate::connect;
 use crate::endpoint::Endpoint;
 use bytes::Bytes;
 use gantry_runtime::clock::Clock;

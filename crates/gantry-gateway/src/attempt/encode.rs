@@ -8,8 +8,8 @@ use crate::headers;
 use crate::route::Hop;
 use crate::snapshot::Policy;
 use bytes::Bytes;
-use gantry_llm::scan::ScanError;
-use gantry_llm::splice::{Edit, splice};
+use gantry_llm::scan::{Index, ScanError};
+use gantry_llm::splice::{Draft, Pieces};
 use gantry_llm::translate::{self, RequestContext};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
@@ -17,16 +17,14 @@ use gantry_providers::upstream::Operation;
 use http::header::{CONTENT_TYPE, HOST, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A call in its target's dialect.
 #[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) operation: Operation,
     pub(super) path: PathAndQuery,
-    pub(super) body: Bytes,
+    pub(super) body: Pieces,
     pub(super) losses: Vec<Loss>,
     /// Gantry asked for usage, the caller did not: the usage event is taken out again.
     pub(super) usage_added: bool,
@@ -79,84 +77,59 @@ fn operation(wanted: Operation, dialect: Dialect) -> Result<Operation, Error> {
     }
 }
 
-fn spliced(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>, bool), Error> {
-    let model = &hop.model;
-    let mut edits = Vec::new();
+fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
+    let (model, quirks) = (&hop.model, hop.model.quirks());
+    let mut draft = Draft::new(&call.body, &call.index);
     if !call.model_in_body || call.model != model.upstream_model {
-        edits.push(Edit::Set { key: "model", json: &model.upstream_model_json });
+        draft.set("model", &model.upstream_model_json)?;
     }
     let usage_added = call.stream
         && model.dialect() == Dialect::OpenAi
         && !call.include_usage
-        && model.quirks().stream_usage;
+        && quirks.stream_usage;
     let options = usage_added.then(|| with_usage(call)).transpose()?;
     if let Some(json) = &options {
-        edits.push(Edit::Set { key: "stream_options", json });
+        draft.set("stream_options", json)?;
     }
-    edits.extend(overrides(&hop.policies));
-    let body = match edits.is_empty() {
-        true => call.body.clone(),
-        false => splice(&call.body, &edits)?.into(),
-    };
-    let body = renamed(body, hop)?;
-    let (body, losses) = without_unsupported(body, hop)?;
-    Ok((body, losses, usage_added))
-}
-
-/// Spells fields as the upstream does.
-fn renamed(mut body: Bytes, hop: &Hop) -> Result<Bytes, Error> {
-    for (ours, theirs) in &hop.model.quirks().rename {
-        // Most requests carry none of them: look before parsing again.
-        if memchr::memmem::find(&body, ours.as_bytes()).is_none() {
-            continue;
-        }
-        let fields: BTreeMap<Cow<'_, str>, &RawValue> =
-            serde_json::from_slice(&body).unwrap_or_default();
-        let Some(json) = fields.get(ours.as_str()).map(|value| value.get().as_bytes()) else {
-            continue;
-        };
-        let edits = [Edit::Remove { key: ours }, Edit::Set { key: theirs, json }];
-        body = splice(&body, &edits)?.into();
+    override_params(&mut draft, &hop.policies)?;
+    for (ours, theirs) in &quirks.rename {
+        draft.rename(ours, theirs)?;
     }
-    Ok(body)
-}
-
-/// Takes out the fields that the upstream is known to refuse, and says so.
-fn without_unsupported(mut body: Bytes, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
     let mut losses = Vec::new();
-    for key in &hop.model.quirks().unsupported {
-        // Most requests carry none of them: look before parsing again.
-        if memchr::memmem::find(&body, key.as_bytes()).is_none() {
-            continue;
-        }
-        let shorter = splice(&body, &[Edit::Remove { key }])?;
-        if shorter.len() < body.len() {
+    for key in &quirks.unsupported {
+        if draft.remove(key)? {
             let note = "the upstream refuses it".to_owned();
             losses.push(Loss { field: key.clone(), kind: LossKind::Dropped, note });
-            body = shorter.into();
         }
     }
-    Ok((body, losses))
+    Ok((draft.finish(), losses, usage_added))
 }
 
-fn with_usage(call: &Call) -> Result<Vec<u8>, ScanError> {
+fn with_usage(call: &Call) -> Result<Bytes, ScanError> {
     const ASK: &[u8] = br#"{"include_usage":true}"#;
-    match call.stream_options.clone().and_then(|range| call.body.get(range)) {
-        Some(options) => splice(options, &[Edit::Set { key: "include_usage", json: b"true" }]),
-        None => Ok(ASK.to_vec()),
-    }
+    let Some(range) = call.stream_options.clone() else { return Ok(Bytes::from_static(ASK)) };
+    let options = call.body.slice(range);
+    let index = Index::of(&options)?;
+    let mut draft = Draft::new(&options, &index);
+    draft.set("include_usage", b"true")?;
+    Ok(draft.finish().into_bytes())
 }
 
-fn overrides(policies: &[std::sync::Arc<Policy>]) -> impl Iterator<Item = Edit<'_>> {
-    policies.iter().flat_map(|policy| &policy.override_params).map(|(key, json)| {
+/// Sets the parameters of the route's policies; `null` takes one out.
+fn override_params<'a>(
+    draft: &mut Draft<'a>,
+    policies: &'a [Arc<Policy>],
+) -> Result<(), ScanError> {
+    for (key, json) in policies.iter().flat_map(|policy| &policy.override_params) {
         match json.as_slice() {
-            b"null" => Edit::Remove { key },
-            json => Edit::Set { key, json },
+            b"null" => drop(draft.remove(key)?),
+            json => draft.set(key, json)?,
         }
-    })
+    }
+    Ok(())
 }
 
-fn translated(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
+fn translated(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>), Error> {
     let quirks = hop.model.quirks();
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
@@ -166,9 +139,14 @@ fn translated(call: &Call, hop: &Hop) -> Result<(Bytes, Vec<Loss>), Error> {
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
-    let edits: Vec<Edit<'_>> = overrides(&hop.policies).collect();
-    let body = if edits.is_empty() { done.body } else { splice(&done.body, &edits)? };
-    Ok((body.into(), done.losses))
+    let body = Bytes::from(done.body);
+    if hop.policies.iter().all(|policy| policy.override_params.is_empty()) {
+        return Ok((body.into(), done.losses));
+    }
+    let index = Index::of(&body)?;
+    let mut draft = Draft::new(&body, &index);
+    override_params(&mut draft, &hop.policies)?;
+    Ok((draft.finish(), done.losses))
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.

@@ -14,10 +14,11 @@ use gantry_llm::observe::{Malformed, Observer, Wire};
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
 use gantry_model::catalogue::Dialect;
+use gantry_providers::body::RequestBody;
 use gantry_providers::pool::{self, ReplyBody};
 use gantry_providers::upstream::Operation;
 use http::{HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use std::future::poll_fn;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ async fn exchange(
     span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let mut request = Request::new(Full::new(encoded.body.clone()));
+    let mut request = Request::new(RequestBody::from(encoded.body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = encoded.path.clone().into();
     *request.headers_mut() = request_headers(call, hop);

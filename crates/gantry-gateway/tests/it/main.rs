@@ -14,6 +14,7 @@ mod forwarding;
 mod harness;
 mod leaving;
 mod limits;
+mod long_bodies;
 mod records;
 mod traces;
 mod translation;

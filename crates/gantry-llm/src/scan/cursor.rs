@@ -1,27 +1,32 @@
 //! A position in JSON bytes that moves over whole, validated values.
 //!
-//! Used by `scan`, `splice` and `observe`. The bytes must be valid UTF-8: whoever makes a cursor
-//! has checked that. Grammar: RFC 8259; unpaired surrogate escapes are accepted as the RFC does.
+//! Used by `scan` and `observe`. Grammar: RFC 8259; unpaired surrogate escapes are accepted as the
+//! RFC does. UTF-8 is checked on the way: only strings may hold bytes beyond ASCII, and only a
+//! string that has some is looked at again.
 
+use super::block::{self, Stop};
 use super::{DEPTH_MAX, Problem};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A problem at a byte position, before line and column are known.
+/// A problem at a byte position, before line and column are known. Boxed, so that the results of
+/// the many small steps fit into registers.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) problem: Problem,
-    pub(crate) at: usize,
-}
+pub(crate) struct Fault(Box<(Problem, usize)>);
 
 impl Fault {
+    #[cold]
     pub(crate) fn new(problem: Problem, at: usize) -> Self {
-        Self { problem, at }
+        Self(Box::new((problem, at)))
+    }
+
+    pub(crate) fn into_parts(self) -> (Problem, usize) {
+        *self.0
     }
 }
 
 /// A string's place, quotes included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Str {
     pub(crate) range: Range<usize>,
     pub(crate) escaped: bool,
@@ -85,6 +90,13 @@ impl<'a> Cursor<'a> {
     /// Moves over white space and shows the next byte.
     #[inline]
     pub(crate) fn peek_value(&mut self) -> Option<u8> {
+        match self.peek() {
+            Some(byte) if byte > b' ' => Some(byte),
+            _ => self.peek_behind_space(),
+        }
+    }
+
+    fn peek_behind_space(&mut self) -> Option<u8> {
         while let Some(byte) = self.peek() {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
                 return Some(byte);
@@ -101,7 +113,8 @@ impl<'a> Cursor<'a> {
     ) -> Result<(), Fault> {
         self.open()?;
         if self.peek_value() == Some(b'}') {
-            return self.close();
+            self.close();
+            return Ok(());
         }
         let mut expected = "a string key or `}`";
         loop {
@@ -109,11 +122,13 @@ impl<'a> Cursor<'a> {
             visit(self, key)?;
             match self.peek_value() {
                 Some(b',') => self.at += 1,
-                Some(b'}') => return self.close(),
+                Some(b'}') => break,
                 _ => return Err(self.expected("`,` or `}`")),
             }
             expected = "a string key";
         }
+        self.close();
+        Ok(())
     }
 
     /// Moves over an array. `visit` is called before each element and must move over it.
@@ -123,65 +138,143 @@ impl<'a> Cursor<'a> {
     ) -> Result<(), Fault> {
         self.open()?;
         if self.peek_value() == Some(b']') {
-            return self.close();
+            self.close();
+            return Ok(());
         }
         loop {
             visit(self)?;
             match self.peek_value() {
                 Some(b',') => self.at += 1,
-                Some(b']') => return self.close(),
+                Some(b']') => break,
                 _ => return Err(self.expected("`,` or `]`")),
             }
         }
+        self.close();
+        Ok(())
     }
 
     /// Moves over any value; returns its place without white space around it.
     #[inline]
     pub(crate) fn skip(&mut self) -> Result<Range<usize>, Fault> {
-        let first = self.peek_value();
+        self.peek_value();
         let start = self.at;
-        match first {
-            Some(b'"') => {
-                self.string()?;
-            }
-            Some(b'{') => self.object(|cursor, _| cursor.ignore())?,
-            Some(b'[') => self.array(|cursor| cursor.ignore())?,
-            Some(b't') => self.literal(b"true")?,
-            Some(b'f') => self.literal(b"false")?,
-            Some(b'n') => self.literal(b"null")?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => return Err(self.expected("a value")),
-        }
+        self.ignore()?;
         Ok(start..self.at)
     }
 
     /// Moves over any value.
-    #[inline]
     pub(crate) fn ignore(&mut self) -> Result<(), Fault> {
-        self.skip().map(|_| ())
+        let outside = self.depth;
+        // One bit for each container that is open, the innermost one's the lowest: whether it is
+        // an object. `DEPTH_MAX` keeps them within the number.
+        let mut objects: u128 = 0;
+        loop {
+            match self.peek_value() {
+                Some(b'"') => drop(self.string_end()?),
+                Some(b'{') => {
+                    self.open()?;
+                    objects = objects << 1 | 1;
+                    if self.peek_value() != Some(b'}') {
+                        self.key("a string key or `}`")?;
+                        continue;
+                    }
+                }
+                Some(b'[') => {
+                    self.open()?;
+                    objects <<= 1;
+                    if self.peek_value() != Some(b']') {
+                        continue;
+                    }
+                }
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                _ => self.literal()?,
+            }
+            if self.ends(outside, &mut objects)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Behind a value: closes what ends here. Returns whether all is closed; otherwise the cursor
+    /// stands before the next value.
+    #[inline]
+    fn ends(&mut self, outside: u16, objects: &mut u128) -> Result<bool, Fault> {
+        while self.depth > outside {
+            let in_object = *objects & 1 == 1;
+            match (self.peek_value(), in_object) {
+                (Some(b','), true) => {
+                    self.at += 1;
+                    self.key("a string key")?;
+                    return Ok(false);
+                }
+                (Some(b','), false) => {
+                    self.at += 1;
+                    return Ok(false);
+                }
+                (Some(b'}'), true) | (Some(b']'), false) => self.close(),
+                (_, true) => return Err(self.expected("`,` or `}`")),
+                (_, false) => return Err(self.expected("`,` or `]`")),
+            }
+            *objects >>= 1;
+        }
+        Ok(true)
     }
 
     /// Moves over a string; the cursor stands on its first quote.
     #[inline]
     pub(crate) fn string(&mut self) -> Result<Str, Fault> {
         let start = self.at;
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.at += plain_len(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => break self.at += 1,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(self.fault(Problem::Control)),
-                None => return Err(self.fault(Problem::End("the closing quote of a string"))),
-            }
-        }
+        let escaped = self.string_end()?;
         Ok(Str { range: start..self.at, escaped })
     }
 
+    /// Moves over a string; returns whether it has escapes.
+    #[inline(always)]
+    fn string_end(&mut self) -> Result<bool, Fault> {
+        let start = self.at + 1;
+        match block::short_string(self.bytes.get(start..).unwrap_or_default()) {
+            Some(len) => {
+                self.at = start + len + 1;
+                Ok(false)
+            }
+            None => self.long_string(start),
+        }
+    }
+
+    fn long_string(&mut self, start: usize) -> Result<bool, Fault> {
+        let end = block::string(self.bytes.get(start..).unwrap_or_default());
+        self.at = start + end.at;
+        if !matches!(end.stop, Stop::Quote) {
+            return Err(self.unended(end.stop));
+        }
+        self.at += 1;
+        if !end.ascii {
+            self.check_utf8(start)?;
+        }
+        Ok(end.escaped)
+    }
+
+    #[cold]
+    fn unended(&self, stop: Stop) -> Fault {
+        self.fault(match stop {
+            Stop::Escape => Problem::Escape,
+            Stop::Control => Problem::Control,
+            Stop::Quote | Stop::End => Problem::End("the closing quote of a string"),
+        })
+    }
+
+    /// Checks the string that ends before the cursor.
+    #[cold]
+    fn check_utf8(&self, start: usize) -> Result<(), Fault> {
+        let text = self.slice(&(start..self.at - 1));
+        if simdutf8::basic::from_utf8(text).is_ok() {
+            return Ok(());
+        }
+        let valid = std::str::from_utf8(text).map_or_else(|error| error.valid_up_to(), str::len);
+        Err(Fault::new(Problem::Utf8, start + valid))
+    }
+
+    #[inline(always)]
     fn key(&mut self, expected: &'static str) -> Result<Str, Fault> {
         if self.peek_value() != Some(b'"') {
             return Err(self.expected(expected));
@@ -192,21 +285,6 @@ impl<'a> Cursor<'a> {
         }
         self.at += 1;
         Ok(key)
-    }
-
-    fn escape(&mut self) -> Result<(), Fault> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
-                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(self.fault(Problem::Escape));
-                }
-                self.at += 6;
-            }
-            _ => return Err(self.fault(Problem::Escape)),
-        }
-        Ok(())
     }
 
     fn number(&mut self) -> Result<(), Fault> {
@@ -238,11 +316,13 @@ impl<'a> Cursor<'a> {
         if len == 0 { Err(self.fault(Problem::Number)) } else { Ok(()) }
     }
 
-    fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
-        if !self.bytes.get(self.at..).unwrap_or_default().starts_with(word) {
-            return Err(self.expected("a value"));
-        }
-        self.at += word.len();
+    fn literal(&mut self) -> Result<(), Fault> {
+        let len = match self.rest() {
+            [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            _ => return Err(self.expected("a value")),
+        };
+        self.at += len;
         Ok(())
     }
 
@@ -255,10 +335,14 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Fault> {
+    fn close(&mut self) {
         self.depth -= 1;
         self.at += 1;
-        Ok(())
+    }
+
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     #[inline]
@@ -266,6 +350,7 @@ impl<'a> Cursor<'a> {
         self.bytes.get(self.at).copied()
     }
 
+    #[cold]
     fn expected(&self, what: &'static str) -> Fault {
         let ended = self.at >= self.bytes.len();
         self.fault(if ended { Problem::End(what) } else { Problem::Expected(what) })
@@ -279,7 +364,12 @@ impl<'a> Cursor<'a> {
 /// Moves over a value; a whole number that is not negative is returned, `100.0` and `1e2` too.
 pub(crate) fn count(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Fault> {
     let range = cursor.skip()?;
-    let text = std::str::from_utf8(cursor.slice(&range)).unwrap_or_default();
+    let digits = cursor.slice(&range);
+    // Nearly all are short, and ten to the eighteenth fits.
+    if digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit) {
+        return Ok(Some(digits.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'))));
+    }
+    let text = std::str::from_utf8(digits).unwrap_or_default();
     Ok(text.parse().ok().or_else(|| whole(text.parse().ok()?)))
 }
 
@@ -288,53 +378,4 @@ fn whole(number: f64) -> Option<u64> {
     let fits = (0.0..9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     fits.then_some(number as u64)
-}
-
-/// How many bytes from the start belong to a string without any special meaning.
-///
-/// Most strings are short, or short between two escapes: they end within the first four words.
-#[inline]
-fn plain_len(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    let mut words = 0;
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        let specials = special_bytes(u64::from_le_bytes(*word));
-        if specials != 0 {
-            return bytes.len() - rest.len() + specials.trailing_zeros() as usize / 8;
-        }
-        rest = after;
-        words += 1;
-        if words == 4 {
-            rest = skip_plain_blocks(rest);
-            words = 0;
-        }
-    }
-    let tail = rest.iter().take_while(|byte| !is_special(**byte)).count();
-    bytes.len() - rest.len() + tail
-}
-
-/// Drops blocks of 32 plain bytes. The inner loop compiles to vector compares, which is what makes
-/// long prompts cheap.
-fn skip_plain_blocks(bytes: &[u8]) -> &[u8] {
-    let mut rest = bytes;
-    while let Some((block, after)) = rest.split_first_chunk::<32>() {
-        if block.iter().fold(false, |any, &byte| any | is_special(byte)) {
-            break;
-        }
-        rest = after;
-    }
-    rest
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-/// The high bit of each special byte of `word`. Bits above the lowest may be wrong (a borrow of the
-/// subtraction), the lowest is exact: S. E. Anderson, "Bit Twiddling Hacks", "byte less than n".
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES * 0x80)
 }

@@ -34,6 +34,8 @@ pub enum Problem {
     Number,
     #[error("nested deeper than {} levels", super::DEPTH_MAX)]
     TooDeep,
+    #[error("more than {} fields", super::MEMBERS_MAX)]
+    TooManyMembers,
     #[error("unexpected bytes after the object")]
     Trailing,
     #[error("the body must be a JSON object")]
@@ -47,12 +49,13 @@ pub enum Problem {
 impl ScanError {
     /// Adds line and column, which only a refused body has to pay for.
     pub(crate) fn new(body: &[u8], fault: Fault) -> Self {
-        let before = body.get(..fault.at).unwrap_or(body);
+        let (problem, offset) = fault.into_parts();
+        let before = body.get(..offset).unwrap_or(body);
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let line = before.get(line_start..).unwrap_or_default();
         Self {
-            problem: fault.problem,
-            offset: fault.at,
+            problem,
+            offset,
             line: 1 + memchr::memchr_iter(b'\n', before).count(),
             // Continuation bytes of UTF-8 are not characters of their own.
             column: 1 + line.iter().filter(|&&byte| byte & 0xC0 != 0x80).count(),

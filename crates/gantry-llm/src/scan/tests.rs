@@ -36,7 +36,7 @@ fn finds_the_head_fields_wherever_they_stand() {
     assert_eq!(head.prompt, None);
     assert_eq!(at(body, &head.system.clone().unwrap()), "[1]");
     assert_eq!(at(body, &head.tools.clone().unwrap()), "[]");
-    assert_eq!(at(body, &head.object), body.trim());
+    assert_eq!(at(body, &head.index.object), body.trim());
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn compares_keys_and_reads_the_model_after_unescaping() {
 fn leaves_what_is_null_or_no_count_to_the_upstream() {
     let body = br#"{"stream":null,"stream_options":null,"max_tokens":"9","n":-1,"messages":{}}"#;
     let head = scan(body).unwrap();
-    assert_eq!(head, Head { object: 0..body.len(), ..Head::default() });
+    assert_eq!(head, Head { index: head.index.clone(), ..Head::default() });
     for (text, expected) in
         [("1.5", None), ("1e400", None), ("18446744073709551615", Some(u64::MAX))]
     {
@@ -135,6 +135,101 @@ fn finds_the_end_of_strings_of_every_length_and_alignment() {
     }
 }
 
+#[test]
+fn judges_a_string_by_its_bytes_and_not_by_where_blocks_end() {
+    // Whether a string with such bytes is valid.
+    let pieces: &[(&[u8], bool)] = &[
+        (b"\\n", true),
+        (b"\\\"", true),
+        (b"\\\\", true),
+        (b"\\u00e9", true),
+        (b"\\\\\\u00e9\\\"", true),
+        ("é".as_bytes(), true),
+        ("敏".as_bytes(), true),
+        ("😀".as_bytes(), true),
+        (b"\x7f", true),
+        (b"\"", false),
+        (b"\\x", false),
+        (b"\\u12g4", false),
+        (b"\x1f", false),
+        (b"\0", false),
+        (b"\xff", false),
+        (b"\x80", false),
+        (b"\xe6\x95", false),
+        (b"\xed\xa0\x80", false),
+        (b"\xc0\x80", false),
+        (b"\xf4\x90\x80\x80", false),
+    ];
+    let places = (0..=70).chain([95, 96, 97, 127, 128, 129, 199, 200]);
+    for (len, at) in places.flat_map(|len| (0..=len).map(move |at| (len, at))) {
+        for (piece, valid) in pieces {
+            let text = [&b"a".repeat(at), *piece, &b"b".repeat(len - at)].concat();
+            check_string(&text, *valid);
+        }
+    }
+}
+
+/// Scans `text` as a string at the body's end and before other members.
+fn check_string(text: &[u8], valid: bool) {
+    for after in [&b"}"[..], b",\"n\":3,\"stop\":[\"one\",\"two\"]}"] {
+        let body = [b"{\"k\":\"", text, b"\"", after].concat();
+        let found = scan(&body);
+        let shown = String::from_utf8_lossy(&body);
+        assert_eq!(found.is_ok(), valid, "{shown}");
+        if let Ok(head) = found {
+            assert_eq!(head.index.members[0].value, 5..7 + text.len(), "{shown}");
+            assert_eq!(head.n, (after.len() > 1).then_some(3), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn says_where_a_string_stops_being_utf8() {
+    for len in 0..100 {
+        for bad in [&b"\xff"[..], b"\xe6\x95", b"\xf0\x9f\x98"] {
+            let text = [&"é".repeat(len / 2).into_bytes(), &b"a".repeat(len % 2)[..]].concat();
+            let body = [b"{\"k\":\"", &text[..], bad, b"\",\"n\":3}"].concat();
+            let error = scan(&body).unwrap_err();
+            assert_eq!((error.problem, error.offset), (Problem::Utf8, 6 + text.len()));
+        }
+    }
+}
+
+#[test]
+fn refuses_bytes_beyond_ascii_outside_strings() {
+    for body in ["{\"a\":1é}", "{é}", "é{}", "{}é", "{\"a\"\u{a0}:1}", "{\"a\":[\u{feff}]}"] {
+        assert!(scan(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn finds_the_places_of_all_members() {
+    let body = br#" { "a" : "x" ,"\u0062":[1, 2],"":null, "model":"m" } "#;
+    let head = scan(body).unwrap();
+    let places = |index: &Index| -> Vec<(String, String)> {
+        let text = |range: &Range<usize>| String::from_utf8(body[range.clone()].to_vec()).unwrap();
+        index.members.iter().map(|m| (text(&m.key.range), text(&m.value))).collect()
+    };
+    let expected = [
+        (r#""a""#, r#""x""#),
+        (r#""\u0062""#, "[1, 2]"),
+        (r#""""#, "null"),
+        (r#""model""#, r#""m""#),
+    ];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(places(&head.index), expected);
+    assert_eq!(Index::of(body).unwrap(), head.index);
+}
+
+#[test]
+fn refuses_more_members_than_any_request_has() {
+    let members = |count: usize| format!("{{{}\"n\":1}}", "\"\":0,".repeat(count - 1));
+    assert!(scan(members(MEMBERS_MAX).as_bytes()).is_ok());
+    let error = scan(members(MEMBERS_MAX + 1).as_bytes()).unwrap_err();
+    assert_eq!(error.problem, Problem::TooManyMembers);
+    assert!(error.to_string().starts_with("more than 4096 fields at line 1"), "{error}");
+}
+
 /// Any JSON value, with keys that collide with the head's often.
 pub(crate) fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -194,7 +289,7 @@ proptest! {
         let head = scan(&body).unwrap();
         prop_assert_eq!(head.model.unwrap().value, model);
         prop_assert_eq!(head.stream.unwrap().value, true);
-        prop_assert_eq!(head.object, 0..body.len());
+        prop_assert_eq!(head.index.object, 0..body.len());
         let count = object["max_tokens"].as_u64();
         if object["max_tokens"].is_u64() {
             prop_assert_eq!(head.max_tokens, count);
