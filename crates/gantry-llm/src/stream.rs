@@ -12,6 +12,9 @@ use gantry_model::catalogue::{Dialect, Quirks};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
+/// Most bytes that printing an event adds to its data, in all but rare cases.
+const EVENT_FRAME_BYTES: usize = 256;
+
 /// What the printer of a stream must know about the request; owned, because streams live long.
 #[derive(Clone, Debug)]
 pub struct StreamContext {
@@ -91,6 +94,8 @@ impl StreamTranslator {
         if self.same {
             return Err(Error::new("", "caller and upstream speak the same dialect"));
         }
+        // About what the printers put around the data, so that one allocation does.
+        out.reserve(data.len() + EVENT_FRAME_BYTES);
         let parser = &mut self.parser;
         let taken = with_sink(&mut self.printer, out, |sink| match parser {
             Parser::OpenAi(parser) => parser.event(data, sink),

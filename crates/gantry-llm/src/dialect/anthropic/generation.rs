@@ -7,6 +7,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Generation(u32, u32);
 
+/// What the names of all Claude models have in common.
+const FAMILY: &[u8] = b"claude-";
+
 /// First generation that takes adaptive thinking and `output_config.effort`.
 const ADAPTIVE: Generation = Generation(4, 6);
 
@@ -19,7 +22,9 @@ const FIXED_SAMPLING: Generation = Generation(4, 7);
 /// Reads the version out of names such as `claude-3-5-sonnet-20241022`,
 /// `eu.anthropic.claude-opus-4-1-20250805-v1:0`, `claude-sonnet-4.5`, `claude-opus-4@20250514`.
 pub(super) fn of(model: &str) -> Option<Generation> {
-    let (_, name) = model.split_once("claude-")?;
+    // Comparing at each place is quicker than a search engine for names this short.
+    let at = model.as_bytes().windows(FAMILY.len()).position(|part| part == FAMILY)?;
+    let name = model.get(at + FAMILY.len()..)?;
     let mut numbers = name
         .split(['-', '.', '@', ':', '/'])
         .skip_while(|piece| version_number(piece).is_none())

@@ -5,75 +5,59 @@
 
 use super::read_reply::{Seen, TextPart, stop};
 use super::usage::Usage;
-use crate::neutral::{Event, Losses, Sink, Stop, StopReason, Str, StrOr};
+use crate::dialect::wire::{self, Few, Skipped, wire};
+use crate::neutral::{Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use crate::stream::Failure;
 use gantry_model::usage::TokenUsage;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Option<Usage>,
-    /// Groq's place of the usage.
-    x_groq: Option<XGroq>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
+wire! {
+    struct Chunk<'a> {
+        may choices: Few<Choice<'a>>,
+        may usage: Usage,
+        // Groq's place of the usage.
+        may x_groq: XGroq,
+        may error: Raw<'a>,
+    }
 
-#[derive(Deserialize)]
-struct XGroq {
-    usage: Option<Usage>,
-}
+    struct XGroq {
+        may usage: Usage,
+    }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    index: Option<u32>,
-    #[serde(borrow)]
-    delta: Option<Delta<'a>>,
-    finish_reason: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_reason: Option<&'a RawValue>,
-    logprobs: Option<IgnoredAny>,
-}
+    struct Choice<'a> {
+        may index: u64,
+        may delta: Delta<'a>,
+        may finish_reason: Str<'a>,
+        may stop_reason: Raw<'a>,
+        may logprobs: Skipped,
+    }
 
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow)]
-    content: Option<StrOr<'a, Vec<TextPart<'a>>>>,
-    refusal: Option<Str<'a>>,
-    reasoning_content: Option<Str<'a>>,
-    reasoning: Option<StrOr<'a, IgnoredAny>>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<ToolDelta<'a>>>,
-    function_call: Option<FunctionDelta<'a>>,
-    annotations: Option<Vec<IgnoredAny>>,
-    audio: Option<IgnoredAny>,
-}
+    struct Delta<'a> {
+        may content: StrOr<Text<'a>, Vec<TextPart<'a>>>,
+        may refusal: Text<'a>,
+        may reasoning_content: Text<'a>,
+        may reasoning: StrOr<Text<'a>, Skipped>,
+        may tool_calls: Vec<ToolDelta<'a>>,
+        may function_call: FunctionDelta<'a>,
+        may annotations: Vec<Skipped>,
+        may audio: Skipped,
+    }
 
-#[derive(Deserialize)]
-struct ToolDelta<'a> {
-    index: Option<u32>,
-    #[serde(borrow)]
-    id: Option<Str<'a>>,
-    #[serde(borrow)]
-    function: Option<FunctionDelta<'a>>,
-}
+    struct ToolDelta<'a> {
+        may index: u64,
+        may id: Str<'a>,
+        may function: FunctionDelta<'a>,
+    }
 
-#[derive(Deserialize)]
-struct FunctionDelta<'a> {
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    #[serde(borrow)]
-    arguments: Option<StrOr<'a, IgnoredAny>>,
+    struct FunctionDelta<'a> {
+        may name: Str<'a>,
+        may arguments: StrOr<Text<'a>, Skipped>,
+    }
 }
 
 /// A tool call that began.
 #[derive(Debug)]
 struct Call {
-    index: Option<u32>,
+    index: Option<u64>,
     id: String,
     /// Whether its name is known and the printer has been told.
     started: bool,
@@ -128,11 +112,13 @@ impl Parser {
             sink.send(Event::End);
             return Ok(());
         }
-        let chunk: Chunk<'_> = crate::dialect::wire::parse(data).map_err(Failure::Malformed)?;
+        let mut chunk = Chunk::default();
+        wire::parse_into(&mut chunk, data).map_err(Failure::Malformed)?;
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
         }
-        for choice in chunk.choices.unwrap_or_default() {
+        let Few { first, rest } = chunk.choices.unwrap_or_default();
+        for choice in first.into_iter().chain(rest) {
             self.choice(choice, sink);
         }
         if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
@@ -211,7 +197,7 @@ impl Parser {
         let Some(call) = self.calls.get_mut(at) else { return };
         let arguments = match function.arguments {
             Some(StrOr::Str(text)) => text,
-            Some(StrOr::Other(_)) | None => Str::default(),
+            Some(StrOr::Other(_)) | None => Text::default(),
         };
         match function.name.filter(|name| !name.is_empty()) {
             Some(name) if !call.started => {
@@ -228,13 +214,13 @@ impl Parser {
         if call.started && !arguments.is_empty() {
             sink.send(Event::ToolArguments { call: at, fragment: arguments });
         } else if !call.started {
-            call.early.push_str(&arguments);
+            arguments.push_to(&mut call.early);
         }
     }
 
     /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
     /// out, or always send 0, begin a new call with a new id.
-    fn call_of(&mut self, index: Option<u32>, id: &str) -> usize {
+    fn call_of(&mut self, index: Option<u64>, id: &str) -> usize {
         let known = match index {
             Some(_) => self.calls.iter().rposition(|call| call.index == index),
             None if id.is_empty() => self.calls.len().checked_sub(1),
