@@ -8,7 +8,7 @@ use crate::dialect::{anthropic, openai};
 use crate::errors::{ErrorView, print_event};
 use crate::neutral::Sink;
 use crate::translate::Error;
-use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::catalogue::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
@@ -25,7 +25,6 @@ pub struct StreamContext {
     pub created_s: u64,
     /// Whether the caller asked for `stream_options.include_usage`.
     pub include_usage: bool,
-    pub quirks: Quirks,
 }
 
 /// Why an event could not be taken.

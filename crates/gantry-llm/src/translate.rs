@@ -55,9 +55,6 @@ pub struct ReplyContext<'a> {
     pub request_id: &'a str,
     /// Seconds since 1970.
     pub created_s: u64,
-    /// Whether the caller asked for `stream_options.include_usage`; counts for streams only.
-    pub include_usage: bool,
-    pub quirks: &'a Quirks,
 }
 
 /// A body in another dialect.
@@ -66,6 +63,16 @@ pub struct Translated {
     pub body: Vec<u8>,
     /// What was dropped or approximated, in the order it was found.
     pub losses: Vec<Loss>,
+}
+
+/// A reply in another dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslatedReply {
+    pub body: Vec<u8>,
+    /// What was dropped or approximated, in the order it was found.
+    pub losses: Vec<Loss>,
+    /// Why the answer ended, as the body says it.
+    pub finish_reason: &'static str,
 }
 
 /// Text and pictures of a prompt, for an estimate of its tokens.
@@ -107,7 +114,7 @@ pub fn reply(
     to: Dialect,
     body: &[u8],
     ctx: &ReplyContext<'_>,
-) -> Result<Translated, Error> {
+) -> Result<TranslatedReply, Error> {
     refuse_same(from, to)?;
     let mut losses = Losses::default();
     let reply = match from {
@@ -115,11 +122,11 @@ pub fn reply(
         Dialect::Anthropic => anthropic::read_reply(body, &mut losses)?,
     };
     let mut out = Vec::with_capacity(body.len() + 512);
-    match to {
-        Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut losses, &mut out),
+    let finish_reason = match to {
+        Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut out),
         Dialect::Anthropic => anthropic::print_reply(&reply, ctx, &mut losses, &mut out),
-    }
-    Ok(Translated { body: out, losses: losses.into_vec() })
+    };
+    Ok(TranslatedReply { body: out, losses: losses.into_vec(), finish_reason })
 }
 
 /// Measures the prompt of a chat request. A body that is none counts as text as a whole, so that

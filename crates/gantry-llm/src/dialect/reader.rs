@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn object(
         &mut self,
-        mut member: impl FnMut(&mut Self, Text<'a>) -> Read<()>,
+        mut member: impl FnMut(&mut Self, &[u8]) -> Read<()>,
     ) -> Read<()> {
         if self.peek() != Some(b'{') {
             return Err(self.mistyped("a JSON object"));
@@ -66,8 +66,13 @@ impl<'a> Reader<'a> {
             return self.close();
         }
         loop {
-            let key = self.key()?;
-            member(self, key)?;
+            match self.plain_key() {
+                Some(key) => member(self, key)?,
+                None => {
+                    let key = self.key()?;
+                    member(self, key.decode().as_bytes())?;
+                }
+            }
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => return self.close(),
@@ -106,29 +111,60 @@ impl<'a> Reader<'a> {
     }
 
     /// The string whose first quote is the next byte.
+    #[inline]
     fn string_here(&mut self) -> Read<Text<'a>> {
-        let start = self.at + 1;
-        let end = plain_end(self.text.as_bytes(), start);
-        if self.text.as_bytes().get(end) == Some(&b'"') {
-            self.at = end + 1;
-            return Ok(Text::Plain(self.slice(start, end)));
+        match self.plain_string() {
+            Some(text) => Ok(Text::Plain(text)),
+            None => self.escaped_string(),
         }
-        self.escaped_string(end)
     }
 
-    /// The same for a string that is not plain up to its end; `at` is where it stops being plain.
+    /// Moves over a string without escapes whose first quote is the next byte, if it is one.
+    fn plain_string(&mut self) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let end = plain_end(bytes, start);
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
+    fn skip_string(&mut self) -> Read<()> {
+        let bytes = self.text.as_bytes();
+        let end = plain_end(bytes, self.at + 1);
+        if bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(());
+        }
+        self.escaped_string().map(drop)
+    }
+
+    /// Moves over a key and its colon, if there are no escapes and no whitespace around.
+    fn plain_key(&mut self) -> Option<&'a [u8]> {
+        let bytes = self.text.as_bytes();
+        let (b'"', rest) = bytes.get(self.at..)?.split_first()? else { return None };
+        let len = plain_end(rest, 0);
+        let (key, after) = rest.split_at_checked(len)?;
+        let [b'"', b':', ..] = after else { return None };
+        self.at += len + 3;
+        Some(key)
+    }
+
+    /// The string whose first quote is the next byte, and which has escapes or never ends.
     #[inline(never)]
-    fn escaped_string(&mut self, at: usize) -> Read<Text<'a>> {
+    fn escaped_string(&mut self) -> Read<Text<'a>> {
         let start = self.at;
-        self.at = at;
+        self.at += 1;
         loop {
+            self.at = plain_end(self.text.as_bytes(), self.at);
             match self.byte() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
                 Some(_) => return Err(self.fault("control character found in a string")),
                 None => return Err(self.fault("EOF while parsing a string")),
             }
-            self.at = plain_end(self.text.as_bytes(), self.at);
         }
         self.at += 1;
         Ok(Text::Escaped(self.slice(start, self.at)))
@@ -194,7 +230,7 @@ impl<'a> Reader<'a> {
     /// Moves over any value.
     pub(crate) fn skip(&mut self) -> Read<()> {
         match self.peek() {
-            Some(b'"') => self.string_here().map(drop),
+            Some(b'"') => self.skip_string(),
             Some(b'{') => self.object(|reader, _| reader.skip()),
             Some(b'[') => self.list(Self::skip),
             Some(b't') => self.literal("true"),
@@ -213,8 +249,8 @@ impl<'a> Reader<'a> {
 
     /// A member occurs twice.
     #[cold]
-    pub(crate) fn duplicate(&self, field: &str) -> Box<Fault> {
-        self.fault(format!("duplicate field `{field}`"))
+    pub(crate) fn duplicate(&self, field: &[u8]) -> Box<Fault> {
+        self.fault(format!("duplicate field `{}`", String::from_utf8_lossy(field)))
     }
 
     /// A fault of the object that was just read.
@@ -223,7 +259,8 @@ impl<'a> Reader<'a> {
         self.fault(format!("missing field `{field}`"))
     }
 
-    #[inline]
+    /// A key and its colon, in any spelling.
+    #[inline(never)]
     fn key(&mut self) -> Read<Text<'a>> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a string key", "an object"));
@@ -362,57 +399,66 @@ impl<'a> Reader<'a> {
 
 /// Where the bytes from `at` on stop being the plain inside of a string.
 ///
-/// Most strings are short: they end within the first two words.
-#[inline(always)]
-pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    for _ in 0..2 {
-        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-        match special_bytes(u64::from_le_bytes(*word)) {
-            0 => at += 8,
-            specials => return at + specials.trailing_zeros() as usize / 8,
-        }
+/// Most strings are short, or short between two escapes: they end within the first block.
+#[inline]
+pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at..).and_then(|rest| rest.first_chunk()).map(first_special) {
+        Some(Some(offset)) => at + offset,
+        Some(None) => long_plain_end(bytes, at + BLOCK_BYTES),
+        None => long_plain_end(bytes, at),
     }
-    long_plain_end(bytes, at)
 }
 
 #[inline(never)]
 fn long_plain_end(bytes: &[u8], at: usize) -> usize {
     let mut rest = bytes.get(at..).unwrap_or_default();
-    rest = skip_plain_blocks(rest);
-    while let Some((word, after)) = rest.split_first_chunk() {
-        match special_bytes(u64::from_le_bytes(*word)) {
-            0 => rest = after,
-            specials => return bytes.len() - rest.len() + specials.trailing_zeros() as usize / 8,
-        }
-    }
-    let tail = rest.iter().take_while(|byte| !is_special(**byte)).count();
-    bytes.len() - rest.len() + tail
-}
-
-/// Drops blocks of 32 plain bytes; the inner loop compiles to vector compares.
-fn skip_plain_blocks(bytes: &[u8]) -> &[u8] {
-    let mut rest = bytes;
-    while let Some((block, after)) = rest.split_first_chunk::<32>() {
-        if block.iter().fold(0, |any, &byte| any | u8::from(is_special(byte))) != 0 {
+    while let Some((blocks, after)) = rest.split_first_chunk::<{ 2 * BLOCK_BYTES }>() {
+        if blocks.map(special) != [0; 2 * BLOCK_BYTES] {
             break;
         }
         rest = after;
     }
-    rest
+    while let Some((block, after)) = rest.split_first_chunk() {
+        match first_special(block) {
+            Some(offset) => return bytes.len() - rest.len() + offset,
+            None => rest = after,
+        }
+    }
+    let tail = rest.iter().take_while(|byte| special(**byte) == 0).count();
+    bytes.len() - rest.len() + tail
 }
 
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+/// Bytes that are looked at together.
+const BLOCK_BYTES: usize = 16;
+
+/// Where the first special byte of a block is.
+#[inline(always)]
+fn first_special(block: &[u8; BLOCK_BYTES]) -> Option<usize> {
+    let half = |half: Option<&[u8; 8]>| half.map_or(0, |half| special_bytes(*half));
+    let low = half(block.first_chunk());
+    if low != 0 {
+        return Some(low.trailing_zeros() as usize / 8);
+    }
+    let high = half(block.last_chunk());
+    (high != 0).then(|| 8 + high.trailing_zeros() as usize / 8)
 }
 
-/// The high bit of each special byte of `word`. Bits above the lowest may be wrong (a borrow of the
+/// The high bit of each special byte. Bits above the lowest may be wrong (a borrow of the
 /// subtraction), the lowest is exact: S. E. Anderson, "Bit Twiddling Hacks", "byte less than n".
 /// Flipping bit 1 puts the quote, and no other byte, among those below 0x21.
-fn special_bytes(word: u64) -> u64 {
+#[inline(always)]
+fn special_bytes(bytes: [u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(bytes);
     let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * 0x5C)).wrapping_sub(ONES);
     (quote_or_control | backslash) & !word & (ONES * 0x80)
+}
+
+/// All bits for a byte that ends or escapes something in a string, none for others.
+#[inline]
+fn special(byte: u8) -> u8 {
+    if (byte < 0x20) | (byte == b'"') | (byte == b'\\') { 0xFF } else { 0 }
 }
 
 #[cfg(test)]

@@ -26,9 +26,10 @@ pub(crate) struct Few<T> {
     pub(crate) rest: Vec<T>,
 }
 
-/// Makes structs that are read from JSON objects. Fields marked `must` have to be there; all others
-/// are optional. `as` gives a key that is no Rust name. With `keep` the members that the struct
-/// does not know go, in order, into a field of that name, unless they are null.
+/// Makes structs that are read from JSON objects. Fields marked `must` have to be there; an absent
+/// `sub` is as good as an empty one; all others are optional. `as` gives a key that is no Rust
+/// name. With `keep` the members that the struct does not know go, in order, into a field of that
+/// name, unless they are null.
 macro_rules! wire {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
@@ -40,6 +41,7 @@ macro_rules! wire {
         $(#[$meta:meta])*
         $vis:vis struct $name:ident $(<$life:lifetime>)? {
             $(must $must:ident $(as $must_key:literal)? : $must_ty:ty,)*
+            $(sub $sub:ident : $sub_ty:ty,)*
             $(may $may:ident $(as $may_key:literal)? : $may_ty:ty,)*
             $(keep $rest:ident,)?
         }
@@ -48,8 +50,9 @@ macro_rules! wire {
         #[derive(Default)]
         $vis struct $name $(<$life>)? {
             $($vis $must: $must_ty,)*
+            $($vis $sub: $sub_ty,)*
             $($vis $may: Option<$may_ty>,)*
-            $($vis $rest: Vec<(crate::neutral::Str<'a>, crate::neutral::Raw<'a>)>,)?
+            $($vis $rest: Vec<(String, crate::neutral::Raw<'a>)>,)?
         }
 
         impl<'a> crate::dialect::wire::FromJson<'a> for $name $(<$life>)? {
@@ -58,17 +61,20 @@ macro_rules! wire {
                 reader: &mut crate::dialect::reader::Reader<'a>,
             ) -> crate::dialect::reader::Read<()> {
                 $(let mut $must = false;)*
+                $(let mut $sub = false;)*
                 reader.object(|reader, key| {
-                    let key = key.into_str();
-                    match &*key {
-                        $(wire!(@key $must $($must_key)?) => {
-                            crate::dialect::wire::must(reader, &key, &mut $must, &mut self.$must)
-                        })*
-                        $(wire!(@key $may $($may_key)?) => {
-                            crate::dialect::wire::may(reader, &key, &mut self.$may)
-                        })*
-                        _ => wire!(@rest self reader key $($rest)?),
-                    }
+                    $(if key == wire!(@key $must $($must_key)?).as_bytes() {
+                        return crate::dialect::wire::must(
+                            reader, key, &mut $must, &mut self.$must,
+                        );
+                    })*
+                    $(if key == stringify!($sub).as_bytes() {
+                        return crate::dialect::wire::sub(reader, key, &mut $sub, &mut self.$sub);
+                    })*
+                    $(if key == wire!(@key $may $($may_key)?).as_bytes() {
+                        return crate::dialect::wire::may(reader, key, &mut self.$may);
+                    })*
+                    wire!(@rest self reader key $($rest)?)
                 })?;
                 $(if !$must {
                     return Err(reader.missing(wire!(@key $must $($must_key)?)));
@@ -84,7 +90,7 @@ pub(crate) use wire;
 #[inline]
 pub(crate) fn may<'a, T: FromJson<'a>>(
     reader: &mut Reader<'a>,
-    key: &str,
+    key: &[u8],
     field: &mut Option<T>,
 ) -> Read<()> {
     if reader.null()? {
@@ -100,7 +106,7 @@ pub(crate) fn may<'a, T: FromJson<'a>>(
 #[inline]
 pub(crate) fn must<'a, T: FromJson<'a>>(
     reader: &mut Reader<'a>,
-    key: &str,
+    key: &[u8],
     seen: &mut bool,
     field: &mut T,
 ) -> Read<()> {
@@ -110,15 +116,29 @@ pub(crate) fn must<'a, T: FromJson<'a>>(
     field.fill(reader)
 }
 
+/// Reads the member `key`, of which null and absence are as good as empty, into its field.
+#[inline]
+pub(crate) fn sub<'a, T: FromJson<'a>>(
+    reader: &mut Reader<'a>,
+    key: &[u8],
+    seen: &mut bool,
+    field: &mut T,
+) -> Read<()> {
+    if reader.null()? {
+        return Ok(());
+    }
+    must(reader, key, seen, field)
+}
+
 /// Keeps a member that a struct does not know, unless it is null.
 pub(crate) fn keep<'a>(
-    rest: &mut Vec<(Str<'a>, Raw<'a>)>,
-    key: Str<'a>,
+    rest: &mut Vec<(String, Raw<'a>)>,
+    key: &[u8],
     reader: &mut Reader<'a>,
 ) -> Read<()> {
     let raw = reader.raw()?;
     if raw.get() != "null" {
-        rest.push((key, raw));
+        rest.push((String::from_utf8_lossy(key).into_owned(), raw));
     }
     Ok(())
 }
@@ -179,6 +199,12 @@ impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<T> {
             self.push(T::default());
             self.last_mut().map_or(Ok(()), |last| last.fill(reader))
         })
+    }
+}
+
+impl<T> Few<T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.first.iter_mut().chain(&mut self.rest)
     }
 }
 

@@ -169,10 +169,15 @@ impl<'a> Number<'a> {
         self.0
     }
 
-    /// The nearest floating-point value.
+    /// Whether it is greater than one.
     #[must_use]
-    pub fn as_f64(&self) -> f64 {
-        self.0.parse().unwrap_or(0.0)
+    pub fn exceeds_one(&self) -> bool {
+        match self.0.as_bytes() {
+            // Nearly all temperatures: a sign, or no whole part and no exponent.
+            [b'-', ..] => false,
+            [b'0', rest @ ..] if !rest.iter().any(u8::is_ascii_alphabetic) => false,
+            _ => self.0.parse::<f64>().is_ok_and(|value| value > 1.0),
+        }
     }
 }
 
@@ -191,7 +196,7 @@ pub enum StrOr<S, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Text;
+    use super::{Number, Text};
 
     #[test]
     fn blank_texts_are_told_in_all_spellings() {
@@ -208,6 +213,23 @@ mod tests {
             (Text::Owned("\nb".to_owned()), false),
         ] {
             assert_eq!(text.is_blank(), blank, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_with_one() {
+        for (json, exceeds) in [
+            ("0.2", false),
+            ("0", false),
+            ("1", false),
+            ("1.0", false),
+            ("-3", false),
+            ("1.01", true),
+            ("2", true),
+            ("0.2e1", true),
+            ("10e-1", false),
+        ] {
+            assert_eq!(Number::new(json).exceeds_one(), exceeds, "{json}");
         }
     }
 

@@ -66,8 +66,7 @@ pub(super) fn print(
     let Some(last) = kept.last().map(|last| last.turn.place) else {
         return Err(Error::new("messages", "hold no text, image, document or tool call"));
     };
-    json.key("messages");
-    json.open(b'[');
+    json.run(r#","messages":["#);
     for turns in kept.chunk_by(|one, next| one.role == next.role) {
         let is_last = turns.last().is_some_and(|turn| turn.turn.place == last);
         message(turns, is_last, losses, json);
@@ -130,8 +129,9 @@ fn sendable(part: &Part<'_>) -> bool {
 fn message(turns: &[Kept<'_>], last: bool, losses: &mut Losses, json: &mut Json<'_>) {
     let role = turns.first().map_or("user", |turn| turn.role);
     json.open(b'{');
-    json.member_str("role", role);
-    json.key("content");
+    json.run(r#""role":""#);
+    json.run(role);
+    json.run(r#"","content":"#);
     let items = || {
         turns.iter().flat_map(|turn| {
             let parts = turn.turn.parts.iter().filter(|part| sendable(part));

@@ -8,13 +8,13 @@ use crate::dialect::json::{Json, Piece};
 use crate::neutral::{Body, Losses, Reply, StopReason, Text, ToolCall};
 use crate::translate::ReplyContext;
 
-/// Prints a reply body.
+/// Prints a reply body; returns its stop reason.
 pub(crate) fn print(
     reply: &Reply<'_>,
     ctx: &ReplyContext<'_>,
     losses: &mut Losses,
     out: &mut Vec<u8>,
-) {
+) -> &'static str {
     let mut json = Json::new(out);
     json.open(b'{');
     head(ctx.request_id, ctx.model, &mut json);
@@ -46,6 +46,7 @@ pub(crate) fn print(
     json.run(r#","usage":"#);
     usage::print(&reply.usage.unwrap_or_default(), &mut json);
     json.close(b'}');
+    stop_reason(reply.stop.reason)
 }
 
 /// A thinking block.

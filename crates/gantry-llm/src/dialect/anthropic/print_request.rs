@@ -34,9 +34,10 @@ pub(crate) fn print(
         losses.approximated(names.max_tokens, &note);
     }
     let mut json = Json::new(out);
-    json.open(b'{');
-    json.member_str("model", ctx.upstream_model);
-    json.member_u64("max_tokens", cap);
+    json.run(r#"{"model":"#);
+    json.str(ctx.upstream_model);
+    json.run(r#","max_tokens":"#);
+    json.u64(cap);
     let newest = ctx.anthropic_version >= VERSION_2026_10;
     print_messages::print(request, newest, losses, &mut json)?;
     tools(request, losses, &mut json)?;
@@ -245,7 +246,7 @@ fn sampling(sampling: &Sampling<'_>, limits: Limits, losses: &mut Losses, json: 
         return;
     }
     if let Some(temperature) = &sampling.temperature {
-        if temperature.as_f64() > 1.0 {
+        if temperature.exceeds_one() {
             losses.approximated("temperature", "sent as 1, the most that the upstream takes");
             json.member_raw("temperature", "1");
         } else {

@@ -95,7 +95,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         return Err(Error::new("messages", "must hold at least one message"));
     }
     for (name, _) in &wire.unknown {
-        losses.dropped(&**name, "has no counterpart at the upstream");
+        losses.dropped(name, "has no counterpart at the upstream");
     }
     let mut turns = Vec::with_capacity(messages.len() + 1);
     if let Some(system) = wire.system.take() {

@@ -14,9 +14,9 @@ use gantry_model::usage::TokenUsage;
 wire! {
     struct Data<'a> {
         must kind as "type": Str<'a>,
+        sub delta: Delta<'a>,
         may message: Start,
         may content_block: Block<'a>,
-        may delta: Delta<'a>,
         may usage: Usage,
     }
 
@@ -92,13 +92,12 @@ impl Parser {
                 }
             }
             "content_block_delta" => {
-                if let Some(delta) = data.delta {
-                    self.block_delta(delta, sink);
-                }
+                self.block_delta(data.delta, sink);
             }
             "content_block_stop" => self.block_stop(sink),
             "message_delta" => {
-                if let Some(delta) = data.delta.filter(|delta| delta.stop_reason.is_some()) {
+                let delta = data.delta;
+                if delta.stop_reason.is_some() {
                     let reason = delta.stop_reason.as_deref();
                     let (sequence, details) = (delta.stop_sequence, delta.stop_details);
                     sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));

@@ -39,10 +39,11 @@ pub(super) fn print(
 }
 
 /// System prompts go as one string, which the templates of all open models understand.
-fn system(role: &str, turn: &Turn<'_>, json: &mut Json<'_>) {
+fn system(role: &'static str, turn: &Turn<'_>, json: &mut Json<'_>) {
     json.open(b'{');
-    json.member_str("role", role);
-    json.key("content");
+    json.run(r#""role":""#);
+    json.run(role);
+    json.run(r#"","content":"#);
     join(turn.parts.iter().filter_map(text_of).map(Word::Text), GAP, json);
     json.close(b'}');
 }
@@ -72,8 +73,8 @@ enum Piece<'p, 'a> {
 fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
     if let [Part { body: Body::Text(text), .. }] = turn.parts.as_slice() {
         json.open(b'{');
-        json.member_str("role", "user");
-        json.member_text("content", text);
+        json.run(r#""role":"user","content":"#);
+        json.text(text);
         json.close(b'}');
         return Ok(());
     }

@@ -6,16 +6,11 @@
 use super::print_messages::print_call;
 use super::usage;
 use crate::dialect::json::{Json, Piece};
-use crate::neutral::{Body, Losses, Part, Reply, Stop, StopReason, Text};
+use crate::neutral::{Body, Part, Reply, Stop, StopReason, Text};
 use crate::translate::ReplyContext;
 
-/// Prints a reply body.
-pub(crate) fn print(
-    reply: &Reply<'_>,
-    ctx: &ReplyContext<'_>,
-    _losses: &mut Losses,
-    out: &mut Vec<u8>,
-) {
+/// Prints a reply body; returns its finish reason.
+pub(crate) fn print(reply: &Reply<'_>, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> &'static str {
     let mut json = Json::new(out);
     json.open(b'{');
     json.key("id");
@@ -34,6 +29,7 @@ pub(crate) fn print(
         usage::print(tokens, &mut json);
     }
     json.close(b'}');
+    finish_reason(reply.stop.reason)
 }
 
 fn message(reply: &Reply<'_>, ctx: &ReplyContext<'_>, json: &mut Json<'_>) {

@@ -27,9 +27,9 @@ pub(crate) fn print(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut json = Json::new(out);
-    json.open(b'{');
-    json.member_str("model", ctx.upstream_model);
-    json.key("messages");
+    json.run(r#"{"model":"#);
+    json.str(ctx.upstream_model);
+    json.run(r#","messages":"#);
     print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
     tools(request, losses, &mut json)?;
     if let Some(max) = request.max_tokens {

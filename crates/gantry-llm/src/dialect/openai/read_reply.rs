@@ -14,7 +14,7 @@ use crate::translate::Error;
 
 wire! {
     struct Completion<'a> {
-        may choices: Few<Choice<'a>>,
+        sub choices: Few<Choice<'a>>,
         may usage: Usage,
         may error: Raw<'a>,
     }
@@ -54,7 +54,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
         let view = crate::errors::parse_value(body, 200);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
-    let Few { first, rest } = wire.choices.unwrap_or_default();
+    let Few { first, rest } = wire.choices;
     let choice = first.ok_or_else(|| Error::new("choices", "the upstream sent no choice"))?;
     if !rest.is_empty() {
         losses.dropped("reply.choices[1]", "only the first choice is kept");

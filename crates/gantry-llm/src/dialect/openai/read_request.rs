@@ -50,8 +50,8 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         return Err(Error::new("messages", "must hold at least one message"));
     }
     for (name, raw) in &wire.unknown {
-        if !HARMLESS.contains(&(&**name, raw.get())) {
-            losses.dropped(&**name, "has no counterpart at the upstream");
+        if !HARMLESS.contains(&(name, raw.get())) {
+            losses.dropped(name, "has no counterpart at the upstream");
         }
     }
     let turns = read_messages::read(&mut messages, losses)?;

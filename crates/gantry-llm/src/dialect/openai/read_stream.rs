@@ -12,7 +12,7 @@ use gantry_model::usage::TokenUsage;
 
 wire! {
     struct Chunk<'a> {
-        may choices: Few<Choice<'a>>,
+        sub choices: Few<Choice<'a>>,
         may usage: Usage,
         // Groq's place of the usage.
         may x_groq: XGroq,
@@ -24,8 +24,8 @@ wire! {
     }
 
     struct Choice<'a> {
+        sub delta: Delta<'a>,
         may index: u64,
-        may delta: Delta<'a>,
         may finish_reason: Str<'a>,
         may stop_reason: Raw<'a>,
         may logprobs: Skipped,
@@ -117,8 +117,7 @@ impl Parser {
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
         }
-        let Few { first, rest } = chunk.choices.unwrap_or_default();
-        for choice in first.into_iter().chain(rest) {
+        for choice in chunk.choices.iter_mut() {
             self.choice(choice, sink);
         }
         if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
@@ -129,7 +128,7 @@ impl Parser {
         Ok(())
     }
 
-    fn choice(&mut self, choice: Choice<'_>, sink: &mut dyn Sink) {
+    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) {
         if choice.index.is_some_and(|index| index > 0) {
             self.losses.once("reply.choices[1]", "only the first choice is kept");
             return;
@@ -141,10 +140,8 @@ impl Parser {
         if choice.logprobs.is_some() {
             self.losses.once("reply.choices[0].logprobs", "has no counterpart");
         }
-        if let Some(delta) = choice.delta {
-            self.delta(delta, sink);
-        }
-        if let Some(finish) = choice.finish_reason {
+        self.delta(&mut choice.delta, sink);
+        if let Some(finish) = choice.finish_reason.take() {
             self.finished = true;
             let seen =
                 Seen { calls: self.calls.iter().any(|call| call.started), refused: self.refused };
@@ -153,15 +150,15 @@ impl Parser {
         }
     }
 
-    fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn Sink) {
+    fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
         // Some servers send the same text under both names.
-        match (delta.reasoning_content, delta.reasoning) {
+        match (delta.reasoning_content.take(), delta.reasoning.take()) {
             (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
                 sink.send(Event::Thinking(text));
             }
             _ => {}
         }
-        match delta.content {
+        match delta.content.take() {
             Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
             Some(StrOr::Other(list)) => {
                 for text in list.into_iter().filter_map(|part| part.text) {
@@ -170,17 +167,17 @@ impl Parser {
             }
             Some(StrOr::Str(_)) | None => {}
         }
-        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+        if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
             self.refused = true;
             sink.send(Event::Refusal(text));
         }
-        for tool in delta.tool_calls.unwrap_or_default() {
+        for tool in delta.tool_calls.take().unwrap_or_default() {
             self.tool(tool, sink);
         }
-        if let Some(function) = delta.function_call {
+        if let Some(function) = delta.function_call.take() {
             self.tool(ToolDelta { index: Some(0), id: None, function: Some(function) }, sink);
         }
-        if delta.annotations.is_some_and(|list| !list.is_empty()) {
+        if delta.annotations.as_ref().is_some_and(|list| !list.is_empty()) {
             self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
         }
         if delta.audio.is_some() {
