@@ -6,8 +6,8 @@
 //! is an `Error`.
 //!
 //! Decisions that hold for all requests:
-//! - Thinking is sent back to the provider that signed it only, never to OpenAI upstreams; models
-//!   that demand their own `reasoning_content` back (DeepSeek) need a quirk that is not there yet.
+//! - Signed thinking is sent back to Anthropic only. OpenAI upstreams with the quirk
+//!   `reasoning_back` get the text of thinking beside the tool calls that it led to.
 //! - Parameters without a counterpart are dropped and reported; content without one (audio, file
 //!   ids) is refused.
 

@@ -31,7 +31,7 @@ pub(super) fn print(
             Role::Developer if quirks.developer_role => system("developer", turn, json),
             Role::Developer => system("system", turn, json),
             Role::User => user(turn, losses, json)?,
-            Role::Assistant => assistant(turn, losses, json),
+            Role::Assistant => assistant(turn, quirks, losses, json),
         }
     }
     json.close(b']');
@@ -227,10 +227,45 @@ fn document(
     Ok(())
 }
 
-fn assistant(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn assistant(turn: &Turn<'_>, quirks: &Quirks, losses: &mut Losses, json: &mut Json<'_>) {
+    let calls = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
+    // Without calls no server needs it, and some refuse it.
+    let back = quirks.reasoning_back && calls;
+    report_assistant(turn, back, losses);
+    json.open(b'{');
+    json.run(r#""role":"assistant","content":"#);
+    if turn.parts.iter().any(|part| text_of(part).is_some()) || !calls {
+        json.concat(turn.parts.iter().filter_map(text_of).map(Word::Text));
+    } else {
+        json.run("null");
+    }
+    let mut thinking = turn.parts.iter().filter_map(thinking_of).peekable();
+    if back && thinking.peek().is_some() {
+        json.key(&quirks.reasoning_field);
+        json.concat(thinking.map(Word::Text));
+    }
+    if calls {
+        json.key("tool_calls");
+        json.open(b'[');
+        turn.parts.iter().for_each(|part| tool_call(part, json));
+        json.close(b']');
+    }
+    json.close(b'}');
+}
+
+fn thinking_of<'p>(part: &'p Part<'_>) -> Option<&'p Text<'p>> {
+    match &part.body {
+        Body::Thinking { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// Reports what an assistant's message loses; `back`: its thinking is sent.
+fn report_assistant(turn: &Turn<'_>, back: bool, losses: &mut Losses) {
     let mut calls = false;
     for part in &turn.parts {
         match &part.body {
+            Body::Thinking { .. } if back => {}
             Body::Thinking { .. } | Body::RedactedThinking(_) => {
                 losses.dropped_often(part.place, "the upstream does not take thinking back");
             }
@@ -244,21 +279,6 @@ fn assistant(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) {
             }
         }
     }
-    json.open(b'{');
-    json.member_str("role", "assistant");
-    json.key("content");
-    if turn.parts.iter().any(|part| text_of(part).is_some()) || !calls {
-        json.concat(turn.parts.iter().filter_map(text_of).map(Word::Text));
-    } else {
-        json.raw("null");
-    }
-    if calls {
-        json.key("tool_calls");
-        json.open(b'[');
-        turn.parts.iter().for_each(|part| tool_call(part, json));
-        json.close(b']');
-    }
-    json.close(b'}');
 }
 
 fn tool_call(part: &Part<'_>, json: &mut Json<'_>) {
