@@ -1,7 +1,9 @@
 //! What can be told from the name of a Claude model.
 //!
 //! The request printer uses it where generations differ: how thinking is asked for, and which
-//! sampling fields are taken. To be removed when the catalogue carries these facts per model.
+//! sampling fields are taken. Each fact holds from one version on, also for models that come
+//! later; a table of names would need a row for each model in each spelling, and would be wrong
+//! about the next one.
 
 /// Version of a Claude model, such as (4, 5); `None` for names that do not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
