@@ -8,7 +8,7 @@ mod parse;
 pub use parse::parse;
 pub(crate) use parse::parse_value;
 
-use crate::dialect::json::Json;
+use crate::dialect::json::{Json, Piece};
 use gantry_model::catalogue::Dialect;
 
 /// What went wrong, in no dialect.
@@ -151,7 +151,7 @@ fn print_anthropic(error: &ErrorView, out: &mut Vec<u8>) {
     match &error.param {
         Some(param) => {
             json.key("message");
-            json.concat([param, ": ", &error.message]);
+            json.concat([param, ": ", &error.message].map(Piece::Str));
         }
         None => json.member_str("message", &error.message),
     }

@@ -8,9 +8,12 @@ use crate::dialect::{anthropic, openai};
 use crate::errors::{ErrorView, print_event};
 use crate::neutral::Sink;
 use crate::translate::Error;
-use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::catalogue::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
+
+/// Most bytes that printing an event adds to its data, in all but rare cases.
+const EVENT_FRAME_BYTES: usize = 256;
 
 /// What the printer of a stream must know about the request; owned, because streams live long.
 #[derive(Clone, Debug)]
@@ -22,7 +25,6 @@ pub struct StreamContext {
     pub created_s: u64,
     /// Whether the caller asked for `stream_options.include_usage`.
     pub include_usage: bool,
-    pub quirks: Quirks,
 }
 
 /// Why an event could not be taken.
@@ -91,6 +93,8 @@ impl StreamTranslator {
         if self.same {
             return Err(Error::new("", "caller and upstream speak the same dialect"));
         }
+        // About what the printers put around the data, so that one allocation does.
+        out.reserve(data.len() + EVENT_FRAME_BYTES);
         let parser = &mut self.parser;
         let taken = with_sink(&mut self.printer, out, |sink| match parser {
             Parser::OpenAi(parser) => parser.event(data, sink),

@@ -6,13 +6,13 @@
 //! is an `Error`.
 //!
 //! Decisions that hold for all requests:
-//! - Thinking is sent back to the provider that signed it only, never to OpenAI upstreams; models
-//!   that demand their own `reasoning_content` back (DeepSeek) need a quirk that is not there yet.
+//! - Signed thinking is sent back to Anthropic only. OpenAI upstreams with the quirk
+//!   `reasoning_back` get the text of thinking beside the tool calls that it led to.
 //! - Parameters without a counterpart are dropped and reported; content without one (audio, file
 //!   ids) is refused.
 
 use crate::dialect::{anthropic, openai};
-use crate::neutral::{Body, Losses, Part, Request};
+use crate::neutral::{Arguments, Body, Losses, Part, Request};
 use gantry_model::catalogue::{Dialect, Quirks};
 use gantry_model::record::Loss;
 use std::fmt::Display;
@@ -55,9 +55,6 @@ pub struct ReplyContext<'a> {
     pub request_id: &'a str,
     /// Seconds since 1970.
     pub created_s: u64,
-    /// Whether the caller asked for `stream_options.include_usage`; counts for streams only.
-    pub include_usage: bool,
-    pub quirks: &'a Quirks,
 }
 
 /// A body in another dialect.
@@ -66,6 +63,16 @@ pub struct Translated {
     pub body: Vec<u8>,
     /// What was dropped or approximated, in the order it was found.
     pub losses: Vec<Loss>,
+}
+
+/// A reply in another dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslatedReply {
+    pub body: Vec<u8>,
+    /// What was dropped or approximated, in the order it was found.
+    pub losses: Vec<Loss>,
+    /// Why the answer ended, as the body says it.
+    pub finish_reason: &'static str,
 }
 
 /// Text and pictures of a prompt, for an estimate of its tokens.
@@ -107,7 +114,7 @@ pub fn reply(
     to: Dialect,
     body: &[u8],
     ctx: &ReplyContext<'_>,
-) -> Result<Translated, Error> {
+) -> Result<TranslatedReply, Error> {
     refuse_same(from, to)?;
     let mut losses = Losses::default();
     let reply = match from {
@@ -115,11 +122,11 @@ pub fn reply(
         Dialect::Anthropic => anthropic::read_reply(body, &mut losses)?,
     };
     let mut out = Vec::with_capacity(body.len() + 512);
-    match to {
-        Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut losses, &mut out),
+    let finish_reason = match to {
+        Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut out),
         Dialect::Anthropic => anthropic::print_reply(&reply, ctx, &mut losses, &mut out),
-    }
-    Ok(Translated { body: out, losses: losses.into_vec() })
+    };
+    Ok(TranslatedReply { body: out, losses: losses.into_vec(), finish_reason })
 }
 
 /// Measures the prompt of a chat request. A body that is none counts as text as a whole, so that
@@ -133,7 +140,7 @@ pub fn prompt_text_bytes(dialect: Dialect, body: &[u8]) -> PromptSize {
     request.turns.iter().flat_map(|turn| &turn.parts).for_each(|part| size.add(part));
     for tool in &request.tools {
         size.text_bytes += tool.name.len()
-            + tool.description.as_ref().map_or(0, |text| text.len())
+            + tool.description.as_ref().map_or(0, |text| text.decode().len())
             + tool.schema.map_or(0, |schema| schema.get().len());
     }
     size
@@ -143,12 +150,16 @@ impl PromptSize {
     fn add(&mut self, part: &Part<'_>) {
         match &part.body {
             Body::Text(text) | Body::Refusal(text) | Body::Thinking { text, .. } => {
-                self.text_bytes += text.len();
+                self.text_bytes += text.decode().len();
             }
             Body::Image(_) => self.images += 1,
             Body::Document(_) => self.documents += 1,
             Body::ToolCall(call) => {
-                self.text_bytes += call.name.len() + call.arguments.as_text().len();
+                self.text_bytes += call.name.len();
+                self.text_bytes += match &call.arguments {
+                    Arguments::Text(text) => text.decode().len(),
+                    Arguments::Json(raw) => raw.get().len(),
+                };
             }
             Body::ToolResult(result) => result.content.iter().for_each(|part| self.add(part)),
             Body::RedactedThinking(_) => {}

@@ -153,8 +153,12 @@ pub struct Quirks {
     pub stream_usage: bool,
     /// Understands role `developer`; else it is sent as `system`.
     pub developer_role: bool,
-    /// Field of message and delta that carries reasoning text: `reasoning_content`, `reasoning`.
+    /// Field of an earlier answer that carries its reasoning text: `reasoning_content`,
+    /// `reasoning`. New answers are read under both names.
     pub reasoning_field: String,
+    /// Takes the reasoning of earlier turns back, beside the tool calls that it led to. Some models
+    /// behind such servers refuse a tool loop without it (DeepSeek, Kimi).
+    pub reasoning_back: bool,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
     /// Output cap sent to a dialect that demands one when the caller gave none.
@@ -173,6 +177,7 @@ impl Default for Quirks {
             stream_usage: true,
             developer_role: true,
             reasoning_field: "reasoning_content".to_owned(),
+            reasoning_back: false,
             anthropic_version: "2023-06-01".to_owned(),
             default_max_tokens: 4096,
             unsupported: Vec::new(),

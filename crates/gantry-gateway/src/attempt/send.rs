@@ -13,7 +13,6 @@ use gantry_llm::errors::{self, ErrorKind, ErrorView};
 use gantry_llm::observe::{Malformed, Observer, Wire};
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
-use gantry_model::catalogue::Dialect;
 use gantry_providers::body::RequestBody;
 use gantry_providers::pool::{self, ReplyBody};
 use gantry_providers::upstream::Operation;
@@ -116,7 +115,7 @@ async fn gate(
         .stripping_usage(encoded.usage_added);
     let (from, to) = (hop.model.dialect(), call.caller.dialect());
     if from != to {
-        pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call, hop)));
+        pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call)));
     }
     let (mut held, mut held_bytes, mut ended) = (Vec::new(), 0, false);
     let (mut tokens, mut error) = (0, None);
@@ -170,17 +169,18 @@ async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Att
     let body = if from == to {
         body
     } else {
-        let shown = stream_context(worker, call, hop);
-        let done = translate::reply(from, to, &body, &reply_context(&shown)).map_err(|error| {
+        let request_id = reply_id();
+        let context = ReplyContext {
+            model: &call.model,
+            request_id: &request_id,
+            created_s: worker.shared.clock.unix_ms() / 1000,
+        };
+        let done = translate::reply(from, to, &body, &context).map_err(|error| {
             let message = format!("{}: {}", error.field, error.message);
             Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
         })?;
         losses.extend(done.losses);
-        let mut shown = Observer::new(callers_wire(to));
-        finish_reason = match shown.reply(&done.body) {
-            Ok(()) => shown.finish_reason().map(str::to_owned),
-            Err(_) => None,
-        };
+        finish_reason = Some(done.finish_reason.to_owned());
         done.body.into()
     };
     Ok(Attempted::Whole(Whole {
@@ -278,32 +278,18 @@ fn wire(operation: Operation) -> Wire {
     }
 }
 
-/// What a translated reply is: only chats are translated.
-fn callers_wire(dialect: Dialect) -> Wire {
-    match dialect {
-        Dialect::OpenAi => Wire::Chat,
-        Dialect::Anthropic => Wire::Messages,
-    }
-}
-
-fn stream_context(worker: &Worker, call: &Call, hop: &Hop) -> StreamContext {
+fn stream_context(worker: &Worker, call: &Call) -> StreamContext {
     StreamContext {
         model: call.model.clone(),
-        request_id: format!("{:016x}", gantry_runtime::ids::fast_random_u64()),
+        request_id: reply_id(),
         created_s: worker.shared.clock.unix_ms() / 1000,
         include_usage: call.include_usage,
-        quirks: hop.model.quirks().clone(),
     }
 }
 
-fn reply_context(context: &StreamContext) -> ReplyContext<'_> {
-    ReplyContext {
-        model: &context.model,
-        request_id: &context.request_id,
-        created_s: context.created_s,
-        include_usage: context.include_usage,
-        quirks: &context.quirks,
-    }
+/// What the ids of a translated reply are made of.
+fn reply_id() -> String {
+    format!("{:016x}", gantry_runtime::ids::fast_random_u64())
 }
 
 pub(super) fn view(kind: ErrorKind, status: u16, message: String) -> ErrorView {

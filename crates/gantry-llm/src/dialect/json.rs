@@ -3,6 +3,9 @@
 //! The printers use it. It places commas by looking at the last byte written, so it must never be
 //! given raw JSON that ends in an opening bracket, which no complete value does.
 
+use super::reader::plain_end;
+use crate::neutral::Text;
+
 /// Appends JSON to a buffer.
 pub(crate) struct Json<'o> {
     pub(crate) out: &'o mut Vec<u8>,
@@ -14,6 +17,7 @@ impl<'o> Json<'o> {
     }
 
     /// A comma, unless a value cannot precede.
+    #[inline]
     fn separate(&mut self) {
         match self.out.last() {
             None | Some(b'{' | b'[' | b':' | b' ' | b'\n') => {}
@@ -21,13 +25,21 @@ impl<'o> Json<'o> {
         }
     }
 
+    /// A run of JSON as it is, with its own commas; for what is always the same.
+    #[inline]
+    pub(crate) fn run(&mut self, json: &'static str) {
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
     /// Opens an object or a list.
+    #[inline]
     pub(crate) fn open(&mut self, bracket: u8) {
         self.separate();
         self.out.push(bracket);
     }
 
     /// Closes what `open` opened.
+    #[inline]
     pub(crate) fn close(&mut self, bracket: u8) {
         self.out.push(bracket);
     }
@@ -48,12 +60,23 @@ impl<'o> Json<'o> {
         self.out.push(b'"');
     }
 
+    /// A string, as the body it came from spelled it.
+    pub(crate) fn text(&mut self, text: &Text<'_>) {
+        self.separate();
+        self.out.push(b'"');
+        copy(self.out, text);
+        self.out.push(b'"');
+    }
+
     /// One string made of several pieces.
-    pub(crate) fn concat<'t>(&mut self, pieces: impl IntoIterator<Item = &'t str>) {
+    pub(crate) fn concat<'t>(&mut self, pieces: impl IntoIterator<Item = Piece<'t>>) {
         self.separate();
         self.out.push(b'"');
         for piece in pieces {
-            escape(self.out, piece);
+            match piece {
+                Piece::Str(text) => escape(self.out, text),
+                Piece::Text(text) => copy(self.out, text),
+            }
         }
         self.out.push(b'"');
     }
@@ -61,12 +84,15 @@ impl<'o> Json<'o> {
     /// A value that is JSON already.
     pub(crate) fn raw(&mut self, json: &str) {
         self.separate();
-        self.out.extend_from_slice(json.trim().as_bytes());
+        self.out.extend_from_slice(json.as_bytes());
     }
 
     /// A number.
     pub(crate) fn u64(&mut self, value: u64) {
         self.separate();
+        if let Ok(digit @ 0..=9) = u8::try_from(value) {
+            return self.out.push(b'0' + digit);
+        }
         let mut digits = [0_u8; 20];
         let mut rest = value;
         let mut first = digits.len();
@@ -86,6 +112,11 @@ impl<'o> Json<'o> {
         self.str(value);
     }
 
+    pub(crate) fn member_text(&mut self, name: &str, value: &Text<'_>) {
+        self.key(name);
+        self.text(value);
+    }
+
     pub(crate) fn member_raw(&mut self, name: &str, value: &str) {
         self.key(name);
         self.raw(value);
@@ -97,17 +128,34 @@ impl<'o> Json<'o> {
     }
 }
 
+/// A part of a string that is put together.
+#[derive(Clone, Copy)]
+pub(crate) enum Piece<'t> {
+    Str(&'t str),
+    Text(&'t Text<'t>),
+}
+
+/// Appends the inside of a JSON string.
+pub(crate) fn copy(out: &mut Vec<u8>, text: &Text<'_>) {
+    match text {
+        Text::Plain(plain) => out.extend_from_slice(plain.as_bytes()),
+        Text::Escaped(json) => {
+            let inside = json.as_bytes().get(1..json.len() - 1);
+            out.extend_from_slice(inside.unwrap_or_default());
+        }
+        Text::Owned(text) => escape(out, text),
+    }
+}
+
 /// Appends `text` as the inside of a JSON string.
 pub(crate) fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(bytes.get(start..at).unwrap_or_default());
-        start = at + 1;
-        match byte {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, after) = rest.split_at_checked(plain_end(rest, 0)).unwrap_or_default();
+        out.extend_from_slice(plain);
+        let Some((&special, after)) = after.split_first() else { return };
+        rest = after;
+        match special {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -115,12 +163,11 @@ pub(crate) fn escape(out: &mut Vec<u8>, text: &str) {
             b'\t' => out.extend_from_slice(b"\\t"),
             _ => {
                 out.extend_from_slice(b"\\u00");
-                out.push(hex(byte >> 4));
-                out.push(hex(byte & 15));
+                out.push(hex(special >> 4));
+                out.push(hex(special & 15));
             }
         }
     }
-    out.extend_from_slice(bytes.get(start..).unwrap_or_default());
 }
 
 fn hex(nibble: u8) -> u8 {
@@ -158,7 +205,7 @@ mod tests {
         json.key("b");
         json.open(b'[');
         json.str("x");
-        json.raw(" {} ");
+        json.raw("{}");
         json.close(b']');
         json.member_str("c", "{");
         json.member_raw("d", "null");

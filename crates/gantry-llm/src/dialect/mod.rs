@@ -5,4 +5,5 @@
 pub(crate) mod anthropic;
 pub(crate) mod json;
 pub(crate) mod openai;
+pub(crate) mod reader;
 pub(crate) mod wire;

@@ -1,75 +1,276 @@
-//! What the wire structs of all dialects share: the macro for bodies with unknown fields, and
-//! errors that name the field.
+//! What the wire structs of all dialects share: how values are read, the macro that makes the
+//! structs, and errors that name the field.
 //!
-//! Wire structs are plain serde structs with optional fields, because servers and clients leave
-//! out what they like; tagged enums would buffer each value and so copy each string.
+//! Wire structs are plain structs with optional fields, because servers and clients leave out what
+//! they like. Null counts as absent, unknown fields are checked and left out.
 
+use super::reader::{Fault, Read, Reader};
+use crate::neutral::{Number, Raw, Str, StrOr, Text};
 use crate::translate::Error;
-use serde::Deserialize;
 
-/// Makes a struct of optional fields plus `unknown`, which keeps the fields it does not know, in
-/// order, unless they are null. serde's `flatten` would buffer the whole body instead.
-macro_rules! wire_fields {
-    ($vis:vis struct $name:ident { $($field:ident : $ty:ty),* $(,)? }) => {
+/// What can be read from JSON. Values are filled where they lie, because moving them costs more
+/// than reading them.
+pub(crate) trait FromJson<'a>: Default {
+    /// Reads one value into `self`, which is its default.
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()>;
+}
+
+/// A value of which only the presence counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Skipped;
+
+/// A list that mostly has one element, which then needs no memory of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Few<T> {
+    pub(crate) first: Option<T>,
+    pub(crate) rest: Vec<T>,
+}
+
+/// Makes structs that are read from JSON objects. Fields marked `must` have to be there; an absent
+/// `sub` is as good as an empty one; all others are optional. `as` gives a key that is no Rust
+/// name. With `keep` the members that the struct does not know go, in order, into a field of that
+/// name, unless they are null.
+macro_rules! wire {
+    (@key $field:ident) => { stringify!($field) };
+    (@key $field:ident $key:literal) => { $key };
+    (@rest $self:ident $reader:ident $key:ident) => { $reader.skip() };
+    (@rest $self:ident $reader:ident $key:ident $rest:ident) => {
+        crate::dialect::wire::keep(&mut $self.$rest, $key, $reader)
+    };
+    ($(
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident $(<$life:lifetime>)? {
+            $(must $must:ident $(as $must_key:literal)? : $must_ty:ty,)*
+            $(sub $sub:ident : $sub_ty:ty,)*
+            $(may $may:ident $(as $may_key:literal)? : $may_ty:ty,)*
+            $(keep $rest:ident,)?
+        }
+    )*) => {$(
+        $(#[$meta])*
         #[derive(Default)]
-        $vis struct $name<'a> {
-            $($vis $field: Option<$ty>,)*
-            $vis unknown: Vec<(
-                crate::neutral::Str<'a>,
-                &'a serde_json::value::RawValue,
-            )>,
+        $vis struct $name $(<$life>)? {
+            $($vis $must: $must_ty,)*
+            $($vis $sub: $sub_ty,)*
+            $($vis $may: Option<$may_ty>,)*
+            $($vis $rest: Vec<(String, crate::neutral::Raw<'a>)>,)?
         }
 
-        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
-            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                struct Fields<'a>(std::marker::PhantomData<&'a ()>);
-                impl<'de: 'a, 'a> serde::de::Visitor<'de> for Fields<'a> {
-                    type Value = $name<'a>;
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("a JSON object")
-                    }
-                    fn visit_map<A: serde::de::MapAccess<'de>>(
-                        self,
-                        mut map: A,
-                    ) -> Result<Self::Value, A::Error> {
-                        let mut fields = $name::default();
-                        while let Some(key) = map.next_key::<crate::neutral::Str<'a>>()? {
-                            match &*key {
-                                $(stringify!($field) => fields.$field = map.next_value()?,)*
-                                _ => {
-                                    let raw: &serde_json::value::RawValue = map.next_value()?;
-                                    if raw.get() != "null" {
-                                        fields.unknown.push((key, raw));
-                                    }
-                                }
-                            }
-                        }
-                        Ok(fields)
-                    }
-                }
-                from.deserialize_map(Fields(std::marker::PhantomData))
+        impl<'a> crate::dialect::wire::FromJson<'a> for $name $(<$life>)? {
+            fn fill(
+                &mut self,
+                reader: &mut crate::dialect::reader::Reader<'a>,
+            ) -> crate::dialect::reader::Read<()> {
+                $(let mut $must = false;)*
+                $(let mut $sub = false;)*
+                reader.object(|reader, key| {
+                    $(if key == wire!(@key $must $($must_key)?).as_bytes() {
+                        return crate::dialect::wire::must(
+                            reader, key, &mut $must, &mut self.$must,
+                        );
+                    })*
+                    $(if key == stringify!($sub).as_bytes() {
+                        return crate::dialect::wire::sub(reader, key, &mut $sub, &mut self.$sub);
+                    })*
+                    $(if key == wire!(@key $may $($may_key)?).as_bytes() {
+                        return crate::dialect::wire::may(reader, key, &mut self.$may);
+                    })*
+                    wire!(@rest self reader key $($rest)?)
+                })?;
+                $(if !$must {
+                    return Err(reader.missing(wire!(@key $must $($must_key)?)));
+                })*
+                Ok(())
             }
         }
-    };
+    )*};
 }
-pub(crate) use wire_fields;
+pub(crate) use wire;
 
-/// Parses a body; an error names the field where the body stopped making sense.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-        let cut_off = error.is_eof();
-        let offset = if cut_off { body.len() } else { offset(body, error.line(), error.column()) };
-        Error { field: path_at(body, offset), message }
+/// Reads the member `key` into its field. Null is as good as absent.
+#[inline]
+pub(crate) fn may<'a, T: FromJson<'a>>(
+    reader: &mut Reader<'a>,
+    key: &[u8],
+    field: &mut Option<T>,
+) -> Read<()> {
+    if reader.null()? {
+        return Ok(());
+    }
+    if field.is_some() {
+        return Err(reader.duplicate(key));
+    }
+    field.insert(T::default()).fill(reader)
+}
+
+/// Reads the member `key`, which has to be there, into its field.
+#[inline]
+pub(crate) fn must<'a, T: FromJson<'a>>(
+    reader: &mut Reader<'a>,
+    key: &[u8],
+    seen: &mut bool,
+    field: &mut T,
+) -> Read<()> {
+    if std::mem::replace(seen, true) {
+        return Err(reader.duplicate(key));
+    }
+    field.fill(reader)
+}
+
+/// Reads the member `key`, of which null and absence are as good as empty, into its field.
+#[inline]
+pub(crate) fn sub<'a, T: FromJson<'a>>(
+    reader: &mut Reader<'a>,
+    key: &[u8],
+    seen: &mut bool,
+    field: &mut T,
+) -> Read<()> {
+    if reader.null()? {
+        return Ok(());
+    }
+    must(reader, key, seen, field)
+}
+
+/// Keeps a member that a struct does not know, unless it is null.
+pub(crate) fn keep<'a>(
+    rest: &mut Vec<(String, Raw<'a>)>,
+    key: &[u8],
+    reader: &mut Reader<'a>,
+) -> Read<()> {
+    let raw = reader.raw()?;
+    if raw.get() != "null" {
+        rest.push((String::from_utf8_lossy(key).into_owned(), raw));
+    }
+    Ok(())
+}
+
+impl<'a> FromJson<'a> for Text<'a> {
+    #[inline]
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        *self = reader.string()?;
+        Ok(())
+    }
+}
+
+impl<'a> FromJson<'a> for Str<'a> {
+    #[inline]
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        *self = reader.string()?.into_str();
+        Ok(())
+    }
+}
+
+impl<'a> FromJson<'a> for Raw<'a> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        *self = reader.raw()?;
+        Ok(())
+    }
+}
+
+impl<'a> FromJson<'a> for Number<'a> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        *self = reader.number()?;
+        Ok(())
+    }
+}
+
+impl FromJson<'_> for Skipped {
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        reader.skip()
+    }
+}
+
+impl FromJson<'_> for bool {
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        *self = reader.bool()?;
+        Ok(())
+    }
+}
+
+impl FromJson<'_> for u64 {
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        *self = reader.unsigned()?;
+        Ok(())
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<T> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        reader.list(|reader| {
+            self.push(T::default());
+            self.last_mut().map_or(Ok(()), |last| last.fill(reader))
+        })
+    }
+}
+
+impl<T> Few<T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.first.iter_mut().chain(&mut self.rest)
+    }
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self { first: None, rest: Vec::new() }
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for Few<T> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        reader.list(|reader| {
+            if self.first.is_none() {
+                return self.first.insert(T::default()).fill(reader);
+            }
+            self.rest.push(T::default());
+            self.rest.last_mut().map_or(Ok(()), |last| last.fill(reader))
+        })
+    }
+}
+
+impl<S: Default, T> Default for StrOr<S, T> {
+    fn default() -> Self {
+        Self::Str(S::default())
+    }
+}
+
+impl<'a, S: FromJson<'a>, T: FromJson<'a>> FromJson<'a> for StrOr<S, T> {
+    #[inline]
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        if reader.peek() != Some(b'"') {
+            *self = Self::Other(T::default());
+        }
+        match self {
+            Self::Str(text) => text.fill(reader),
+            Self::Other(other) => other.fill(reader),
+        }
+    }
+}
+
+/// Parses a body into its default; an error names the field where the body stopped making sense.
+pub(crate) fn parse_into<'a, T: FromJson<'a>>(to: &mut T, body: &'a [u8]) -> Result<(), Error> {
+    let text = std::str::from_utf8(body).map_err(|error| Error {
+        field: path_at(body, error.valid_up_to()),
+        message: "invalid UTF-8".to_owned(),
+    })?;
+    parse_text_into(to, text)
+}
+
+/// Parses JSON text.
+pub(crate) fn parse_text<'a, T: FromJson<'a>>(text: &'a str) -> Result<T, Error> {
+    let mut value = T::default();
+    parse_text_into(&mut value, text).map(|()| value)
+}
+
+fn parse_text_into<'a, T: FromJson<'a>>(to: &mut T, text: &'a str) -> Result<(), Error> {
+    let mut reader = Reader::new(text);
+    to.fill(&mut reader).and_then(|()| reader.end()).map_err(|fault| {
+        let Fault { at, message } = *fault;
+        Error { field: path_at(text.as_bytes(), at), message }
     })
 }
 
-/// Byte offset of a one-based line and column.
-fn offset(body: &[u8], line: usize, column: usize) -> usize {
-    let before: usize =
-        body.split(|b| *b == b'\n').take(line.saturating_sub(1)).map(|l| l.len() + 1).sum();
-    before + column.saturating_sub(1)
+/// Whether `text` is a JSON object and nothing else.
+pub(crate) fn is_object(text: &str) -> bool {
+    text.starts_with('{') && parse_text::<Skipped>(text).is_ok()
 }
 
 /// One level of nesting on the way to an offset.
@@ -129,55 +330,4 @@ fn join(levels: &[Level]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::parse;
-    use crate::neutral::Str;
-    use serde::Deserialize;
-
-    #[derive(Deserialize)]
-    struct Inner<'a> {
-        #[serde(borrow, rename = "role")]
-        _role: Str<'a>,
-    }
-
-    wire_fields!(
-        struct Body {
-            messages: Vec<Inner<'a>>,
-            max_tokens: u64,
-        }
-    );
-
-    #[test]
-    fn unknown_fields_are_kept_and_nulls_are_absent() {
-        let body = br#"{"a":1,"max_tokens":null,"b":null,"c":{"x":[]}}"#;
-        let fields: Body<'_> = parse(body).unwrap();
-        let unknown: Vec<_> = fields.unknown.iter().map(|(k, v)| (&**k, v.get())).collect();
-        assert_eq!(unknown, [("a", "1"), ("c", r#"{"x":[]}"#)]);
-        assert!(fields.max_tokens.is_none());
-    }
-
-    #[test]
-    fn errors_name_the_field() {
-        for (body, field, message) in [
-            (
-                r#"{"max_tokens":"many"}"#,
-                "max_tokens",
-                "invalid type: string \"many\", expected u64",
-            ),
-            (
-                "{\n\"messages\":[{\"role\":\"a\"},\n{\"role\":7}]}",
-                "messages[1].role",
-                "invalid type",
-            ),
-            (r#"{"messages":[{"role":"a"},{}]}"#, "messages[1]", "missing field `role`"),
-            (r#"{"messages":[{"role":"a"}"#, "messages[0]", "EOF"),
-            (r#"[]"#, "", "invalid type: sequence, expected a JSON object"),
-        ] {
-            let Err(error) = parse::<Body<'_>>(body.as_bytes()) else {
-                panic!("{body} was taken");
-            };
-            assert_eq!(error.field, field, "{body}");
-            assert!(error.message.starts_with(message), "{body}: {}", error.message);
-        }
-    }
-}
+mod tests;

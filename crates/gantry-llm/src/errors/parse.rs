@@ -4,63 +4,54 @@
 //! strings, HTML of a proxy in between, nothing at all. It never fails.
 
 use super::{ErrorKind, ErrorView};
-use crate::neutral::{Str, StrOr};
+use crate::dialect::wire::{self, wire};
+use crate::neutral::{Raw, Str, StrOr};
 use gantry_model::catalogue::Dialect;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// Longest part of a body that is no JSON to show, in characters.
 const TEXT_CHARS_MAX: usize = 300;
 
-/// All envelopes in one.
-#[derive(Default, Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    error: Option<StrOr<'a, Detail<'a>>>,
-    /// FastAPI: a string, or a list of what is wrong.
-    #[serde(borrow)]
-    detail: Option<&'a RawValue>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<Str<'a>>,
-    #[serde(borrow)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    param: Option<&'a RawValue>,
-    #[serde(borrow)]
-    request_id: Option<Str<'a>>,
-}
+wire! {
+    /// All envelopes in one.
+    struct Envelope<'a> {
+        may error: StrOr<Str<'a>, Detail<'a>>,
+        // FastAPI: a string, or a list of what is wrong.
+        may detail: Raw<'a>,
+        may message: Raw<'a>,
+        may kind as "type": Str<'a>,
+        may code: Raw<'a>,
+        may param: Raw<'a>,
+        may request_id: Str<'a>,
+    }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Detail<'a> {
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<Str<'a>>,
-    /// A string, or a status (vLLM, OpenRouter).
-    #[serde(borrow)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    param: Option<&'a RawValue>,
-    #[serde(borrow)]
-    innererror: Option<InnerError<'a>>,
-    #[serde(borrow)]
-    details: Option<Details<'a>>,
-}
+    #[derive(Clone, Debug)]
+    struct Detail<'a> {
+        may message: Raw<'a>,
+        may kind as "type": Str<'a>,
+        // A string, or a status (vLLM, OpenRouter).
+        may code: Raw<'a>,
+        may param: Raw<'a>,
+        may innererror: InnerError<'a>,
+        may details: Details<'a>,
+    }
 
-/// Azure's reason behind the error.
-#[derive(Clone, Debug, Deserialize)]
-struct InnerError<'a> {
-    #[serde(borrow)]
-    code: Option<Str<'a>>,
-}
+    /// Azure's reason behind the error.
+    #[derive(Clone, Debug)]
+    struct InnerError<'a> {
+        may code: Str<'a>,
+    }
 
-/// Anthropic's finer code.
-#[derive(Clone, Debug, Deserialize)]
-struct Details<'a> {
-    #[serde(borrow)]
-    error_code: Option<Str<'a>>,
+    /// Anthropic's finer code.
+    #[derive(Clone, Debug)]
+    struct Details<'a> {
+        may error_code: Str<'a>,
+    }
+
+    /// One entry of FastAPI's list.
+    struct Finding<'a> {
+        must loc: Vec<Raw<'a>>,
+        must msg: Str<'a>,
+    }
 }
 
 /// Parses an error reply. `dialect` is the upstream's; servers mix the envelopes so freely that it
@@ -72,9 +63,10 @@ pub fn parse(_dialect: Dialect, status: u16, body: &[u8]) -> ErrorView {
 
 /// Parses an error reply or an error event; a status of 200 says nothing about the error.
 pub(crate) fn parse_value(body: &[u8], status: u16) -> ErrorView {
-    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body) else {
+    let mut envelope = Envelope::default();
+    if wire::parse_into(&mut envelope, body).is_err() {
         return view(status, &Facts { message: text(body), ..Facts::default() });
-    };
+    }
     let request_id = envelope.request_id.as_deref().unwrap_or_default().to_owned();
     let detail = match envelope.error {
         Some(StrOr::Other(detail)) => detail,
@@ -116,23 +108,17 @@ struct Facts {
 
 /// A string without its quotes, FastAPI's list as a sentence, other JSON as it is, null as
 /// nothing.
-fn plain(raw: &RawValue) -> Option<String> {
-    match serde_json::from_str::<Option<Str<'_>>>(raw.get()) {
-        Ok(text) => text.map(|text| text.to_string()),
-        Err(_) => Some(findings(raw).unwrap_or_else(|| raw.get().to_owned())),
+fn plain(raw: Raw<'_>) -> Option<String> {
+    if raw.get() == "null" {
+        return None;
     }
+    let text = wire::parse_text::<Str<'_>>(raw.get()).ok().map(|text| text.to_string());
+    Some(text.or_else(|| findings(raw)).unwrap_or_else(|| raw.get().to_owned()))
 }
 
 /// FastAPI's list of what is wrong: `body.n: field required; body.m: ...`.
-fn findings(raw: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Finding<'a> {
-        #[serde(borrow)]
-        loc: Vec<&'a RawValue>,
-        #[serde(borrow)]
-        msg: Str<'a>,
-    }
-    let list: Vec<Finding<'_>> = serde_json::from_str(raw.get()).ok()?;
+fn findings(raw: Raw<'_>) -> Option<String> {
+    let list: Vec<Finding<'_>> = wire::parse_text(raw.get()).ok()?;
     let sentence = |finding: &Finding<'_>| {
         let path: Vec<&str> = finding.loc.iter().map(|step| step.get().trim_matches('"')).collect();
         format!("{}: {}", path.join("."), finding.msg)

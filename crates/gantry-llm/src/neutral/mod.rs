@@ -17,4 +17,4 @@ pub use request::{
     Arguments, Body, Cache, Document, Effort, Format, Media, Names, Part, Reasoning, Request, Role,
     Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
-pub use text::{Str, StrOr};
+pub use text::{Number, Raw, Str, StrOr, Text};

@@ -2,9 +2,8 @@
 //!
 //! Parsers make it from what the upstream sent, printers write it for the caller.
 
-use super::{Part, Str};
+use super::{Part, Raw, Str, Text};
 use gantry_model::usage::TokenUsage;
-use serde_json::value::RawValue;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub struct Stop<'a> {
     /// The provider's explanation of a refusal, for people.
     pub explanation: Option<Str<'a>>,
     /// The provider's own object about the stop, passed through.
-    pub details: Option<&'a RawValue>,
+    pub details: Option<Raw<'a>>,
 }
 
 impl Stop<'_> {
@@ -55,12 +54,12 @@ pub enum StopReason {
 pub enum Event<'a> {
     /// The upstream began to answer.
     Start,
-    Text(Str<'a>),
-    Refusal(Str<'a>),
-    Thinking(Str<'a>),
+    Text(Text<'a>),
+    Refusal(Text<'a>),
+    Thinking(Text<'a>),
     /// Signature of the thinking block that is open.
-    Signature(Str<'a>),
-    RedactedThinking(Str<'a>),
+    Signature(Text<'a>),
+    RedactedThinking(Text<'a>),
     /// A tool call begins; `call` counts calls from 0 and names them in later events.
     ToolStart {
         call: usize,
@@ -70,7 +69,7 @@ pub enum Event<'a> {
     /// A piece of the arguments' JSON text.
     ToolArguments {
         call: usize,
-        fragment: Str<'a>,
+        fragment: Text<'a>,
     },
     /// The block that is open (text, thinking, tool call) is complete. Dialects without blocks
     /// never send it, so printers also close a block when another begins.

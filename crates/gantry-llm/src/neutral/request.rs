@@ -3,9 +3,7 @@
 //! Parsers fill it, printers read it. Lists keep the caller's order; nothing here is validated
 //! beyond its shape, because each upstream knows its own rules best.
 
-use super::{Place, Str};
-use serde_json::Number;
-use serde_json::value::RawValue;
+use super::{Number, Place, Raw, Str, Text};
 
 /// One request for one answer.
 #[derive(Debug)]
@@ -21,7 +19,7 @@ pub struct Request<'a> {
     pub parallel_tools: Option<bool>,
     /// Output cap in tokens.
     pub max_tokens: Option<u64>,
-    pub sampling: Sampling,
+    pub sampling: Sampling<'a>,
     pub stop: Vec<Str<'a>>,
     pub stream: bool,
     pub format: Option<Format<'a>>,
@@ -45,11 +43,11 @@ pub struct Names {
 
 /// How the next token is drawn.
 #[derive(Debug, Default)]
-pub struct Sampling {
+pub struct Sampling<'a> {
     /// 0 to 2 in OpenAI's dialect, 0 to 1 in Anthropic's.
-    pub temperature: Option<Number>,
-    pub top_p: Option<Number>,
-    pub top_k: Option<Number>,
+    pub temperature: Option<Number<'a>>,
+    pub top_p: Option<Number<'a>>,
+    pub top_k: Option<Number<'a>>,
 }
 
 /// Who speaks.
@@ -82,20 +80,20 @@ pub struct Part<'a> {
 /// What a part holds.
 #[derive(Debug)]
 pub enum Body<'a> {
-    Text(Str<'a>),
+    Text(Text<'a>),
     /// The assistant's own refusal, which some dialects keep apart from text.
-    Refusal(Str<'a>),
+    Refusal(Text<'a>),
     Image(Media<'a>),
     Document(Document<'a>),
     ToolCall(ToolCall<'a>),
     ToolResult(ToolResult<'a>),
     /// Reasoning text; without a signature no upstream accepts it back.
     Thinking {
-        text: Str<'a>,
-        signature: Option<Str<'a>>,
+        text: Text<'a>,
+        signature: Option<Text<'a>>,
     },
     /// Reasoning that only its provider can read.
-    RedactedThinking(Str<'a>),
+    RedactedThinking(Text<'a>),
 }
 
 /// Bytes of an image or a document, or where they are.
@@ -103,11 +101,11 @@ pub enum Body<'a> {
 pub enum Media<'a> {
     Base64 {
         media_type: Str<'a>,
-        data: Str<'a>,
+        data: Text<'a>,
     },
-    Url(Str<'a>),
+    Url(Text<'a>),
     /// Plain text (documents only).
-    Text(Str<'a>),
+    Text(Text<'a>),
 }
 
 /// A file for the model to read.
@@ -115,7 +113,7 @@ pub enum Media<'a> {
 pub struct Document<'a> {
     pub media: Media<'a>,
     pub title: Option<Str<'a>>,
-    pub context: Option<Str<'a>>,
+    pub context: Option<Text<'a>>,
 }
 
 /// A call that the assistant made.
@@ -129,32 +127,8 @@ pub struct ToolCall<'a> {
 /// Arguments as they came: text that should be JSON, or JSON.
 #[derive(Debug)]
 pub enum Arguments<'a> {
-    Text(Str<'a>),
-    Json(&'a RawValue),
-}
-
-impl Arguments<'_> {
-    /// As the text of a JSON document; no arguments are `{}`.
-    #[must_use]
-    pub fn as_text(&self) -> &str {
-        match self {
-            Self::Text(text) if text.is_blank() => "{}",
-            Self::Text(text) => text,
-            Self::Json(raw) => raw.get(),
-        }
-    }
-
-    /// As a JSON object, or `None` if they are not one.
-    #[must_use]
-    pub fn as_object(&self) -> Option<&str> {
-        let text = match self {
-            Self::Text(_) => self.as_text().trim(),
-            Self::Json(raw) => return raw.get().starts_with('{').then(|| raw.get()),
-        };
-        let valid =
-            text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-        valid.then_some(text)
-    }
+    Text(Text<'a>),
+    Json(Raw<'a>),
 }
 
 /// What a tool answered.
@@ -171,9 +145,9 @@ pub struct ToolResult<'a> {
 pub struct Tool<'a> {
     pub place: Place,
     pub name: Str<'a>,
-    pub description: Option<Str<'a>>,
+    pub description: Option<Text<'a>>,
     /// JSON Schema of the arguments; absent: no arguments.
-    pub schema: Option<&'a RawValue>,
+    pub schema: Option<Raw<'a>>,
     /// Whether calls must match the schema exactly.
     pub strict: bool,
     pub cache: Option<Cache>,
@@ -197,8 +171,8 @@ pub enum Format<'a> {
     JsonObject,
     JsonSchema {
         name: Option<Str<'a>>,
-        description: Option<Str<'a>>,
-        schema: &'a RawValue,
+        description: Option<Text<'a>>,
+        schema: Raw<'a>,
         strict: Option<bool>,
     },
 }

@@ -1,16 +1,13 @@
-//! Strings that borrow from the request body where JSON escapes allow it.
+//! Strings and values that borrow from the body they were read from.
 //!
-//! The wire structs and the neutral form use them. serde's own `Option<Cow<str>>` always copies,
-//! which would double the work for long prompts.
+//! The wire structs and the neutral form use them. Prose goes through a translation unread, so it
+//! stays as the body spells it; only names, ids and the like are unescaped.
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// A string that borrows from the body unless it contained escapes.
+/// A string for the code to look at: unescaped, borrowed unless it contained escapes.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Str<'a>(pub Cow<'a, str>);
 
@@ -18,7 +15,7 @@ impl Str<'_> {
     /// Whether nothing but whitespace is in it.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        self.0.trim().is_empty()
+        self.0.trim_start().is_empty()
     }
 }
 
@@ -54,71 +51,192 @@ impl From<String> for Str<'_> {
     }
 }
 
-struct StrVisitor<'a>(PhantomData<&'a ()>);
+/// A string to pass on: printers copy it as the body spelled it.
+#[derive(Clone, Debug)]
+pub enum Text<'a> {
+    /// Needs no escapes in JSON.
+    Plain(&'a str),
+    /// A JSON string with its quotes, whose escapes the reader has checked.
+    Escaped(&'a str),
+    /// Any text, not escaped yet.
+    Owned(String),
+}
 
-impl<'de: 'a, 'a> Visitor<'de> for StrVisitor<'a> {
-    type Value = Str<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+impl<'a> Text<'a> {
+    /// The text itself.
+    #[must_use]
+    pub fn decode(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Escaped(json) => Cow::Owned(unescape(json)),
+            Self::Owned(text) => Cow::Borrowed(text),
+        }
     }
 
-    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
-        Ok(Str(Cow::Borrowed(v)))
+    /// The text itself, as long-lived as the body where it has no escapes.
+    #[must_use]
+    pub fn into_str(self) -> Str<'a> {
+        Str(match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Escaped(json) => Cow::Owned(unescape(json)),
+            Self::Owned(text) => Cow::Owned(text),
+        })
     }
 
-    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(Str(Cow::Owned(v.to_owned())))
+    /// Whether there is no text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Plain(text) => text.is_empty(),
+            Self::Escaped(_) => false,
+            Self::Owned(text) => text.is_empty(),
+        }
     }
 
-    fn visit_string<E: Error>(self, v: String) -> Result<Self::Value, E> {
-        Ok(Str(Cow::Owned(v)))
+    /// Whether nothing but whitespace is in it.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Plain(text) => text.trim_start().is_empty(),
+            // Most texts begin with a letter, which settles it without unescaping.
+            Self::Escaped(json) => match json.as_bytes().get(1) {
+                Some(first) if first.is_ascii_graphic() && *first != b'\\' => false,
+                _ => unescape(json).trim().is_empty(),
+            },
+            Self::Owned(text) => text.trim_start().is_empty(),
+        }
+    }
+
+    /// Appends the text itself.
+    pub fn push_to(&self, to: &mut String) {
+        to.push_str(&self.decode());
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(StrVisitor(PhantomData))
+impl Default for Text<'_> {
+    fn default() -> Self {
+        Self::Plain("")
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(text)
+    }
+}
+
+/// The content of a JSON string that is known to be one.
+fn unescape(json: &str) -> String {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// A JSON value as the body spells it, without whitespace around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// `json` must be one whole, valid value.
+    pub(crate) fn new(json: &'a str) -> Self {
+        Self(json)
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn get(&self) -> &'a str {
+        self.0
+    }
+}
+
+impl Default for Raw<'_> {
+    fn default() -> Self {
+        Self("null")
+    }
+}
+
+/// A JSON number as the body spells it, so that no digit changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number<'a>(&'a str);
+
+impl<'a> Number<'a> {
+    /// `json` must be one whole, valid number.
+    pub(crate) fn new(json: &'a str) -> Self {
+        Self(json)
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn get(&self) -> &'a str {
+        self.0
+    }
+
+    /// Whether it is greater than one.
+    #[must_use]
+    pub fn exceeds_one(&self) -> bool {
+        match self.0.as_bytes() {
+            // Nearly all temperatures: a sign, or no whole part and no exponent.
+            [b'-', ..] => false,
+            [b'0', rest @ ..] if !rest.iter().any(u8::is_ascii_alphabetic) => false,
+            _ => self.0.parse::<f64>().is_ok_and(|value| value > 1.0),
+        }
+    }
+}
+
+impl Default for Number<'_> {
+    fn default() -> Self {
+        Self("0")
     }
 }
 
 /// A field that is either a string or something else (a list of parts, an object).
-///
-/// Unlike serde's `untagged` it does not buffer the value, so that strings inside still borrow.
 #[derive(Clone, Debug)]
-pub enum StrOr<'a, T> {
-    Str(Str<'a>),
+pub enum StrOr<S, T> {
+    Str(S),
     Other(T),
 }
 
-struct StrOrVisitor<'a, T>(PhantomData<(&'a (), T)>);
+#[cfg(test)]
+mod tests {
+    use super::{Number, Text};
 
-impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for StrOrVisitor<'a, T> {
-    type Value = StrOr<'a, T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, a list or an object")
+    #[test]
+    fn blank_texts_are_told_in_all_spellings() {
+        for (text, blank) in [
+            (Text::Plain(""), true),
+            (Text::Plain(" "), true),
+            (Text::Plain("\u{a0}"), true),
+            (Text::Plain(" a"), false),
+            (Text::Escaped(r#""\n \u0020""#), true),
+            (Text::Escaped(r#"" \t""#), true),
+            (Text::Escaped(r#""a\n""#), false),
+            (Text::Escaped(r#""\n\n.""#), false),
+            (Text::Owned("\n".to_owned()), true),
+            (Text::Owned("\nb".to_owned()), false),
+        ] {
+            assert_eq!(text.is_blank(), blank, "{text:?}");
+        }
     }
 
-    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
-        Ok(StrOr::Str(Str(Cow::Borrowed(v))))
+    #[test]
+    fn numbers_are_compared_with_one() {
+        for (json, exceeds) in [
+            ("0.2", false),
+            ("0", false),
+            ("1", false),
+            ("1.0", false),
+            ("-3", false),
+            ("1.01", true),
+            ("2", true),
+            ("0.2e1", true),
+            ("10e-1", false),
+        ] {
+            assert_eq!(Number::new(json).exceeds_one(), exceeds, "{json}");
+        }
     }
 
-    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(StrOr::Str(Str(Cow::Owned(v.to_owned()))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(SeqAccessDeserializer::new(seq)).map(StrOr::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(StrOr::Other)
-    }
-}
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for StrOr<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrOrVisitor(PhantomData))
+    #[test]
+    fn escaped_texts_are_unescaped() {
+        let text = Text::Escaped(r#""a\n\u00e4\ud83d\ude00\"""#);
+        assert_eq!(text.decode(), "a\nä😀\"");
+        assert_eq!(&*text.into_str(), "a\nä😀\"");
     }
 }

@@ -7,7 +7,9 @@
 use crate::support::{CREATED_S, REQUEST_ID, events, stream_context};
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::stream::StreamTranslator;
-use gantry_llm::translate::{self, Error, ReplyContext, RequestContext, Translated};
+use gantry_llm::translate::{
+    self, Error, ReplyContext, RequestContext, Translated, TranslatedReply,
+};
 use gantry_model::catalogue::{Dialect, Quirks};
 use gantry_model::record::Loss;
 use serde::Deserialize;
@@ -142,19 +144,19 @@ fn request(case: &Case, input: &[u8]) -> Outputs {
 }
 
 fn reply(case: &Case, input: &[u8]) -> Outputs {
-    let ctx = ReplyContext {
-        model: "shown-model",
-        request_id: REQUEST_ID,
-        created_s: CREATED_S,
-        include_usage: case.include_usage,
-        quirks: &case.quirks,
-    };
-    body_outputs(translate::reply(case.from, case.to.unwrap(), input, &ctx))
+    let ctx = ReplyContext { model: "shown-model", request_id: REQUEST_ID, created_s: CREATED_S };
+    let done = translate::reply(case.from, case.to.unwrap(), input, &ctx);
+    if let Ok(TranslatedReply { body, finish_reason, .. }) = &done {
+        let value: Value = serde_json::from_slice(body).unwrap();
+        let printed = [&value["choices"][0]["finish_reason"], &value["stop_reason"]];
+        assert!(printed.contains(&&json!(finish_reason)), "{finish_reason}");
+    }
+    body_outputs(done.map(|TranslatedReply { body, losses, .. }| Translated { body, losses }))
 }
 
 /// Feeds the events; a failure in the stream ends it with an error event, as the gateway does.
 fn stream(case: &Case, input: &[u8]) -> Outputs {
-    let ctx = stream_context(case.include_usage, case.quirks.clone());
+    let ctx = stream_context(case.include_usage);
     let to = case.to.unwrap();
     let mut translator = StreamTranslator::new(case.from, to, ctx);
     let mut out = Vec::new();

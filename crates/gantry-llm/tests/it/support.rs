@@ -1,7 +1,7 @@
 //! What the tests share: contexts, an SSE reader, and readers that put streams together again.
 
 use gantry_llm::stream::{StreamContext, StreamTranslator};
-use gantry_llm::translate::{Error, ReplyContext, RequestContext, Translated};
+use gantry_llm::translate::{Error, ReplyContext, RequestContext, Translated, TranslatedReply};
 use gantry_model::catalogue::{Dialect, Quirks};
 use serde_json::{Map, Value, json};
 
@@ -18,31 +18,23 @@ pub(crate) fn request(from: Dialect, to: Dialect, body: &Value) -> Translated {
     gantry_llm::translate::request(from, to, body.to_string().as_bytes(), &ctx).unwrap()
 }
 
-pub(crate) fn reply(from: Dialect, to: Dialect, body: &Value) -> Translated {
-    let quirks = Quirks::default();
-    let ctx = ReplyContext {
-        model: "shown-model",
-        request_id: REQUEST_ID,
-        created_s: CREATED_S,
-        include_usage: true,
-        quirks: &quirks,
-    };
+pub(crate) fn reply(from: Dialect, to: Dialect, body: &Value) -> TranslatedReply {
+    let ctx = ReplyContext { model: "shown-model", request_id: REQUEST_ID, created_s: CREATED_S };
     gantry_llm::translate::reply(from, to, body.to_string().as_bytes(), &ctx).unwrap()
 }
 
-pub(crate) fn stream_context(include_usage: bool, quirks: Quirks) -> StreamContext {
+pub(crate) fn stream_context(include_usage: bool) -> StreamContext {
     StreamContext {
         model: "shown-model".to_owned(),
         request_id: REQUEST_ID.to_owned(),
         created_s: CREATED_S,
         include_usage,
-        quirks,
     }
 }
 
 /// Translates a whole stream of events.
 pub(crate) fn stream(from: Dialect, to: Dialect, events: &[Value]) -> Result<String, Error> {
-    let ctx = stream_context(true, Quirks::default());
+    let ctx = stream_context(true);
     let mut translator = StreamTranslator::new(from, to, ctx);
     let mut out = Vec::new();
     for event in events {

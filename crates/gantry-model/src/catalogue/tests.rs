@@ -63,3 +63,13 @@ fn what_discovery_fills_in_is_a_field_of_the_row() {
         assert!(row.lists_models || !row.default_models.is_empty(), "{}", row.name);
     }
 }
+
+#[test]
+fn reasoning_has_a_name_that_replies_are_read_under() {
+    for row in rows() {
+        let field = &*row.quirks.reasoning_field;
+        assert!(["reasoning_content", "reasoning"].contains(&field), "{}: {field}", row.name);
+    }
+    assert!(provider("self-hosted-model").unwrap().quirks.reasoning_back);
+    assert!(!provider("openai").unwrap().quirks.reasoning_back);
+}

@@ -1,11 +1,16 @@
 //! What can be told from the name of a Claude model.
 //!
 //! The request printer uses it where generations differ: how thinking is asked for, and which
-//! sampling fields are taken. To be removed when the catalogue carries these facts per model.
+//! sampling fields are taken. Each fact holds from one version on, also for models that come
+//! later; a table of names would need a row for each model in each spelling, and would be wrong
+//! about the next one.
 
 /// Version of a Claude model, such as (4, 5); `None` for names that do not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Generation(u32, u32);
+
+/// What the names of all Claude models have in common.
+const FAMILY: &[u8] = b"claude-";
 
 /// First generation that takes adaptive thinking and `output_config.effort`.
 const ADAPTIVE: Generation = Generation(4, 6);
@@ -19,7 +24,9 @@ const FIXED_SAMPLING: Generation = Generation(4, 7);
 /// Reads the version out of names such as `claude-3-5-sonnet-20241022`,
 /// `eu.anthropic.claude-opus-4-1-20250805-v1:0`, `claude-sonnet-4.5`, `claude-opus-4@20250514`.
 pub(super) fn of(model: &str) -> Option<Generation> {
-    let (_, name) = model.split_once("claude-")?;
+    // Comparing at each place is quicker than a search engine for names this short.
+    let at = model.as_bytes().windows(FAMILY.len()).position(|part| part == FAMILY)?;
+    let name = model.get(at + FAMILY.len()..)?;
     let mut numbers = name
         .split(['-', '.', '@', ':', '/'])
         .skip_while(|piece| version_number(piece).is_none())

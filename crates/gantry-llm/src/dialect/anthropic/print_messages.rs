@@ -2,25 +2,29 @@
 //!
 //! Neighbouring turns of one role become one message, tool results first, as Anthropic demands.
 
+use super::print_reply::{redacted, thinking};
 use super::print_request::{JSON_INSTRUCTION, cache_control};
-use crate::dialect::json::Json;
+use crate::dialect::json::{Json, Piece};
+use crate::dialect::wire;
 use crate::neutral::{
-    Body, Document, Format, Losses, Media, Part, Request, Role, Str, ToolCall, ToolResult, Turn,
+    Arguments, Body, Document, Format, Losses, Media, Part, Place, Request, Role, Text, ToolCall,
+    ToolResult, Turn,
 };
 use crate::translate::Error;
 use std::borrow::Cow;
 
 /// A part on its way into a message.
-struct Item<'r, 'a> {
-    part: &'r Part<'a>,
+struct Item<'r> {
+    part: &'r Part<'r>,
     /// A system text that goes in the user's name, marked as what it is.
     marked: bool,
 }
 
-/// One message to print.
-struct Message<'r, 'a> {
+/// A turn that goes into a message.
+struct Kept<'r> {
+    turn: &'r Turn<'r>,
     role: &'static str,
-    items: Vec<Item<'r, 'a>>,
+    marked: bool,
 }
 
 /// Prints the members `system` and `messages`. `mid_system`: the upstream takes system messages
@@ -39,7 +43,7 @@ pub(super) fn print(
     let (system, rest) =
         request.turns.split_at_checked(leading - usize::from(only_system)).unwrap_or_default();
     print_system(system, instruction, json);
-    let mut messages: Vec<Message<'_, '_>> = Vec::new();
+    let mut kept = Vec::with_capacity(rest.len());
     for turn in rest {
         let (role, marked) = match turn.role {
             Role::User => ("user", false),
@@ -54,40 +58,41 @@ pub(super) fn print(
                 ("user", true)
             }
         };
-        add(turn, role, marked, &mut messages, losses);
+        match turn.parts.iter().filter(|part| reported(part, losses)).count() {
+            0 => losses.dropped(turn.place, "the upstream refuses empty messages"),
+            _ => kept.push(Kept { turn, role, marked }),
+        }
     }
-    if messages.is_empty() {
+    let Some(last) = kept.last().map(|last| last.turn.place) else {
         return Err(Error::new("messages", "hold no text, image, document or tool call"));
-    }
-    json.key("messages");
-    json.open(b'[');
-    let last = messages.len() - 1;
-    for (index, each) in messages.iter().enumerate() {
-        message(each, index == last, losses, json);
+    };
+    json.run(r#","messages":["#);
+    for turns in kept.chunk_by(|one, next| one.role == next.role) {
+        let is_last = turns.last().is_some_and(|turn| turn.turn.place == last);
+        message(turns, is_last, losses, json);
     }
     json.close(b']');
     Ok(())
 }
 
 fn print_system(turns: &[Turn<'_>], instruction: bool, json: &mut Json<'_>) {
-    let own: Vec<(&Part<'_>, &Str<'_>)> = turns
-        .iter()
-        .flat_map(|turn| &turn.parts)
-        .filter_map(|part| match &part.body {
+    let parts = || {
+        turns.iter().flat_map(|turn| &turn.parts).filter_map(|part| match &part.body {
             Body::Text(text) if !text.is_blank() => Some((part, text)),
             _ => None,
         })
-        .collect();
-    match (own.as_slice(), instruction) {
-        ([], false) => {}
-        ([], true) => json.member_str("system", JSON_INSTRUCTION),
-        ([(part, text)], false) if part.cache.is_none() => json.member_str("system", text),
-        (parts, _) => {
+    };
+    let mut first_two = parts();
+    match (first_two.next(), first_two.next(), instruction) {
+        (None, _, false) => {}
+        (None, _, true) => json.member_str("system", JSON_INSTRUCTION),
+        (Some((part, text)), None, false) if part.cache.is_none() => {
+            json.member_text("system", text);
+        }
+        (Some(_), _, _) => {
             json.key("system");
             json.open(b'[');
-            for (part, text) in parts {
-                text_block(part, text, json);
-            }
+            parts().for_each(|(part, text)| text_block(part, text, json));
             if instruction {
                 json.open(b'{');
                 json.member_str("type", "text");
@@ -99,40 +104,20 @@ fn print_system(turns: &[Turn<'_>], instruction: bool, json: &mut Json<'_>) {
     }
 }
 
-/// Adds a turn to the last message of its role, or as a new one.
-fn add<'r, 'a>(
-    turn: &'r Turn<'a>,
-    role: &'static str,
-    marked: bool,
-    messages: &mut Vec<Message<'r, 'a>>,
-    losses: &mut Losses,
-) {
-    let items: Vec<Item<'r, 'a>> = turn
-        .parts
-        .iter()
-        .filter(|part| sendable(part, losses))
-        .map(|part| Item { part, marked })
-        .collect();
-    if items.is_empty() {
-        losses.dropped(turn.place, "the upstream refuses empty messages");
-        return;
+/// Whether a part can be sent; reports it if not.
+fn reported(part: &Part<'_>, losses: &mut Losses) -> bool {
+    if matches!(part.body, Body::Thinking { signature: None, .. }) {
+        losses.dropped_often(part.place, "the upstream takes only its own, signed thinking");
     }
-    match messages.last_mut().filter(|last| last.role == role) {
-        Some(last) => last.items.extend(items),
-        None => messages.push(Message { role, items }),
-    }
+    sendable(part)
 }
 
-fn sendable(part: &Part<'_>, losses: &mut Losses) -> bool {
+fn sendable(part: &Part<'_>) -> bool {
     match &part.body {
         // Empty content beside tool calls is how many clients say that there is none.
         Body::Text(text) | Body::Refusal(text) => !text.is_blank(),
-        Body::Thinking { signature: None, .. } => {
-            losses.dropped_often(part.place, "the upstream takes only its own, signed thinking");
-            false
-        }
-        Body::Thinking { .. }
-        | Body::RedactedThinking(_)
+        Body::Thinking { signature, .. } => signature.is_some(),
+        Body::RedactedThinking(_)
         | Body::Image(_)
         | Body::Document(_)
         | Body::ToolCall(_)
@@ -140,43 +125,60 @@ fn sendable(part: &Part<'_>, losses: &mut Losses) -> bool {
     }
 }
 
-fn message(message: &Message<'_, '_>, last: bool, losses: &mut Losses, json: &mut Json<'_>) {
+/// Prints neighbouring turns of one role as one message.
+fn message(turns: &[Kept<'_>], last: bool, losses: &mut Losses, json: &mut Json<'_>) {
+    let role = turns.first().map_or("user", |turn| turn.role);
     json.open(b'{');
-    json.member_str("role", message.role);
-    json.key("content");
-    // The start of the answer, which the model is to continue, must not end in whitespace.
-    let prefill = last && message.role == "assistant";
-    match message.items.as_slice() {
-        [Item { part: Part { cache: None, body: Body::Text(text), place }, marked: false }] => {
-            let trimmed = if prefill { text.trim_end() } else { text };
-            if trimmed.len() < text.len() {
-                losses.approximated(*place, "whitespace at the end is cut");
+    json.run(r#""role":""#);
+    json.run(role);
+    json.run(r#"","content":"#);
+    let items = || {
+        turns.iter().flat_map(|turn| {
+            let parts = turn.turn.parts.iter().filter(|part| sendable(part));
+            parts.map(|part| Item { part, marked: turn.marked })
+        })
+    };
+    let mut first_two = items();
+    match (first_two.next(), first_two.next()) {
+        (
+            Some(Item { part: Part { cache: None, body: Body::Text(text), place }, marked: false }),
+            None,
+        ) => {
+            // The start of the answer, which the model is to continue, must not end in whitespace.
+            if last && role == "assistant" {
+                prefill(text, *place, losses, json);
+            } else {
+                json.text(text);
             }
-            json.str(trimmed);
         }
-        items => {
+        _ => {
             json.open(b'[');
-            let result = |item: &&Item<'_, '_>| matches!(item.part.body, Body::ToolResult(_));
-            for item in items.iter().filter(result) {
-                block(item, losses, json);
-            }
-            for item in items.iter().filter(|item| !result(item)) {
-                block(item, losses, json);
-            }
+            let result = |item: &Item<'_>| matches!(item.part.body, Body::ToolResult(_));
+            items().filter(result).for_each(|item| block(&item, losses, json));
+            items().filter(|item| !result(item)).for_each(|item| block(&item, losses, json));
             json.close(b']');
         }
     }
     json.close(b'}');
 }
 
-fn block(item: &Item<'_, '_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn prefill(text: &Text<'_>, place: Place, losses: &mut Losses, json: &mut Json<'_>) {
+    let text = text.decode();
+    let trimmed = text.trim_end();
+    if trimmed.len() < text.len() {
+        losses.approximated(place, "whitespace at the end is cut");
+    }
+    json.str(trimmed);
+}
+
+fn block(item: &Item<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     let part = item.part;
     match &part.body {
         Body::Text(text) if item.marked => {
             json.open(b'{');
             json.member_str("type", "text");
             json.key("text");
-            json.concat(["<system>\n", text, "\n</system>"]);
+            json.concat([Piece::Str("<system>\n"), Piece::Text(text), Piece::Str("\n</system>")]);
             end(part, json);
         }
         Body::Text(text) => text_block(part, text, json),
@@ -188,19 +190,8 @@ fn block(item: &Item<'_, '_>, losses: &mut Losses, json: &mut Json<'_>) {
         Body::Document(document) => self::document(part, document, json),
         Body::ToolCall(call) => tool_use(part, call, losses, json),
         Body::ToolResult(result) => tool_result(part, result, losses, json),
-        Body::Thinking { text, signature } => {
-            json.open(b'{');
-            json.member_str("type", "thinking");
-            json.member_str("thinking", text);
-            json.member_str("signature", signature.as_deref().unwrap_or_default());
-            json.close(b'}');
-        }
-        Body::RedactedThinking(data) => {
-            json.open(b'{');
-            json.member_str("type", "redacted_thinking");
-            json.member_str("data", data);
-            json.close(b'}');
-        }
+        Body::Thinking { text, signature } => thinking(text, signature.as_ref(), json),
+        Body::RedactedThinking(data) => redacted(data, json),
     }
 }
 
@@ -212,10 +203,10 @@ fn end(part: &Part<'_>, json: &mut Json<'_>) {
     json.close(b'}');
 }
 
-fn text_block(part: &Part<'_>, text: &str, json: &mut Json<'_>) {
+fn text_block(part: &Part<'_>, text: &Text<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "text");
-    json.member_str("text", text);
+    json.member_text("text", text);
     end(part, json);
 }
 
@@ -230,10 +221,11 @@ fn document(part: &Part<'_>, document: &Document<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "document");
     source(&document.media, json);
-    for (name, text) in [("title", &document.title), ("context", &document.context)] {
-        if let Some(text) = text {
-            json.member_str(name, text);
-        }
+    if let Some(title) = &document.title {
+        json.member_str("title", title);
+    }
+    if let Some(context) = &document.context {
+        json.member_text("context", context);
     }
     end(part, json);
 }
@@ -245,16 +237,16 @@ fn source(media: &Media<'_>, json: &mut Json<'_>) {
         Media::Base64 { media_type, data } => {
             json.member_str("type", "base64");
             json.member_str("media_type", media_type);
-            json.member_str("data", data);
+            json.member_text("data", data);
         }
         Media::Url(url) => {
             json.member_str("type", "url");
-            json.member_str("url", url);
+            json.member_text("url", url);
         }
         Media::Text(text) => {
             json.member_str("type", "text");
             json.member_str("media_type", "text/plain");
-            json.member_str("data", text);
+            json.member_text("data", text);
         }
     }
     json.close(b'}');
@@ -275,14 +267,23 @@ fn tool_use(part: &Part<'_>, call: &ToolCall<'_>, losses: &mut Losses, json: &mu
 /// Prints the `input` of a call, which must be an object; says whether it had to be wrapped.
 pub(super) fn input(call: &ToolCall<'_>, json: &mut Json<'_>) -> bool {
     json.key("input");
-    if let Some(object) = call.arguments.as_object() {
-        json.raw(object);
-        return false;
+    let text = match &call.arguments {
+        Arguments::Json(raw) => Cow::Borrowed(raw.get()),
+        Arguments::Text(text) => text.decode(),
+    };
+    let trimmed = text.trim();
+    match &call.arguments {
+        Arguments::Text(_) if trimmed.is_empty() => json.raw("{}"),
+        Arguments::Text(_) if wire::is_object(trimmed) => json.raw(trimmed),
+        Arguments::Json(_) if trimmed.starts_with('{') => json.raw(trimmed),
+        Arguments::Text(_) | Arguments::Json(_) => {
+            json.open(b'{');
+            json.member_str("arguments", &text);
+            json.close(b'}');
+            return true;
+        }
     }
-    json.open(b'{');
-    json.member_str("arguments", call.arguments.as_text());
-    json.close(b'}');
-    true
+    false
 }
 
 /// Anthropic takes letters, digits, `_` and `-` in ids; other servers also make up `:` and `.`.
@@ -303,7 +304,7 @@ fn tool_result(part: &Part<'_>, result: &ToolResult<'_>, losses: &mut Losses, js
     match (content.next(), content.peek()) {
         (None, _) => {}
         (Some(Part { cache: None, body: Body::Text(text), .. }), None) => {
-            json.member_str("content", text);
+            json.member_text("content", text);
         }
         (Some(first), _) => {
             json.key("content");

@@ -4,44 +4,32 @@
 
 use super::print_messages::input;
 use super::usage;
-use crate::dialect::json::Json;
-use crate::neutral::{Body, Losses, Reply, StopReason, ToolCall};
+use crate::dialect::json::{Json, Piece};
+use crate::neutral::{Body, Losses, Reply, StopReason, Text, ToolCall};
 use crate::translate::ReplyContext;
 
-/// Prints a reply body.
+/// Prints a reply body; returns its stop reason.
 pub(crate) fn print(
     reply: &Reply<'_>,
     ctx: &ReplyContext<'_>,
     losses: &mut Losses,
     out: &mut Vec<u8>,
-) {
+) -> &'static str {
     let mut json = Json::new(out);
     json.open(b'{');
     head(ctx.request_id, ctx.model, &mut json);
-    json.key("content");
-    json.open(b'[');
+    json.run(r#","content":["#);
     let mut calls = 0;
     for part in &reply.parts {
         match &part.body {
             Body::Text(text) | Body::Refusal(text) => {
                 json.open(b'{');
-                json.member_str("type", "text");
-                json.member_str("text", text);
+                json.run(r#""type":"text","text":"#);
+                json.text(text);
                 json.close(b'}');
             }
-            Body::Thinking { text, signature } => {
-                json.open(b'{');
-                json.member_str("type", "thinking");
-                json.member_str("thinking", text);
-                json.member_str("signature", signature.as_deref().unwrap_or_default());
-                json.close(b'}');
-            }
-            Body::RedactedThinking(data) => {
-                json.open(b'{');
-                json.member_str("type", "redacted_thinking");
-                json.member_str("data", data);
-                json.close(b'}');
-            }
+            Body::Thinking { text, signature } => thinking(text, signature.as_ref(), &mut json),
+            Body::RedactedThinking(data) => redacted(data, &mut json),
             Body::ToolCall(call) => {
                 tool_use(call, (ctx.request_id, calls), losses, &mut json);
                 calls += 1;
@@ -55,18 +43,35 @@ pub(crate) fn print(
     json.close(b']');
     json.member_str("stop_reason", stop_reason(reply.stop.reason));
     stop_sequence(reply.stop.sequence.as_deref(), &mut json);
-    json.key("usage");
+    json.run(r#","usage":"#);
     usage::print(&reply.usage.unwrap_or_default(), &mut json);
+    json.close(b'}');
+    stop_reason(reply.stop.reason)
+}
+
+/// A thinking block.
+pub(super) fn thinking(text: &Text<'_>, signature: Option<&Text<'_>>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("type", "thinking");
+    json.member_text("thinking", text);
+    json.member_text("signature", signature.unwrap_or(&Text::Plain("")));
+    json.close(b'}');
+}
+
+/// A thinking block that only its provider can read.
+pub(super) fn redacted(data: &Text<'_>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.member_str("type", "redacted_thinking");
+    json.member_text("data", data);
     json.close(b'}');
 }
 
 /// The members from `id` to `model`.
 pub(super) fn head(request_id: &str, model: &str, json: &mut Json<'_>) {
     json.key("id");
-    json.concat(["msg_", request_id]);
-    json.member_str("type", "message");
-    json.member_str("role", "assistant");
-    json.member_str("model", model);
+    json.concat(["msg_", request_id].map(Piece::Str));
+    json.run(r#","type":"message","role":"assistant","model":"#);
+    json.str(model);
 }
 
 fn tool_use(
@@ -94,10 +99,10 @@ pub(super) fn call_id(request_id: &str, index: usize) -> String {
 
 /// The `stop_sequence` member, which is null for all other reasons.
 pub(super) fn stop_sequence(sequence: Option<&str>, json: &mut Json<'_>) {
-    json.key("stop_sequence");
+    json.run(r#","stop_sequence":"#);
     match sequence {
         Some(text) => json.str(text),
-        None => json.raw("null"),
+        None => json.run("null"),
     }
 }
 

@@ -6,6 +6,7 @@ use super::generation;
 use super::print_messages;
 use super::thinking::{self, Plan};
 use crate::dialect::json::Json;
+use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
     Cache, Format, Losses, Request, Sampling, ThinkingMode, Tier, Tool, ToolChoice,
 };
@@ -33,9 +34,10 @@ pub(crate) fn print(
         losses.approximated(names.max_tokens, &note);
     }
     let mut json = Json::new(out);
-    json.open(b'{');
-    json.member_str("model", ctx.upstream_model);
-    json.member_u64("max_tokens", cap);
+    json.run(r#"{"model":"#);
+    json.str(ctx.upstream_model);
+    json.run(r#","max_tokens":"#);
+    json.u64(cap);
     let newest = ctx.anthropic_version >= VERSION_2026_10;
     print_messages::print(request, newest, losses, &mut json)?;
     tools(request, losses, &mut json)?;
@@ -98,7 +100,7 @@ fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("name", &tool.name);
     if let Some(description) = &tool.description {
-        json.member_str("description", description);
+        json.member_text("description", description);
     }
     json.key("input_schema");
     schema(tool, json);
@@ -111,24 +113,25 @@ fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
     json.close(b'}');
 }
 
+wire! {
+    struct Head {
+        may kind as "type": Skipped,
+    }
+}
+
 /// Anthropic demands `"type": "object"`, which OpenAI lets callers leave out.
 fn schema(tool: &Tool<'_>, json: &mut Json<'_>) {
-    #[derive(serde::Deserialize)]
-    struct Head {
-        #[serde(rename = "type")]
-        kind: Option<serde::de::IgnoredAny>,
+    let raw = tool.schema.map_or("{}", |schema| schema.get());
+    if raw.starts_with(r#"{"type":""#) {
+        // So begin nearly all schemas: no need to read on.
+        return json.raw(raw);
     }
-    let raw = tool.schema.map_or("{}", |schema| schema.get().trim());
-    let head = serde_json::from_str::<Head>(raw).ok();
+    let head = wire::parse_text::<Head>(raw).ok();
     let rest = raw.strip_prefix('{').map(str::trim_start);
     match (head, rest) {
         (Some(Head { kind: None }), Some(rest)) => {
             json.raw(r#"{"type":"object""#);
-            if rest.starts_with('}') {
-                json.raw(r#""properties":{}}"#);
-            } else {
-                json.raw(rest);
-            }
+            json.raw(if rest.starts_with('}') { r#""properties":{}}"# } else { rest });
         }
         _ => json.raw(raw),
     }
@@ -229,7 +232,7 @@ impl Limits {
     }
 }
 
-fn sampling(sampling: &Sampling, limits: Limits, losses: &mut Losses, json: &mut Json<'_>) {
+fn sampling(sampling: &Sampling<'_>, limits: Limits, losses: &mut Losses, json: &mut Json<'_>) {
     if let Some(note) = limits.none {
         for (name, value) in [
             ("temperature", &sampling.temperature),
@@ -243,22 +246,22 @@ fn sampling(sampling: &Sampling, limits: Limits, losses: &mut Losses, json: &mut
         return;
     }
     if let Some(temperature) = &sampling.temperature {
-        if temperature.as_f64().is_some_and(|value| value > 1.0) {
+        if temperature.exceeds_one() {
             losses.approximated("temperature", "sent as 1, the most that the upstream takes");
             json.member_raw("temperature", "1");
         } else {
-            json.member_raw("temperature", &temperature.to_string());
+            json.member_raw("temperature", temperature.get());
         }
     }
     match &sampling.top_p {
         Some(_) if limits.one_of_two && sampling.temperature.is_some() => {
             losses.dropped("top_p", "the model takes `temperature` or `top_p`, not both");
         }
-        Some(top_p) => json.member_raw("top_p", &top_p.to_string()),
+        Some(top_p) => json.member_raw("top_p", top_p.get()),
         None => {}
     }
     if let Some(top_k) = &sampling.top_k {
-        json.member_raw("top_k", &top_k.to_string());
+        json.member_raw("top_k", top_k.get());
     }
 }
 

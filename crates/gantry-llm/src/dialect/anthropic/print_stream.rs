@@ -5,8 +5,8 @@
 
 use super::print_reply::{call_id, head, stop_reason, stop_sequence};
 use super::usage;
-use crate::dialect::json::{Json, escape};
-use crate::neutral::{Event, Sink, Stop, StopReason};
+use crate::dialect::json::{Json, copy};
+use crate::neutral::{Event, Sink, Stop, StopReason, Text};
 use crate::stream::StreamContext;
 use gantry_model::usage::TokenUsage;
 
@@ -113,24 +113,24 @@ impl Printer {
         self.index += 1;
     }
 
-    fn delta(&self, kind: &str, field: &str, text: &str, out: &mut Vec<u8>) {
-        begin("content_block_delta", out);
-        Json::new(out).member_u64("index", self.index);
+    fn delta(&self, kind: &str, field: &str, text: &Text<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(DELTA);
+        Json::new(out).u64(self.index);
         out.extend_from_slice(b",\"delta\":{\"type\":\"");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\",\"");
         out.extend_from_slice(field.as_bytes());
         out.extend_from_slice(b"\":\"");
-        escape(out, text);
+        copy(out, text);
         out.extend_from_slice(b"\"}");
         finish(out);
     }
 
-    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+    fn text(&mut self, text: &Text<'_>, out: &mut Vec<u8>) {
         if let Open::Tool(_) = self.open {
             match self.waiting.last_mut() {
-                Some(Waiting::Text(waiting)) => waiting.push_str(text),
-                _ => self.waiting.push(Waiting::Text(text.to_owned())),
+                Some(Waiting::Text(waiting)) => text.push_to(waiting),
+                _ => self.waiting.push(Waiting::Text(text.decode().into_owned())),
             }
             return;
         }
@@ -142,7 +142,7 @@ impl Printer {
         self.delta("text_delta", "text", text, out);
     }
 
-    fn thinking(&mut self, text: &str, out: &mut Vec<u8>) {
+    fn thinking(&mut self, text: &Text<'_>, out: &mut Vec<u8>) {
         let block = |json: &mut Json<'_>| {
             json.member_str("type", "thinking");
             json.member_str("thinking", "");
@@ -156,10 +156,10 @@ impl Printer {
         }
     }
 
-    fn redacted(&mut self, data: &str, out: &mut Vec<u8>) {
+    fn redacted(&mut self, data: &Text<'_>, out: &mut Vec<u8>) {
         let block = |json: &mut Json<'_>| {
             json.member_str("type", "redacted_thinking");
-            json.member_str("data", data);
+            json.member_text("data", data);
         };
         self.block_end(out);
         self.block(Open::Thinking, block, out);
@@ -186,7 +186,7 @@ impl Printer {
         self.block(Open::Tool(call), block, out);
     }
 
-    fn tool_arguments(&mut self, call: usize, fragment: &str, out: &mut Vec<u8>) {
+    fn tool_arguments(&mut self, call: usize, fragment: &Text<'_>, out: &mut Vec<u8>) {
         if self.open == Open::Tool(call) {
             self.delta("input_json_delta", "partial_json", fragment, out);
             return;
@@ -195,7 +195,7 @@ impl Printer {
             if let Waiting::Tool { call: waiting, arguments, .. } = each
                 && *waiting == call
             {
-                arguments.push_str(fragment);
+                fragment.push_to(arguments);
             }
         }
     }
@@ -205,11 +205,11 @@ impl Printer {
         self.block_end(out);
         for each in std::mem::take(&mut self.waiting) {
             match each {
-                Waiting::Text(text) => self.text(&text, out),
+                Waiting::Text(text) => self.text(&text.into(), out),
                 Waiting::Tool { call, id, name, arguments } => {
                     self.tool_start(call, (&id, &name), out);
                     if !arguments.is_empty() {
-                        self.tool_arguments(call, &arguments, out);
+                        self.tool_arguments(call, &arguments.into(), out);
                     }
                 }
             }
@@ -239,6 +239,10 @@ impl Printer {
         self.stop = Some((stop.reason, sequence));
     }
 }
+
+/// The head of the events that come most often, up to the block's index.
+const DELTA: &[u8] =
+    b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":";
 
 /// The head of an event, up to its `type`.
 fn begin(name: &str, out: &mut Vec<u8>) {

@@ -5,11 +5,12 @@
 
 use super::read_request::Message;
 use super::wire_block::{Block, CacheControl, Source, says_something};
+use crate::dialect::wire;
 use crate::neutral::{
-    Arguments, Body, Document, Losses, Media, Part, Place, Role, StrOr, ToolCall, ToolResult, Turn,
+    Arguments, Body, Document, Losses, Media, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall,
+    ToolResult, Turn,
 };
 use crate::translate::Error;
-use serde_json::value::RawValue;
 
 /// Deepest nesting of content in content: a result, a document in it, its blocks. Beyond it only
 /// an attack on the stack nests.
@@ -41,7 +42,7 @@ pub(super) fn read<'a>(
 /// Parses a string or a list of blocks.
 pub(super) fn content<'a>(
     place: Place,
-    content: StrOr<'a, Vec<Block<'a>>>,
+    content: StrOr<Text<'a>, Vec<Block<'a>>>,
     losses: &mut Losses,
 ) -> Result<Vec<Part<'a>>, Error> {
     let blocks = match content {
@@ -87,7 +88,7 @@ impl Reader<'_> {
             "tool_use" => Body::ToolCall(ToolCall {
                 id: block.id.ok_or_else(|| missing("id"))?,
                 name: block.name.ok_or_else(|| missing("name"))?,
-                arguments: block.input.map_or(Arguments::Text("".into()), Arguments::Json),
+                arguments: block.input.map_or(Arguments::Text(Text::default()), Arguments::Json),
             }),
             "tool_result" => Body::ToolResult(ToolResult {
                 id: block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?,
@@ -125,11 +126,15 @@ impl Reader<'_> {
         }
         if let StrOr::Other(Source { content: Some(raw), .. }) = &source {
             self.losses.approximated(place, "a document of blocks is sent as its blocks");
-            parts.extend(self.tool_content(place, Some(raw))?);
+            parts.extend(self.tool_content(place, Some(StrOr::Other(*raw)))?);
             return Ok(());
         }
         let media = media(source, place)?;
-        let body = Body::Document(Document { media, title: block.title, context: block.context });
+        let body = Body::Document(Document {
+            media,
+            title: block.title.map(Text::into_str),
+            context: block.context,
+        });
         parts.push(Part { place, cache, body });
         Ok(())
     }
@@ -138,17 +143,17 @@ impl Reader<'_> {
     fn tool_content<'a>(
         &mut self,
         place: Place,
-        raw: Option<&'a RawValue>,
+        content: Option<StrOr<Text<'a>, Raw<'a>>>,
     ) -> Result<Vec<Part<'a>>, Error> {
-        let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(Vec::new()) };
-        let parsed: StrOr<'a, Vec<Block<'a>>> = serde_json::from_str(raw.get())
-            .map_err(|error| Error::new(format!("{place}.content"), error.to_string()))?;
-        let blocks = match parsed {
-            StrOr::Str(text) => {
+        let raw = match content {
+            None => return Ok(Vec::new()),
+            Some(StrOr::Str(text)) => {
                 return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
             }
-            StrOr::Other(blocks) => blocks,
+            Some(StrOr::Other(raw)) => raw,
         };
+        let blocks: Vec<Block<'a>> = wire::parse_text(raw.get())
+            .map_err(|error| Error::new(format!("{place}.content"), error.message))?;
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(Error::new(place, "content is nested too deeply"));
@@ -156,25 +161,21 @@ impl Reader<'_> {
         let mut parts = Vec::with_capacity(blocks.len());
         for (index, each) in blocks.into_iter().enumerate() {
             let place = place.inside(index);
-            match (&*each.kind, each.content) {
-                ("search_result", Some(content)) => {
-                    self.losses.approximated(place, "a search result is sent as its text");
-                    parts.extend(each.title.map(|title| Part {
-                        place,
-                        cache: None,
-                        body: Body::Text(title),
-                    }));
-                    parts.extend(self.tool_content(place, Some(content))?);
-                }
-                _ => self.block(place, each, &mut parts)?,
+            if &*each.kind != "search_result" || each.content.is_none() {
+                self.block(place, each, &mut parts)?;
+                continue;
             }
+            self.losses.approximated(place, "a search result is sent as its text");
+            let title = each.title.map(Body::Text);
+            parts.extend(title.map(|body| Part { place, cache: None, body }));
+            parts.extend(self.tool_content(place, each.content)?);
         }
         self.depth -= 1;
         Ok(parts)
     }
 }
 
-fn media<'a>(source: StrOr<'a, Source<'a>>, place: Place) -> Result<Media<'a>, Error> {
+fn media<'a>(source: StrOr<Str<'a>, Source<'a>>, place: Place) -> Result<Media<'a>, Error> {
     let StrOr::Other(source) = source else {
         return Err(Error::new(place, "`source` must be an object"));
     };
@@ -197,6 +198,6 @@ fn media<'a>(source: StrOr<'a, Source<'a>>, place: Place) -> Result<Media<'a>, E
     }
 }
 
-fn enabled(citations: &RawValue) -> bool {
+fn enabled(citations: Raw<'_>) -> bool {
     citations.get().contains("true")
 }

@@ -4,38 +4,31 @@
 
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
-use crate::dialect::wire;
+use crate::dialect::wire::{self, wire};
 use crate::neutral::{
-    Arguments, Body, Losses, Part, Place, Reply, Stop, StopReason, Str, ToolCall,
+    Arguments, Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, Text, ToolCall,
 };
 use crate::translate::Error;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<Vec<Block<'a>>>,
-    #[serde(borrow)]
-    stop_reason: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_sequence: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_details: Option<&'a RawValue>,
-    usage: Option<Usage>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
+wire! {
+    struct Message<'a> {
+        may content: Vec<Block<'a>>,
+        may stop_reason: Str<'a>,
+        may stop_sequence: Str<'a>,
+        may stop_details: Raw<'a>,
+        may usage: Usage,
+        may error: Raw<'a>,
+    }
 
-#[derive(Deserialize)]
-struct StopDetails<'a> {
-    #[serde(borrow)]
-    explanation: Option<Str<'a>>,
+    struct StopDetails<'a> {
+        may explanation: Str<'a>,
+    }
 }
 
 /// Parses a reply body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
-    let wire: Message<'a> = wire::parse(body)?;
+    let mut wire = Message::default();
+    wire::parse_into(&mut wire, body)?;
     if wire.error.is_some() {
         let view = crate::errors::parse_value(body, 200);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
@@ -75,7 +68,7 @@ fn body_of(block: Block<'_>) -> Result<Body<'_>, Str<'_>> {
         "tool_use" => Body::ToolCall(ToolCall {
             id: block.id.unwrap_or_default(),
             name: block.name.unwrap_or_default(),
-            arguments: block.input.map_or(Arguments::Text("".into()), Arguments::Json),
+            arguments: block.input.map_or(Arguments::Text(Text::default()), Arguments::Json),
         }),
         _ => return Err(block.kind),
     })
@@ -85,7 +78,7 @@ fn body_of(block: Block<'_>) -> Result<Body<'_>, Str<'_>> {
 pub(super) fn stop<'a>(
     reason: Option<&str>,
     sequence: Option<Str<'a>>,
-    details: Option<&'a RawValue>,
+    details: Option<Raw<'a>>,
     losses: &mut Losses,
 ) -> Stop<'a> {
     let reason = match reason {
@@ -102,7 +95,7 @@ pub(super) fn stop<'a>(
         }
     };
     let explanation = details
-        .and_then(|raw| serde_json::from_str::<StopDetails<'a>>(raw.get()).ok())
+        .and_then(|raw| wire::parse_text::<StopDetails<'a>>(raw.get()).ok())
         .and_then(|details| details.explanation);
     Stop { reason, sequence, explanation, details }
 }

@@ -5,16 +5,12 @@
 
 use super::read_messages;
 use super::wire_block::{Block, CacheControl, says_something};
-use crate::dialect::wire::{self, wire_fields};
+use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
-    Effort, Format, Losses, Names, Place, Reasoning, Request, Role, Sampling, Str, StrOr,
-    ThinkingMode, Tier, Tool, ToolChoice, Turn,
+    Effort, Format, Losses, Names, Number, Place, Raw, Reasoning, Request, Role, Sampling, Str,
+    StrOr, Text, ThinkingMode, Tier, Tool, ToolChoice, Turn,
 };
 use crate::translate::Error;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Number;
-use serde_json::value::RawValue;
 
 const NAMES: Names = Names {
     stop: "stop_sequences",
@@ -26,102 +22,80 @@ const NAMES: Names = Names {
     user: "metadata.user_id",
 };
 
-wire_fields!(
-    struct MessagesRequest {
-        model: IgnoredAny,
-        max_tokens: u64,
-        messages: Vec<Message<'a>>,
-        system: StrOr<'a, Vec<Block<'a>>>,
-        tools: Vec<WireTool<'a>>,
-        tool_choice: WireChoice<'a>,
-        thinking: Thinking<'a>,
-        output_config: OutputConfig<'a>,
-        stop_sequences: Vec<Str<'a>>,
-        stream: bool,
-        metadata: Metadata<'a>,
-        service_tier: Str<'a>,
-        speed: Str<'a>,
-        temperature: Number,
-        top_p: Number,
-        top_k: Number,
+wire! {
+    struct MessagesRequest<'a> {
+        may model: Skipped,
+        may max_tokens: u64,
+        may messages: Vec<Message<'a>>,
+        may system: StrOr<Text<'a>, Vec<Block<'a>>>,
+        may tools: Vec<WireTool<'a>>,
+        may tool_choice: WireChoice<'a>,
+        may thinking: Thinking<'a>,
+        may output_config: OutputConfig<'a>,
+        may stop_sequences: Vec<Str<'a>>,
+        may stream: bool,
+        may metadata: Metadata<'a>,
+        may service_tier: Str<'a>,
+        may speed: Str<'a>,
+        may temperature: Number<'a>,
+        may top_p: Number<'a>,
+        may top_k: Number<'a>,
+        keep unknown,
     }
-);
 
-#[derive(Deserialize)]
-pub(super) struct Message<'a> {
-    #[serde(borrow)]
-    pub(super) role: Str<'a>,
-    #[serde(borrow)]
-    pub(super) content: StrOr<'a, Vec<Block<'a>>>,
-}
+    pub(super) struct Message<'a> {
+        must role: Str<'a>,
+        must content: StrOr<Text<'a>, Vec<Block<'a>>>,
+    }
 
-#[derive(Deserialize)]
-struct WireTool<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Str<'a>>,
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    #[serde(borrow)]
-    description: Option<Str<'a>>,
-    #[serde(borrow)]
-    input_schema: Option<&'a RawValue>,
-    strict: Option<bool>,
-    cache_control: Option<CacheControl<'a>>,
-    #[serde(borrow)]
-    input_examples: Option<&'a RawValue>,
-    #[serde(borrow)]
-    defer_loading: Option<&'a RawValue>,
-    #[serde(borrow)]
-    allowed_callers: Option<&'a RawValue>,
-}
+    struct WireTool<'a> {
+        may kind as "type": Str<'a>,
+        may name: Str<'a>,
+        may description: Text<'a>,
+        may input_schema: Raw<'a>,
+        may strict: bool,
+        may cache_control: CacheControl<'a>,
+        may input_examples: Raw<'a>,
+        may defer_loading: Raw<'a>,
+        may allowed_callers: Raw<'a>,
+    }
 
-#[derive(Deserialize)]
-struct WireChoice<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    disable_parallel_tool_use: Option<bool>,
-}
+    struct WireChoice<'a> {
+        must kind as "type": Str<'a>,
+        may name: Str<'a>,
+        may disable_parallel_tool_use: bool,
+    }
 
-#[derive(Deserialize)]
-struct Thinking<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    budget_tokens: Option<u64>,
-}
+    struct Thinking<'a> {
+        must kind as "type": Str<'a>,
+        may budget_tokens: u64,
+    }
 
-#[derive(Deserialize)]
-struct OutputConfig<'a> {
-    #[serde(borrow)]
-    effort: Option<Str<'a>>,
-    #[serde(borrow)]
-    format: Option<OutputFormat<'a>>,
-}
+    struct OutputConfig<'a> {
+        may effort: Str<'a>,
+        may format: OutputFormat<'a>,
+    }
 
-#[derive(Deserialize)]
-struct OutputFormat<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    #[serde(borrow)]
-    schema: Option<&'a RawValue>,
-}
+    struct OutputFormat<'a> {
+        must kind as "type": Str<'a>,
+        may schema: Raw<'a>,
+    }
 
-#[derive(Deserialize)]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    user_id: Option<Str<'a>>,
+    struct Metadata<'a> {
+        may user_id: Str<'a>,
+    }
 }
 
 /// Parses a request body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
-    let mut wire: MessagesRequest<'a> = wire::parse(body)?;
+    let mut wire = MessagesRequest::default();
+    wire::parse_into(&mut wire, body)?;
     let messages = wire.messages.take().unwrap_or_default();
     if messages.is_empty() {
         return Err(Error::new("messages", "must hold at least one message"));
     }
     for (name, _) in &wire.unknown {
-        losses.dropped(&**name, "has no counterpart at the upstream");
+        losses.dropped(name, "has no counterpart at the upstream");
     }
     let mut turns = Vec::with_capacity(messages.len() + 1);
     if let Some(system) = wire.system.take() {

@@ -6,48 +6,35 @@
 use super::read_reply::stop;
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
-use crate::neutral::{Event, Losses, Sink, Str};
+use crate::dialect::wire::{self, wire};
+use crate::neutral::{Event, Losses, Raw, Sink, Str, Text};
 use crate::stream::Failure;
 use gantry_model::usage::TokenUsage;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Str<'a>,
-    message: Option<Start>,
-    #[serde(borrow)]
-    content_block: Option<Block<'a>>,
-    #[serde(borrow)]
-    delta: Option<Delta<'a>>,
-    usage: Option<Usage>,
-}
+wire! {
+    struct Data<'a> {
+        must kind as "type": Str<'a>,
+        sub delta: Delta<'a>,
+        may message: Start,
+        may content_block: Block<'a>,
+        may usage: Usage,
+    }
 
-#[derive(Deserialize)]
-struct Start {
-    usage: Option<Usage>,
-}
+    struct Start {
+        may usage: Usage,
+    }
 
-/// All deltas in one: of blocks, and of the message.
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Str<'a>>,
-    #[serde(borrow)]
-    text: Option<Str<'a>>,
-    #[serde(borrow)]
-    partial_json: Option<Str<'a>>,
-    #[serde(borrow)]
-    thinking: Option<Str<'a>>,
-    #[serde(borrow)]
-    signature: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_reason: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_sequence: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_details: Option<&'a RawValue>,
+    /// All deltas in one: of blocks, and of the message.
+    struct Delta<'a> {
+        may kind as "type": Str<'a>,
+        may text: Text<'a>,
+        may partial_json: Text<'a>,
+        may thinking: Text<'a>,
+        may signature: Text<'a>,
+        may stop_reason: Str<'a>,
+        may stop_sequence: Str<'a>,
+        may stop_details: Raw<'a>,
+    }
 }
 
 /// The block that is open.
@@ -92,7 +79,8 @@ impl Parser {
         if self.done || bytes.is_empty() {
             return Ok(());
         }
-        let data: Data<'_> = crate::dialect::wire::parse(bytes).map_err(Failure::Malformed)?;
+        let mut data = Data::default();
+        wire::parse_into(&mut data, bytes).map_err(Failure::Malformed)?;
         match &*data.kind {
             "message_start" => {
                 sink.send(Event::Start);
@@ -104,13 +92,12 @@ impl Parser {
                 }
             }
             "content_block_delta" => {
-                if let Some(delta) = data.delta {
-                    self.block_delta(delta, sink);
-                }
+                self.block_delta(data.delta, sink);
             }
             "content_block_stop" => self.block_stop(sink),
             "message_delta" => {
-                if let Some(delta) = data.delta.filter(|delta| delta.stop_reason.is_some()) {
+                let delta = data.delta;
+                if delta.stop_reason.is_some() {
                     let reason = delta.stop_reason.as_deref();
                     let (sequence, details) = (delta.stop_sequence, delta.stop_details);
                     sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));
@@ -155,7 +142,7 @@ impl Parser {
             "tool_use" => {
                 let call = self.calls;
                 self.calls += 1;
-                let input = block.input.filter(|raw| says_something(Some(raw)));
+                let input = block.input.filter(|raw| says_something(Some(*raw)));
                 self.open = Open::Tool { call, input: input.map(|raw| raw.get().to_owned()) };
                 let (id, name) = (block.id.unwrap_or_default(), block.name.unwrap_or_default());
                 sink.send(Event::ToolStart { call, id, name });

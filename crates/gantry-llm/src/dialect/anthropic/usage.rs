@@ -4,28 +4,30 @@
 //! counts are cumulative and come in pieces: a later piece replaces what it names, never adds.
 
 use crate::dialect::json::Json;
+use crate::dialect::wire::wire;
 use gantry_model::usage::TokenUsage;
-use serde::Deserialize;
 
-/// A `usage` object, or what is known of it so far.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Usage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    cache_creation: Option<CacheCreation>,
-    output_tokens_details: Option<OutputDetails>,
-}
+wire! {
+    /// A `usage` object, or what is known of it so far.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct Usage {
+        may input_tokens: u64,
+        may output_tokens: u64,
+        may cache_creation_input_tokens: u64,
+        may cache_read_input_tokens: u64,
+        may cache_creation: CacheCreation,
+        may output_tokens_details: OutputDetails,
+    }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct CacheCreation {
-    ephemeral_1h_input_tokens: Option<u64>,
-}
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct CacheCreation {
+        may ephemeral_1h_input_tokens: u64,
+    }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct OutputDetails {
-    thinking_tokens: Option<u64>,
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct OutputDetails {
+        may thinking_tokens: u64,
+    }
 }
 
 impl Usage {
@@ -66,15 +68,17 @@ impl Usage {
 /// Prints a `usage` object.
 pub(super) fn print(usage: &TokenUsage, json: &mut Json<'_>) {
     let cached = usage.cache_read.saturating_add(usage.cache_write);
-    json.open(b'{');
-    json.member_u64("input_tokens", usage.input.saturating_sub(cached));
-    json.member_u64("cache_creation_input_tokens", usage.cache_write);
-    json.member_u64("cache_read_input_tokens", usage.cache_read);
-    json.member_u64("output_tokens", usage.output);
+    json.run(r#"{"input_tokens":"#);
+    json.u64(usage.input.saturating_sub(cached));
+    json.run(r#","cache_creation_input_tokens":"#);
+    json.u64(usage.cache_write);
+    json.run(r#","cache_read_input_tokens":"#);
+    json.u64(usage.cache_read);
+    json.run(r#","output_tokens":"#);
+    json.u64(usage.output);
     if usage.reasoning > 0 {
-        json.key("output_tokens_details");
-        json.open(b'{');
-        json.member_u64("thinking_tokens", usage.reasoning);
+        json.run(r#","output_tokens_details":{"thinking_tokens":"#);
+        json.u64(usage.reasoning);
         json.close(b'}');
     }
     json.close(b'}');

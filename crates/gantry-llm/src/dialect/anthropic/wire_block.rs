@@ -3,54 +3,44 @@
 //! One struct stands for all types of block; the parsers look at `type` and take what belongs to
 //! it. Members whose shape differs between types stay raw.
 
-use crate::neutral::{Cache, Str, StrOr};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::dialect::wire::wire;
+use crate::neutral::{Cache, Raw, Str, StrOr, Text};
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Block<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Str<'a>,
-    #[serde(borrow)]
-    pub(super) text: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) source: Option<StrOr<'a, Source<'a>>>,
-    pub(super) title: Option<Str<'a>>,
-    pub(super) context: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) citations: Option<&'a RawValue>,
-    pub(super) cache_control: Option<CacheControl<'a>>,
-    pub(super) id: Option<Str<'a>>,
-    pub(super) name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) input: Option<&'a RawValue>,
-    pub(super) tool_use_id: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) content: Option<&'a RawValue>,
-    pub(super) is_error: Option<bool>,
-    pub(super) thinking: Option<Str<'a>>,
-    pub(super) signature: Option<Str<'a>>,
-    pub(super) data: Option<Str<'a>>,
-}
+wire! {
+    #[derive(Clone, Debug)]
+    pub(super) struct Block<'a> {
+        must kind as "type": Str<'a>,
+        may text: Text<'a>,
+        may source: StrOr<Str<'a>, Source<'a>>,
+        may title: Text<'a>,
+        may context: Text<'a>,
+        may citations: Raw<'a>,
+        may cache_control: CacheControl<'a>,
+        may id: Str<'a>,
+        may name: Str<'a>,
+        may input: Raw<'a>,
+        may tool_use_id: Str<'a>,
+        may content: StrOr<Text<'a>, Raw<'a>>,
+        may is_error: bool,
+        may thinking: Text<'a>,
+        may signature: Text<'a>,
+        may data: Text<'a>,
+    }
 
-/// Where an image or a document comes from.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Source<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Str<'a>,
-    #[serde(borrow)]
-    pub(super) media_type: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) data: Option<Str<'a>>,
-    pub(super) url: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) content: Option<&'a RawValue>,
-}
+    /// Where an image or a document comes from.
+    #[derive(Clone, Debug)]
+    pub(super) struct Source<'a> {
+        must kind as "type": Str<'a>,
+        may media_type: Str<'a>,
+        may data: Text<'a>,
+        may url: Text<'a>,
+        may content: Raw<'a>,
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct CacheControl<'a> {
-    #[serde(borrow)]
-    pub(super) ttl: Option<Str<'a>>,
+    #[derive(Clone, Debug)]
+    pub(super) struct CacheControl<'a> {
+        may ttl: Str<'a>,
+    }
 }
 
 impl CacheControl<'_> {
@@ -64,6 +54,6 @@ impl CacheControl<'_> {
 }
 
 /// Whether a member is there and says something: not null, empty or false.
-pub(super) fn says_something(raw: Option<&RawValue>) -> bool {
+pub(super) fn says_something(raw: Option<Raw<'_>>) -> bool {
     raw.is_some_and(|raw| !matches!(raw.get(), "[]" | "{}" | "null" | "false"))
 }

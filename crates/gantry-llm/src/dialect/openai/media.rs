@@ -3,22 +3,21 @@
 //! The request parser reads with it, the request printer writes with it.
 
 use super::wire_request::{File, ImageUrl};
-use crate::neutral::{Document, Media, Place, Str, StrOr};
+use crate::neutral::{Document, Media, Place, Str, StrOr, Text};
 use crate::translate::Error;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::borrow::Cow;
 
 /// Reads an `image_url`.
 pub(super) fn read_image<'a>(
-    image: StrOr<'a, ImageUrl<'a>>,
+    image: StrOr<Text<'a>, ImageUrl<'a>>,
     place: Place,
 ) -> Result<(Media<'a>, Option<Str<'a>>), Error> {
     let (url, detail) = match image {
         StrOr::Str(url) => (url, None),
         StrOr::Other(ImageUrl { url, detail }) => (url, detail),
     };
-    let media = if url.starts_with("data:") {
+    let media = if is_data(&url) {
         let (media_type, data) = data_url(url)
             .ok_or_else(|| Error::new(place, "a `data:` URL must read `data:TYPE;base64,BYTES`"))?;
         Media::Base64 { media_type, data }
@@ -35,7 +34,7 @@ pub(super) fn read_file<'a>(file: File<'a>, place: Place) -> Result<Document<'a>
         return Err(Error::new(place, message));
     }
     let data = file.file_data.ok_or_else(|| Error::new(place, "`file_data` is missing"))?;
-    let (media_type, data) = if data.starts_with("data:") {
+    let (media_type, data) = if is_data(&data) {
         data_url(data).ok_or_else(|| {
             Error::new(place, "`file_data` must be base64 or read `data:TYPE;base64,BYTES`")
         })?
@@ -43,30 +42,37 @@ pub(super) fn read_file<'a>(file: File<'a>, place: Place) -> Result<Document<'a>
         (Str::from("application/pdf"), data)
     };
     let media = if media_type.starts_with("text/") {
-        Media::Text(decode(&data).ok_or_else(|| Error::new(place, "is not UTF-8 in base64"))?)
+        Media::Text(
+            decode(&data.decode()).ok_or_else(|| Error::new(place, "is not UTF-8 in base64"))?,
+        )
     } else {
         Media::Base64 { media_type, data }
     };
     Ok(Document { media, title: file.filename, context: None })
 }
 
-fn decode(data: &str) -> Option<Str<'static>> {
+fn decode(data: &str) -> Option<Text<'static>> {
     let bytes = STANDARD.decode(data).ok()?;
-    String::from_utf8(bytes).ok().map(Str::from)
+    String::from_utf8(bytes).ok().map(Text::Owned)
+}
+
+/// Whether a URL carries its bytes itself.
+fn is_data(url: &Text<'_>) -> bool {
+    match url {
+        Text::Plain(url) => url.starts_with("data:"),
+        Text::Escaped(_) | Text::Owned(_) => url.decode().starts_with("data:"),
+    }
 }
 
 /// Media type and base64 of a `data:` URL; `None` for other encodings.
-fn data_url(url: Str<'_>) -> Option<(Str<'_>, Str<'_>)> {
-    match url.0 {
-        Cow::Borrowed(text) => {
-            let (media_type, data) = split(text)?;
-            Some((media_type.into(), data.into()))
-        }
-        Cow::Owned(text) => {
-            let (media_type, data) = split(&text)?;
-            Some((media_type.to_owned().into(), data.to_owned().into()))
-        }
+fn data_url(url: Text<'_>) -> Option<(Str<'_>, Text<'_>)> {
+    if let Text::Plain(url) = url {
+        let (media_type, data) = split(url)?;
+        return Some((media_type.into(), Text::Plain(data)));
     }
+    let url = url.decode();
+    let (media_type, data) = split(&url)?;
+    Some((media_type.to_owned().into(), data.to_owned().into()))
 }
 
 fn split(url: &str) -> Option<(&str, &str)> {

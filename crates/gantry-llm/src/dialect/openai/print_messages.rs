@@ -4,9 +4,9 @@
 //! the user's message that follows.
 
 use super::print_request::cache_lost;
-use crate::dialect::json::Json;
+use crate::dialect::json::{Json, Piece as Word};
 use crate::neutral::{
-    Body, Document, Losses, Media, Part, Place, Role, ToolCall, ToolResult, Turn,
+    Arguments, Body, Document, Losses, Media, Part, Place, Role, Text, ToolCall, ToolResult, Turn,
 };
 use crate::translate::Error;
 use gantry_model::catalogue::Quirks;
@@ -31,7 +31,7 @@ pub(super) fn print(
             Role::Developer if quirks.developer_role => system("developer", turn, json),
             Role::Developer => system("system", turn, json),
             Role::User => user(turn, losses, json)?,
-            Role::Assistant => assistant(turn, losses, json),
+            Role::Assistant => assistant(turn, quirks, losses, json),
         }
     }
     json.close(b']');
@@ -39,26 +39,27 @@ pub(super) fn print(
 }
 
 /// System prompts go as one string, which the templates of all open models understand.
-fn system(role: &str, turn: &Turn<'_>, json: &mut Json<'_>) {
+fn system(role: &'static str, turn: &Turn<'_>, json: &mut Json<'_>) {
     json.open(b'{');
-    json.member_str("role", role);
-    json.key("content");
-    join(turn.parts.iter().filter_map(text_of), GAP, json);
+    json.run(r#""role":""#);
+    json.run(role);
+    json.run(r#"","content":"#);
+    join(turn.parts.iter().filter_map(text_of).map(Word::Text), GAP, json);
     json.close(b'}');
 }
 
-fn text_of<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+fn text_of<'p>(part: &'p Part<'_>) -> Option<&'p Text<'p>> {
     match &part.body {
         Body::Text(text) | Body::Refusal(text) => Some(text),
         _ => None,
     }
 }
 
-fn join<'t>(texts: impl Iterator<Item = &'t str>, gap: &'t str, json: &mut Json<'_>) {
+fn join<'t>(texts: impl Iterator<Item = Word<'t>>, gap: &'t str, json: &mut Json<'_>) {
     let mut first = true;
     json.concat(texts.flat_map(|text| {
         let before = if std::mem::take(&mut first) { "" } else { gap };
-        [before, text]
+        [Word::Str(before), text]
     }));
 }
 
@@ -70,6 +71,13 @@ enum Piece<'p, 'a> {
 }
 
 fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+    if let [Part { body: Body::Text(text), .. }] = turn.parts.as_slice() {
+        json.open(b'{');
+        json.run(r#""role":"user","content":"#);
+        json.text(text);
+        json.close(b'}');
+        return Ok(());
+    }
     let mut pieces = Vec::new();
     let mut results = false;
     for part in &turn.parts {
@@ -96,7 +104,7 @@ fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(),
     json.key("content");
     match pieces.as_slice() {
         [] => json.str(""),
-        [Piece::Part(Part { body: Body::Text(text), .. })] => json.str(text),
+        [Piece::Part(Part { body: Body::Text(text), .. })] => json.text(text),
         _ => {
             json.open(b'[');
             for piece in &pieces {
@@ -122,7 +130,8 @@ fn tool(result: &ToolResult<'_>, place: Place, losses: &mut Losses, json: &mut J
         cache_lost(format!("{}.cache_control", part.place), losses);
     }
     let head = result.is_error.then_some("The tool failed:");
-    join(head.into_iter().chain(result.content.iter().filter_map(text_of)), GAP, json);
+    let texts = result.content.iter().filter_map(text_of).map(Word::Text);
+    join(head.map(Word::Str).into_iter().chain(texts), GAP, json);
     json.close(b'}');
 }
 
@@ -133,13 +142,13 @@ fn content_piece(
 ) -> Result<(), Error> {
     let part = match piece {
         Piece::From(id) => {
-            text_part(["Attached to the result of tool call ", id, ":"], json);
+            text_part(["Attached to the result of tool call ", id, ":"].map(Word::Str), json);
             return Ok(());
         }
         Piece::Part(part) => part,
     };
     match &part.body {
-        Body::Text(text) | Body::Refusal(text) => text_part([&**text], json),
+        Body::Text(text) | Body::Refusal(text) => text_part([Word::Text(text)], json),
         Body::Image(media) => image(media, json),
         Body::Document(document) => return self::document(document, part.place, losses, json),
         Body::Thinking { .. } | Body::RedactedThinking(_) | Body::ToolCall(_) => {
@@ -151,7 +160,7 @@ fn content_piece(
     Ok(())
 }
 
-fn text_part<'t>(pieces: impl IntoIterator<Item = &'t str>, json: &mut Json<'_>) {
+fn text_part<'t>(pieces: impl IntoIterator<Item = Word<'t>>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "text");
     json.key("text");
@@ -166,11 +175,16 @@ fn image(media: &Media<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.key("url");
     match media {
-        Media::Base64 { media_type, data } => json.concat(["data:", media_type, ";base64,", data]),
-        Media::Url(url) | Media::Text(url) => json.str(url),
+        Media::Base64 { media_type, data } => data_url(media_type, data, json),
+        Media::Url(url) | Media::Text(url) => json.text(url),
     }
     json.close(b'}');
     json.close(b'}');
+}
+
+fn data_url(media_type: &str, data: &Text<'_>, json: &mut Json<'_>) {
+    let head = ["data:", media_type, ";base64,"].map(Word::Str);
+    json.concat(head.into_iter().chain([Word::Text(data)]));
 }
 
 fn document(
@@ -187,8 +201,8 @@ fn document(
         }
         Media::Text(text) => {
             losses.approximated(place, "a text document is sent as text");
-            let head = title.map(|title| ["Document: ", title, GAP]).into_iter().flatten();
-            text_part(head.chain([&**text]), json);
+            let head = title.map(|title| ["Document: ", title, GAP].map(Word::Str));
+            text_part(head.into_iter().flatten().chain([Word::Text(text)]), json);
         }
         Media::Base64 { media_type, data } => {
             json.open(b'{');
@@ -199,24 +213,59 @@ fn document(
             // OpenAI tells the type by the name's extension.
             let title = title.unwrap_or("document");
             let pdf = &**media_type == "application/pdf" && !title.ends_with(".pdf");
-            json.concat([title, if pdf { ".pdf" } else { "" }]);
+            json.concat([title, if pdf { ".pdf" } else { "" }].map(Word::Str));
             json.key("file_data");
-            json.concat(["data:", media_type, ";base64,", data]);
+            data_url(media_type, data, json);
             json.close(b'}');
             json.close(b'}');
         }
     }
     if let Some(context) = &document.context {
-        text_part(["About the document above: ", context], json);
+        text_part([Word::Str("About the document above: "), Word::Text(context)], json);
         losses.approximated(format!("{place}.context"), "sent as text after the document");
     }
     Ok(())
 }
 
-fn assistant(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn assistant(turn: &Turn<'_>, quirks: &Quirks, losses: &mut Losses, json: &mut Json<'_>) {
+    let calls = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
+    // Without calls no server needs it, and some refuse it.
+    let back = quirks.reasoning_back && calls;
+    report_assistant(turn, back, losses);
+    json.open(b'{');
+    json.run(r#""role":"assistant","content":"#);
+    if turn.parts.iter().any(|part| text_of(part).is_some()) || !calls {
+        json.concat(turn.parts.iter().filter_map(text_of).map(Word::Text));
+    } else {
+        json.run("null");
+    }
+    let mut thinking = turn.parts.iter().filter_map(thinking_of).peekable();
+    if back && thinking.peek().is_some() {
+        json.key(&quirks.reasoning_field);
+        json.concat(thinking.map(Word::Text));
+    }
+    if calls {
+        json.key("tool_calls");
+        json.open(b'[');
+        turn.parts.iter().for_each(|part| tool_call(part, json));
+        json.close(b']');
+    }
+    json.close(b'}');
+}
+
+fn thinking_of<'p>(part: &'p Part<'_>) -> Option<&'p Text<'p>> {
+    match &part.body {
+        Body::Thinking { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// Reports what an assistant's message loses; `back`: its thinking is sent.
+fn report_assistant(turn: &Turn<'_>, back: bool, losses: &mut Losses) {
     let mut calls = false;
     for part in &turn.parts {
         match &part.body {
+            Body::Thinking { .. } if back => {}
             Body::Thinking { .. } | Body::RedactedThinking(_) => {
                 losses.dropped_often(part.place, "the upstream does not take thinking back");
             }
@@ -230,21 +279,6 @@ fn assistant(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) {
             }
         }
     }
-    json.open(b'{');
-    json.member_str("role", "assistant");
-    json.key("content");
-    if turn.parts.iter().any(|part| text_of(part).is_some()) || !calls {
-        join(turn.parts.iter().filter_map(text_of), "", json);
-    } else {
-        json.raw("null");
-    }
-    if calls {
-        json.key("tool_calls");
-        json.open(b'[');
-        turn.parts.iter().for_each(|part| tool_call(part, json));
-        json.close(b']');
-    }
-    json.close(b'}');
 }
 
 fn tool_call(part: &Part<'_>, json: &mut Json<'_>) {
@@ -261,7 +295,13 @@ pub(super) fn print_call(call: &ToolCall<'_>, id: &str, json: &mut Json<'_>) {
     json.key("function");
     json.open(b'{');
     json.member_str("name", &call.name);
-    json.member_str("arguments", call.arguments.as_text());
+    json.key("arguments");
+    match &call.arguments {
+        // No arguments are an empty object.
+        Arguments::Text(text) if text.is_blank() => json.str("{}"),
+        Arguments::Text(text) => json.text(text),
+        Arguments::Json(raw) => json.str(raw.get()),
+    }
     json.close(b'}');
     json.close(b'}');
 }

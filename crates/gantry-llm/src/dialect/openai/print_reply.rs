@@ -5,50 +5,40 @@
 
 use super::print_messages::print_call;
 use super::usage;
-use crate::dialect::json::Json;
-use crate::neutral::{Body, Losses, Part, Reply, Stop, StopReason};
+use crate::dialect::json::{Json, Piece};
+use crate::neutral::{Body, Part, Reply, Stop, StopReason, Text};
 use crate::translate::ReplyContext;
 
-/// Prints a reply body.
-pub(crate) fn print(
-    reply: &Reply<'_>,
-    ctx: &ReplyContext<'_>,
-    _losses: &mut Losses,
-    out: &mut Vec<u8>,
-) {
+/// Prints a reply body; returns its finish reason.
+pub(crate) fn print(reply: &Reply<'_>, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> &'static str {
     let mut json = Json::new(out);
     json.open(b'{');
     json.key("id");
-    json.concat(["chatcmpl-", ctx.request_id]);
-    json.member_str("object", "chat.completion");
-    json.member_u64("created", ctx.created_s);
-    json.member_str("model", ctx.model);
-    json.key("choices");
-    json.open(b'[');
-    json.open(b'{');
-    json.member_u64("index", 0);
-    json.key("message");
+    json.concat(["chatcmpl-", ctx.request_id].map(Piece::Str));
+    json.run(r#","object":"chat.completion","created":"#);
+    json.u64(ctx.created_s);
+    json.run(r#","model":"#);
+    json.str(ctx.model);
+    json.run(r#","choices":[{"index":0,"message":"#);
     message(reply, ctx, &mut json);
-    json.member_raw("logprobs", "null");
+    json.run(r#","logprobs":null"#);
     finish(&reply.stop, &mut json);
-    json.close(b'}');
-    json.close(b']');
+    json.run("}]");
     if let Some(tokens) = &reply.usage {
         json.key("usage");
         usage::print(tokens, &mut json);
     }
     json.close(b'}');
+    finish_reason(reply.stop.reason)
 }
 
 fn message(reply: &Reply<'_>, ctx: &ReplyContext<'_>, json: &mut Json<'_>) {
     let parts = &reply.parts;
     let calls = parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
-    json.open(b'{');
-    json.member_str("role", "assistant");
-    json.key("content");
+    json.run(r#"{"role":"assistant","content":"#);
     if parts.iter().any(|part| matches!(part.body, Body::Text(_))) || !calls {
         json.concat(parts.iter().filter_map(|part| match &part.body {
-            Body::Text(text) => Some(&**text),
+            Body::Text(text) => Some(Piece::Text(text)),
             _ => None,
         }));
     } else {
@@ -78,14 +68,15 @@ pub(super) fn call_id(request_id: &str, index: usize) -> String {
 }
 
 fn refusal(reply: &Reply<'_>, json: &mut Json<'_>) {
-    json.key("refusal");
+    json.run(r#","refusal":"#);
     let text = reply.parts.iter().find_map(|part| match &part.body {
         Body::Refusal(text) => Some(text),
         _ => None,
     });
-    match text.or(reply.stop.explanation.as_ref()) {
-        Some(text) => json.str(text),
-        None => json.raw("null"),
+    match (text, &reply.stop.explanation) {
+        (Some(text), _) => json.text(text),
+        (None, Some(text)) => json.str(text),
+        (None, None) => json.run("null"),
     }
 }
 
@@ -95,7 +86,7 @@ fn thinking(parts: &[Part<'_>], json: &mut Json<'_>) {
     if parts.iter().any(text) {
         json.key("reasoning_content");
         json.concat(parts.iter().filter_map(|part| match &part.body {
-            Body::Thinking { text, .. } => Some(&**text),
+            Body::Thinking { text, .. } => Some(Piece::Text(text)),
             _ => None,
         }));
     }
@@ -105,7 +96,8 @@ fn thinking(parts: &[Part<'_>], json: &mut Json<'_>) {
         for part in parts {
             match &part.body {
                 Body::Thinking { text, signature } => {
-                    print_thinking(text, signature.as_deref().unwrap_or_default(), json);
+                    let none = Text::default();
+                    print_thinking(text, signature.as_ref().unwrap_or(&none), json);
                 }
                 Body::RedactedThinking(data) => print_redacted(data, json),
                 _ => {}
@@ -116,19 +108,19 @@ fn thinking(parts: &[Part<'_>], json: &mut Json<'_>) {
 }
 
 /// A thinking block as callers must send it back.
-pub(super) fn print_thinking(text: &str, signature: &str, json: &mut Json<'_>) {
+pub(super) fn print_thinking(text: &Text<'_>, signature: &Text<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "thinking");
-    json.member_str("thinking", text);
-    json.member_str("signature", signature);
+    json.member_text("thinking", text);
+    json.member_text("signature", signature);
     json.close(b'}');
 }
 
 /// A thinking block that only its provider can read.
-pub(super) fn print_redacted(data: &str, json: &mut Json<'_>) {
+pub(super) fn print_redacted(data: &Text<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "redacted_thinking");
-    json.member_str("data", data);
+    json.member_text("data", data);
     json.close(b'}');
 }
 

@@ -27,9 +27,9 @@ pub(crate) fn print(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut json = Json::new(out);
-    json.open(b'{');
-    json.member_str("model", ctx.upstream_model);
-    json.key("messages");
+    json.run(r#"{"model":"#);
+    json.str(ctx.upstream_model);
+    json.run(r#","messages":"#);
     print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
     tools(request, losses, &mut json)?;
     if let Some(max) = request.max_tokens {
@@ -100,9 +100,9 @@ fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("name", &tool.name);
     if let Some(description) = &tool.description {
-        json.member_str("description", description);
+        json.member_text("description", description);
     }
-    json.member_raw("parameters", tool.schema.map_or(NO_ARGUMENTS, |schema| schema.get()));
+    json.member_raw("parameters", tool.schema.as_ref().map_or(NO_ARGUMENTS, |schema| schema.get()));
     if tool.strict {
         json.member_raw("strict", "true");
     }
@@ -127,10 +127,10 @@ fn tool_choice(choice: &ToolChoice<'_>, json: &mut Json<'_>) {
     }
 }
 
-fn sampling(sampling: &Sampling, losses: &mut Losses, json: &mut Json<'_>) {
+fn sampling(sampling: &Sampling<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     for (name, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
         if let Some(value) = value {
-            json.member_raw(name, &value.to_string());
+            json.member_raw(name, value.get());
         }
     }
     if sampling.top_k.is_some() {
@@ -165,7 +165,7 @@ fn response_format(format: &Format<'_>, json: &mut Json<'_>) {
             json.open(b'{');
             json.member_str("name", name.as_deref().unwrap_or("answer"));
             if let Some(description) = description {
-                json.member_str("description", description);
+                json.member_text("description", description);
             }
             json.member_raw("schema", schema.get());
             if let Some(strict) = strict {

@@ -6,8 +6,8 @@
 
 use super::print_reply::{call_id, finish, finish_reason, print_redacted, print_thinking};
 use super::usage;
-use crate::dialect::json::{Json, escape};
-use crate::neutral::{Event, Sink, Stop, StopReason};
+use crate::dialect::json::{Json, Piece, copy};
+use crate::neutral::{Event, Sink, Stop, StopReason, Text};
 use crate::stream::StreamContext;
 use gantry_model::usage::TokenUsage;
 
@@ -50,7 +50,7 @@ impl Printer {
         let mut json = Json::new(&mut head);
         json.open(b'{');
         json.key("id");
-        json.concat(["chatcmpl-", &ctx.request_id]);
+        json.concat(["chatcmpl-", &ctx.request_id].map(Piece::Str));
         json.member_str("object", "chat.completion.chunk");
         json.member_u64("created", ctx.created_s);
         json.member_str("model", &ctx.model);
@@ -76,12 +76,12 @@ impl Printer {
         self.stop.as_ref().map(|(reason, _)| finish_reason(*reason))
     }
 
-    fn text(&mut self, field: &str, text: &str, out: &mut Vec<u8>) {
+    fn text(&mut self, field: &str, text: &Text<'_>, out: &mut Vec<u8>) {
         self.chunk(out, |out| {
             out.push(b'"');
             out.extend_from_slice(field.as_bytes());
             out.extend_from_slice(b"\":\"");
-            escape(out, text);
+            copy(out, text);
             out.push(b'"');
         });
     }
@@ -126,7 +126,7 @@ impl Printer {
         });
     }
 
-    fn tool_arguments(&mut self, call: usize, fragment: &str, out: &mut Vec<u8>) {
+    fn tool_arguments(&mut self, call: usize, fragment: &Text<'_>, out: &mut Vec<u8>) {
         if let Some((open, filled)) = &mut self.call
             && *open == call
         {
@@ -140,14 +140,14 @@ impl Printer {
             json.member_u64("index", u64::try_from(call).unwrap_or(0));
             json.key("function");
             json.open(b'{');
-            json.member_str("arguments", fragment);
+            json.member_text("arguments", fragment);
             json.close(b'}');
             json.close(b'}');
             json.close(b']');
         });
     }
 
-    fn redacted(&mut self, data: &str, out: &mut Vec<u8>) {
+    fn redacted(&mut self, data: &Text<'_>, out: &mut Vec<u8>) {
         self.chunk(out, |out| {
             let mut json = Json::new(out);
             json.key("thinking_blocks");
@@ -165,12 +165,12 @@ impl Printer {
                 let mut json = Json::new(out);
                 json.key("thinking_blocks");
                 json.open(b'[');
-                print_thinking(&text, &signature, &mut json);
+                print_thinking(&text.into(), &signature.into(), &mut json);
                 json.close(b']');
             });
         }
         if let Some((call, false)) = self.call.take() {
-            self.tool_arguments(call, "{}", out);
+            self.tool_arguments(call, &Text::Plain("{}"), out);
         }
     }
 
@@ -190,7 +190,7 @@ impl Printer {
         if let Some(text) = self.explanation.take()
             && !self.refused
         {
-            self.text("refusal", &text, out);
+            self.text("refusal", &text.into(), out);
         }
         if self.stop.is_none() {
             self.stop(&Stop::plain(StopReason::End));
@@ -224,13 +224,13 @@ impl Sink for Output<'_> {
                 printer.text("refusal", &text, out);
             }
             Event::Thinking(text) => {
-                printer.thinking.get_or_insert_default().text.push_str(&text);
+                text.push_to(&mut printer.thinking.get_or_insert_default().text);
                 if !text.is_empty() {
                     printer.text("reasoning_content", &text, out);
                 }
             }
             Event::Signature(text) => {
-                printer.thinking.get_or_insert_default().signature.push_str(&text);
+                text.push_to(&mut printer.thinking.get_or_insert_default().signature);
             }
             Event::RedactedThinking(data) => printer.redacted(&data, out),
             Event::ToolStart { call, id, name } => printer.tool_start(call, (&id, &name), out),

@@ -8,19 +8,24 @@ use super::read_request::cache;
 use super::wire_request::{
     ContentPart, FunctionCall, Message, ThinkingBlock, ToolCall as WireCall,
 };
+use crate::dialect::json::Json;
 use crate::neutral::{
-    Arguments, Body, Cache, Losses, Part, Place, Role, Str, StrOr, ToolCall, ToolResult, Turn,
+    Arguments, Body, Cache, Losses, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall, ToolResult,
+    Turn,
 };
 use crate::translate::Error;
-use serde_json::value::RawValue;
 
 /// Parses all messages, in order.
 pub(super) fn read<'a>(
-    messages: Vec<Message<'a>>,
+    messages: &mut [Message<'a>],
     losses: &mut Losses,
 ) -> Result<Vec<Turn<'a>>, Error> {
     let mut reader = Reader { losses, legacy: Vec::new() };
-    messages.into_iter().enumerate().map(|(index, m)| reader.message(index, m)).collect()
+    let mut turns = Vec::with_capacity(messages.len());
+    for (index, message) in messages.iter_mut().enumerate() {
+        turns.push(reader.message(index, message)?);
+    }
+    Ok(turns)
 }
 
 struct Reader<'l> {
@@ -30,7 +35,7 @@ struct Reader<'l> {
 }
 
 impl Reader<'_> {
-    fn message<'a>(&mut self, index: usize, message: Message<'a>) -> Result<Turn<'a>, Error> {
+    fn message<'a>(&mut self, index: usize, message: &mut Message<'a>) -> Result<Turn<'a>, Error> {
         let place = Place::message(index);
         let role = match &*message.role {
             "system" => Role::System,
@@ -61,8 +66,12 @@ impl Reader<'_> {
         Ok(Turn { role, parts, place })
     }
 
-    fn assistant<'a>(&mut self, place: Place, mut message: Message<'a>) -> Result<Turn<'a>, Error> {
-        let mut parts = thinking(place, &mut message);
+    fn assistant<'a>(
+        &mut self,
+        place: Place,
+        message: &mut Message<'a>,
+    ) -> Result<Turn<'a>, Error> {
+        let mut parts = thinking(place, message);
         let (calls, function) = (message.tool_calls.take(), message.function_call.take());
         let refusal = message.refusal.take();
         if message.audio.is_some() {
@@ -92,27 +101,26 @@ impl Reader<'_> {
         let id = wire.id.ok_or_else(|| Error::new(place, "`id` is missing"))?;
         if let Some(custom) = wire.custom {
             self.losses.approximated(place, "a custom tool's input is sent as {\"input\": text}");
-            let mut text = b"{\"input\":\"".to_vec();
-            crate::dialect::json::escape(&mut text, &custom.input);
-            text.extend_from_slice(b"\"}");
-            let arguments = String::from_utf8_lossy(&text).into_owned();
-            return Ok(ToolCall {
-                id,
-                name: custom.name,
-                arguments: Arguments::Text(arguments.into()),
-            });
+            let mut text = Vec::new();
+            let mut json = Json::new(&mut text);
+            json.open(b'{');
+            json.member_text("input", &custom.input);
+            json.close(b'}');
+            let arguments = Text::Owned(String::from_utf8_lossy(&text).into_owned());
+            let arguments = Arguments::Text(arguments);
+            return Ok(ToolCall { id, name: custom.name, arguments });
         }
         let function = wire.function.ok_or_else(|| Error::new(place, "`function` is missing"))?;
         call(place, id, function)
     }
 
-    fn tool<'a>(&mut self, place: Place, mut message: Message<'a>) -> Result<Turn<'a>, Error> {
+    fn tool<'a>(&mut self, place: Place, message: &mut Message<'a>) -> Result<Turn<'a>, Error> {
         let id = message.tool_call_id.take();
         let id = id.ok_or_else(|| Error::new(place.field("tool_call_id"), "is missing"))?;
         self.result(place, id, message)
     }
 
-    fn function<'a>(&mut self, place: Place, message: Message<'a>) -> Result<Turn<'a>, Error> {
+    fn function<'a>(&mut self, place: Place, message: &mut Message<'a>) -> Result<Turn<'a>, Error> {
         let name = message.name.as_deref().unwrap_or_default();
         let call = self.legacy.iter().rev().find(|(known, _)| known == name);
         let id = call.map(|(_, id)| Str::from(id.clone())).ok_or_else(|| {
@@ -125,7 +133,7 @@ impl Reader<'_> {
         &mut self,
         place: Place,
         id: Str<'a>,
-        mut message: Message<'a>,
+        message: &mut Message<'a>,
     ) -> Result<Turn<'a>, Error> {
         // A marker on the whole message stands for one on the tool result, not on its last part.
         let cache = message.cache_control.take().as_ref().map(cache);
@@ -136,9 +144,13 @@ impl Reader<'_> {
     }
 
     /// Parts of the content. A cache marker on the message counts for its last part.
-    fn content<'a>(&mut self, place: Place, message: Message<'a>) -> Result<Vec<Part<'a>>, Error> {
+    fn content<'a>(
+        &mut self,
+        place: Place,
+        message: &mut Message<'a>,
+    ) -> Result<Vec<Part<'a>>, Error> {
         let place = place.field("content");
-        let mut parts = match message.content {
+        let mut parts = match message.content.take() {
             None => Vec::new(),
             Some(StrOr::Str(text)) => vec![part(place, Body::Text(text))],
             Some(StrOr::Other(list)) => list
@@ -196,14 +208,11 @@ fn call<'a>(place: Place, id: Str<'a>, function: FunctionCall<'a>) -> Result<Too
 }
 
 /// Arguments as a string, or as the object that some servers and clients send instead.
-pub(super) fn arguments(raw: Option<&RawValue>) -> Arguments<'_> {
-    match raw {
-        None => Arguments::Text("".into()),
-        Some(raw) if raw.get().starts_with('"') => match serde_json::from_str(raw.get()) {
-            Ok(text) => Arguments::Text(text),
-            Err(_) => Arguments::Json(raw),
-        },
-        Some(raw) => Arguments::Json(raw),
+pub(super) fn arguments<'a>(given: Option<StrOr<Text<'a>, Raw<'a>>>) -> Arguments<'a> {
+    match given {
+        None => Arguments::Text(Text::default()),
+        Some(StrOr::Str(text)) => Arguments::Text(text),
+        Some(StrOr::Other(raw)) => Arguments::Json(raw),
     }
 }
 

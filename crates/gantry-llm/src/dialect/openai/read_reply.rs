@@ -6,67 +6,57 @@
 use super::read_messages::{arguments, thinking_block};
 use super::usage::Usage;
 use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall};
-use crate::dialect::wire;
-use crate::neutral::{Body, Losses, Part, Place, Reply, Stop, StopReason, Str, StrOr, ToolCall};
+use crate::dialect::wire::{self, Few, Skipped, wire};
+use crate::neutral::{
+    Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, StrOr, Text, ToolCall,
+};
 use crate::translate::Error;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Completion<'a> {
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Option<Usage>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
+wire! {
+    struct Completion<'a> {
+        sub choices: Few<Choice<'a>>,
+        may usage: Usage,
+        may error: Raw<'a>,
+    }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
-    #[serde(borrow)]
-    finish_reason: Option<Str<'a>>,
-    /// vLLM: the stop sequence that was met, or the id of the token.
-    stop_reason: Option<&'a RawValue>,
-    logprobs: Option<IgnoredAny>,
-}
+    struct Choice<'a> {
+        may message: Message<'a>,
+        may finish_reason: Str<'a>,
+        // vLLM: the stop sequence that was met, or the id of the token.
+        may stop_reason: Raw<'a>,
+        may logprobs: Skipped,
+    }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<StrOr<'a, Vec<TextPart<'a>>>>,
-    refusal: Option<Str<'a>>,
-    reasoning_content: Option<Str<'a>>,
-    reasoning: Option<StrOr<'a, IgnoredAny>>,
-    #[serde(borrow)]
-    thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<WireCall<'a>>>,
-    function_call: Option<FunctionCall<'a>>,
-    annotations: Option<Vec<IgnoredAny>>,
-    audio: Option<IgnoredAny>,
-}
+    struct Message<'a> {
+        may content: StrOr<Text<'a>, Vec<TextPart<'a>>>,
+        may refusal: Text<'a>,
+        may reasoning_content: Text<'a>,
+        may reasoning: StrOr<Text<'a>, Skipped>,
+        may thinking_blocks: Vec<ThinkingBlock<'a>>,
+        may tool_calls: Vec<WireCall<'a>>,
+        may function_call: FunctionCall<'a>,
+        may annotations: Vec<Skipped>,
+        may audio: Skipped,
+    }
 
-/// Some servers answer with a list of parts.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct TextPart<'a> {
-    #[serde(borrow)]
-    pub(super) text: Option<Str<'a>>,
+    /// Some servers answer with a list of parts.
+    #[derive(Clone, Debug)]
+    pub(super) struct TextPart<'a> {
+        may text: Text<'a>,
+    }
 }
 
 /// Parses a reply body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
-    let wire: Completion<'a> = wire::parse(body)?;
+    let mut wire = Completion::default();
+    wire::parse_into(&mut wire, body)?;
     if wire.error.is_some() {
         let view = crate::errors::parse_value(body, 200);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
-    let mut choices = wire.choices.unwrap_or_default().into_iter();
-    let choice =
-        choices.next().ok_or_else(|| Error::new("choices", "the upstream sent no choice"))?;
-    if choices.next().is_some() {
+    let Few { first, rest } = wire.choices;
+    let choice = first.ok_or_else(|| Error::new("choices", "the upstream sent no choice"))?;
+    if !rest.is_empty() {
         losses.dropped("reply.choices[1]", "only the first choice is kept");
     }
     if choice.logprobs.is_some() {
@@ -148,7 +138,7 @@ pub(super) struct Seen {
 /// Why the answer ended. Some servers say `stop` after tool calls, or `tool_calls` without any.
 pub(super) fn stop<'a>(
     finish: Option<&str>,
-    matched: Option<&'a RawValue>,
+    matched: Option<Raw<'a>>,
     seen: Seen,
     losses: &mut Losses,
 ) -> Stop<'a> {
@@ -163,7 +153,7 @@ pub(super) fn stop<'a>(
             StopReason::End
         }
     };
-    let sequence = matched.and_then(|raw| serde_json::from_str::<Str<'a>>(raw.get()).ok());
+    let sequence = matched.and_then(|raw| wire::parse_text::<Str<'a>>(raw.get()).ok());
     let reason = match reason {
         StopReason::End if seen.refused => StopReason::Refusal,
         StopReason::End if seen.calls => StopReason::ToolUse,

@@ -43,17 +43,18 @@ const HARMLESS: [(&str, &str); 12] = [
 
 /// Parses a request body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
-    let mut wire: ChatRequest<'a> = wire::parse(body)?;
-    let messages = wire.messages.take().unwrap_or_default();
+    let mut wire = ChatRequest::default();
+    wire::parse_into(&mut wire, body)?;
+    let mut messages = wire.messages.take().unwrap_or_default();
     if messages.is_empty() {
         return Err(Error::new("messages", "must hold at least one message"));
     }
     for (name, raw) in &wire.unknown {
-        if !HARMLESS.contains(&(&**name, raw.get())) {
-            losses.dropped(&**name, "has no counterpart at the upstream");
+        if !HARMLESS.contains(&(name, raw.get())) {
+            losses.dropped(name, "has no counterpart at the upstream");
         }
     }
-    let turns = read_messages::read(messages, losses)?;
+    let turns = read_messages::read(&mut messages, losses)?;
     let tools = tools(wire.tools.take(), wire.functions.take(), losses);
     let (tool_choice, allowed_tools) = choice(wire.tool_choice.take(), wire.function_call.take())?;
     Ok(Request {
@@ -131,8 +132,8 @@ pub(super) fn cache(control: &CacheControl<'_>) -> Cache {
 type Choice<'a> = (Option<ToolChoice<'a>>, Option<Vec<Str<'a>>>);
 
 fn choice<'a>(
-    choice: Option<StrOr<'a, WireChoice<'a>>>,
-    legacy: Option<StrOr<'a, Named<'a>>>,
+    choice: Option<StrOr<Str<'a>, WireChoice<'a>>>,
+    legacy: Option<StrOr<Str<'a>, Named<'a>>>,
 ) -> Result<Choice<'a>, Error> {
     let chosen = match (choice, legacy) {
         (Some(StrOr::Str(mode)), _) => mode_of(&mode, "tool_choice")?,

@@ -5,75 +5,59 @@
 
 use super::read_reply::{Seen, TextPart, stop};
 use super::usage::Usage;
-use crate::neutral::{Event, Losses, Sink, Stop, StopReason, Str, StrOr};
+use crate::dialect::wire::{self, Few, Skipped, wire};
+use crate::neutral::{Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use crate::stream::Failure;
 use gantry_model::usage::TokenUsage;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Option<Usage>,
-    /// Groq's place of the usage.
-    x_groq: Option<XGroq>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
+wire! {
+    struct Chunk<'a> {
+        sub choices: Few<Choice<'a>>,
+        may usage: Usage,
+        // Groq's place of the usage.
+        may x_groq: XGroq,
+        may error: Raw<'a>,
+    }
 
-#[derive(Deserialize)]
-struct XGroq {
-    usage: Option<Usage>,
-}
+    struct XGroq {
+        may usage: Usage,
+    }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    index: Option<u32>,
-    #[serde(borrow)]
-    delta: Option<Delta<'a>>,
-    finish_reason: Option<Str<'a>>,
-    #[serde(borrow)]
-    stop_reason: Option<&'a RawValue>,
-    logprobs: Option<IgnoredAny>,
-}
+    struct Choice<'a> {
+        sub delta: Delta<'a>,
+        may index: u64,
+        may finish_reason: Str<'a>,
+        may stop_reason: Raw<'a>,
+        may logprobs: Skipped,
+    }
 
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow)]
-    content: Option<StrOr<'a, Vec<TextPart<'a>>>>,
-    refusal: Option<Str<'a>>,
-    reasoning_content: Option<Str<'a>>,
-    reasoning: Option<StrOr<'a, IgnoredAny>>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<ToolDelta<'a>>>,
-    function_call: Option<FunctionDelta<'a>>,
-    annotations: Option<Vec<IgnoredAny>>,
-    audio: Option<IgnoredAny>,
-}
+    struct Delta<'a> {
+        may content: StrOr<Text<'a>, Vec<TextPart<'a>>>,
+        may refusal: Text<'a>,
+        may reasoning_content: Text<'a>,
+        may reasoning: StrOr<Text<'a>, Skipped>,
+        may tool_calls: Vec<ToolDelta<'a>>,
+        may function_call: FunctionDelta<'a>,
+        may annotations: Vec<Skipped>,
+        may audio: Skipped,
+    }
 
-#[derive(Deserialize)]
-struct ToolDelta<'a> {
-    index: Option<u32>,
-    #[serde(borrow)]
-    id: Option<Str<'a>>,
-    #[serde(borrow)]
-    function: Option<FunctionDelta<'a>>,
-}
+    struct ToolDelta<'a> {
+        may index: u64,
+        may id: Str<'a>,
+        may function: FunctionDelta<'a>,
+    }
 
-#[derive(Deserialize)]
-struct FunctionDelta<'a> {
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    #[serde(borrow)]
-    arguments: Option<StrOr<'a, IgnoredAny>>,
+    struct FunctionDelta<'a> {
+        may name: Str<'a>,
+        may arguments: StrOr<Text<'a>, Skipped>,
+    }
 }
 
 /// A tool call that began.
 #[derive(Debug)]
 struct Call {
-    index: Option<u32>,
+    index: Option<u64>,
     id: String,
     /// Whether its name is known and the printer has been told.
     started: bool,
@@ -128,11 +112,12 @@ impl Parser {
             sink.send(Event::End);
             return Ok(());
         }
-        let chunk: Chunk<'_> = crate::dialect::wire::parse(data).map_err(Failure::Malformed)?;
+        let mut chunk = Chunk::default();
+        wire::parse_into(&mut chunk, data).map_err(Failure::Malformed)?;
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
         }
-        for choice in chunk.choices.unwrap_or_default() {
+        for choice in chunk.choices.iter_mut() {
             self.choice(choice, sink);
         }
         if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
@@ -143,7 +128,7 @@ impl Parser {
         Ok(())
     }
 
-    fn choice(&mut self, choice: Choice<'_>, sink: &mut dyn Sink) {
+    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) {
         if choice.index.is_some_and(|index| index > 0) {
             self.losses.once("reply.choices[1]", "only the first choice is kept");
             return;
@@ -155,10 +140,8 @@ impl Parser {
         if choice.logprobs.is_some() {
             self.losses.once("reply.choices[0].logprobs", "has no counterpart");
         }
-        if let Some(delta) = choice.delta {
-            self.delta(delta, sink);
-        }
-        if let Some(finish) = choice.finish_reason {
+        self.delta(&mut choice.delta, sink);
+        if let Some(finish) = choice.finish_reason.take() {
             self.finished = true;
             let seen =
                 Seen { calls: self.calls.iter().any(|call| call.started), refused: self.refused };
@@ -167,15 +150,15 @@ impl Parser {
         }
     }
 
-    fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn Sink) {
+    fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
         // Some servers send the same text under both names.
-        match (delta.reasoning_content, delta.reasoning) {
+        match (delta.reasoning_content.take(), delta.reasoning.take()) {
             (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
                 sink.send(Event::Thinking(text));
             }
             _ => {}
         }
-        match delta.content {
+        match delta.content.take() {
             Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
             Some(StrOr::Other(list)) => {
                 for text in list.into_iter().filter_map(|part| part.text) {
@@ -184,17 +167,17 @@ impl Parser {
             }
             Some(StrOr::Str(_)) | None => {}
         }
-        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+        if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
             self.refused = true;
             sink.send(Event::Refusal(text));
         }
-        for tool in delta.tool_calls.unwrap_or_default() {
+        for tool in delta.tool_calls.take().unwrap_or_default() {
             self.tool(tool, sink);
         }
-        if let Some(function) = delta.function_call {
+        if let Some(function) = delta.function_call.take() {
             self.tool(ToolDelta { index: Some(0), id: None, function: Some(function) }, sink);
         }
-        if delta.annotations.is_some_and(|list| !list.is_empty()) {
+        if delta.annotations.as_ref().is_some_and(|list| !list.is_empty()) {
             self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
         }
         if delta.audio.is_some() {
@@ -211,7 +194,7 @@ impl Parser {
         let Some(call) = self.calls.get_mut(at) else { return };
         let arguments = match function.arguments {
             Some(StrOr::Str(text)) => text,
-            Some(StrOr::Other(_)) | None => Str::default(),
+            Some(StrOr::Other(_)) | None => Text::default(),
         };
         match function.name.filter(|name| !name.is_empty()) {
             Some(name) if !call.started => {
@@ -228,13 +211,13 @@ impl Parser {
         if call.started && !arguments.is_empty() {
             sink.send(Event::ToolArguments { call: at, fragment: arguments });
         } else if !call.started {
-            call.early.push_str(&arguments);
+            arguments.push_to(&mut call.early);
         }
     }
 
     /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
     /// out, or always send 0, begin a new call with a new id.
-    fn call_of(&mut self, index: Option<u32>, id: &str) -> usize {
+    fn call_of(&mut self, index: Option<u64>, id: &str) -> usize {
         let known = match index {
             Some(_) => self.calls.iter().rposition(|call| call.index == index),
             None if id.is_empty() => self.calls.len().checked_sub(1),

@@ -4,28 +4,27 @@
 //! convention too.
 
 use crate::dialect::json::Json;
+use crate::dialect::wire::wire;
 use gantry_model::usage::TokenUsage;
-use serde::Deserialize;
 
-#[derive(Deserialize)]
-pub(super) struct Usage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    /// DeepSeek's name of the cached tokens.
-    prompt_cache_hit_tokens: Option<u64>,
-}
+wire! {
+    pub(super) struct Usage {
+        may prompt_tokens: u64,
+        may completion_tokens: u64,
+        may prompt_tokens_details: PromptDetails,
+        may completion_tokens_details: CompletionDetails,
+        // DeepSeek's name of the cached tokens.
+        may prompt_cache_hit_tokens: u64,
+    }
 
-#[derive(Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
+    pub(super) struct PromptDetails {
+        may cached_tokens: u64,
+        may cache_write_tokens: u64,
+    }
 
-#[derive(Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
+    pub(super) struct CompletionDetails {
+        may reasoning_tokens: u64,
+    }
 }
 
 impl Usage {
@@ -47,18 +46,17 @@ impl Usage {
 
 /// Prints the `usage` object.
 pub(super) fn print(usage: &TokenUsage, json: &mut Json<'_>) {
-    json.open(b'{');
-    json.member_u64("prompt_tokens", usage.input);
-    json.member_u64("completion_tokens", usage.output);
-    json.member_u64("total_tokens", usage.total());
-    json.key("prompt_tokens_details");
-    json.open(b'{');
-    json.member_u64("cached_tokens", usage.cache_read);
-    json.member_u64("cache_write_tokens", usage.cache_write);
-    json.close(b'}');
-    json.key("completion_tokens_details");
-    json.open(b'{');
-    json.member_u64("reasoning_tokens", usage.reasoning);
-    json.close(b'}');
-    json.close(b'}');
+    json.run(r#"{"prompt_tokens":"#);
+    json.u64(usage.input);
+    json.run(r#","completion_tokens":"#);
+    json.u64(usage.output);
+    json.run(r#","total_tokens":"#);
+    json.u64(usage.total());
+    json.run(r#","prompt_tokens_details":{"cached_tokens":"#);
+    json.u64(usage.cache_read);
+    json.run(r#","cache_write_tokens":"#);
+    json.u64(usage.cache_write);
+    json.run(r#"},"completion_tokens_details":{"reasoning_tokens":"#);
+    json.u64(usage.reasoning);
+    json.run("}}");
 }

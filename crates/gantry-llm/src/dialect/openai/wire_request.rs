@@ -2,217 +2,163 @@
 //!
 //! Only the parsers of this dialect read them.
 
-use crate::dialect::wire::wire_fields;
-use crate::neutral::{Str, StrOr};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Number;
-use serde_json::value::RawValue;
+use crate::dialect::wire::{Skipped, wire};
+use crate::neutral::{Number, Raw, Str, StrOr, Text};
 
-wire_fields!(
-    pub(super) struct ChatRequest {
-        model: IgnoredAny,
-        messages: Vec<Message<'a>>,
-        max_completion_tokens: u64,
-        max_tokens: u64,
-        temperature: Number,
-        top_p: Number,
-        top_k: Number,
-        stop: StrOr<'a, Vec<Str<'a>>>,
-        stream: bool,
-        stream_options: IgnoredAny,
-        response_format: ResponseFormat<'a>,
-        tools: Vec<Tool<'a>>,
-        functions: Vec<Function<'a>>,
-        tool_choice: StrOr<'a, ToolChoice<'a>>,
-        function_call: StrOr<'a, Named<'a>>,
-        parallel_tool_calls: bool,
-        reasoning_effort: Str<'a>,
-        reasoning: ReasoningOptions<'a>,
-        thinking: ThinkingOptions<'a>,
-        user: Str<'a>,
-        safety_identifier: Str<'a>,
-        service_tier: Str<'a>,
+wire! {
+    pub(super) struct ChatRequest<'a> {
+        may model: Skipped,
+        may messages: Vec<Message<'a>>,
+        may max_completion_tokens: u64,
+        may max_tokens: u64,
+        may temperature: Number<'a>,
+        may top_p: Number<'a>,
+        may top_k: Number<'a>,
+        may stop: StrOr<Str<'a>, Vec<Str<'a>>>,
+        may stream: bool,
+        may stream_options: Skipped,
+        may response_format: ResponseFormat<'a>,
+        may tools: Vec<Tool<'a>>,
+        may functions: Vec<Function<'a>>,
+        may tool_choice: StrOr<Str<'a>, ToolChoice<'a>>,
+        may function_call: StrOr<Str<'a>, Named<'a>>,
+        may parallel_tool_calls: bool,
+        may reasoning_effort: Str<'a>,
+        may reasoning: ReasoningOptions<'a>,
+        may thinking: ThinkingOptions<'a>,
+        may user: Str<'a>,
+        may safety_identifier: Str<'a>,
+        may service_tier: Str<'a>,
+        keep unknown,
     }
-);
 
-#[derive(Deserialize)]
-pub(super) struct Message<'a> {
-    #[serde(borrow)]
-    pub(super) role: Str<'a>,
-    #[serde(borrow)]
-    pub(super) content: Option<StrOr<'a, Vec<ContentPart<'a>>>>,
-    pub(super) name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) tool_calls: Option<Vec<ToolCall<'a>>>,
-    pub(super) tool_call_id: Option<Str<'a>>,
-    pub(super) refusal: Option<Str<'a>>,
-    pub(super) function_call: Option<FunctionCall<'a>>,
-    pub(super) reasoning_content: Option<Str<'a>>,
-    pub(super) reasoning: Option<StrOr<'a, IgnoredAny>>,
-    #[serde(borrow)]
-    pub(super) thinking_blocks: Option<Vec<ThinkingBlock<'a>>>,
-    pub(super) audio: Option<IgnoredAny>,
-    pub(super) cache_control: Option<CacheControl<'a>>,
-}
+    pub(super) struct Message<'a> {
+        must role: Str<'a>,
+        may content: StrOr<Text<'a>, Vec<ContentPart<'a>>>,
+        may name: Str<'a>,
+        may tool_calls: Vec<ToolCall<'a>>,
+        may tool_call_id: Str<'a>,
+        may refusal: Text<'a>,
+        may function_call: FunctionCall<'a>,
+        may reasoning_content: Text<'a>,
+        may reasoning: StrOr<Text<'a>, Skipped>,
+        may thinking_blocks: Vec<ThinkingBlock<'a>>,
+        may audio: Skipped,
+        may cache_control: CacheControl<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct ContentPart<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Str<'a>,
-    pub(super) text: Option<Str<'a>>,
-    pub(super) refusal: Option<Str<'a>>,
-    pub(super) image_url: Option<StrOr<'a, ImageUrl<'a>>>,
-    pub(super) file: Option<File<'a>>,
-    pub(super) cache_control: Option<CacheControl<'a>>,
-    pub(super) prompt_cache_breakpoint: Option<IgnoredAny>,
-}
+    pub(super) struct ContentPart<'a> {
+        must kind as "type": Str<'a>,
+        may text: Text<'a>,
+        may refusal: Text<'a>,
+        may image_url: StrOr<Text<'a>, ImageUrl<'a>>,
+        may file: File<'a>,
+        may cache_control: CacheControl<'a>,
+        may prompt_cache_breakpoint: Skipped,
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ImageUrl<'a> {
-    #[serde(borrow)]
-    pub(super) url: Str<'a>,
-    pub(super) detail: Option<Str<'a>>,
-}
+    #[derive(Clone, Debug)]
+    pub(super) struct ImageUrl<'a> {
+        must url: Text<'a>,
+        may detail: Str<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct File<'a> {
-    #[serde(borrow)]
-    pub(super) file_id: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) file_data: Option<Str<'a>>,
-    pub(super) filename: Option<Str<'a>>,
-}
+    pub(super) struct File<'a> {
+        may file_id: Str<'a>,
+        may file_data: Text<'a>,
+        may filename: Str<'a>,
+    }
 
-/// Anthropic's cache marker, which compatible clients put on OpenAI parts.
-#[derive(Deserialize)]
-pub(super) struct CacheControl<'a> {
-    #[serde(borrow)]
-    pub(super) ttl: Option<Str<'a>>,
-}
+    /// Anthropic's cache marker, which compatible clients put on OpenAI parts.
+    pub(super) struct CacheControl<'a> {
+        may ttl: Str<'a>,
+    }
 
-/// Also the form in replies; some servers leave out what they find obvious.
-#[derive(Deserialize)]
-pub(super) struct ToolCall<'a> {
-    #[serde(borrow)]
-    pub(super) id: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) function: Option<FunctionCall<'a>>,
-    pub(super) custom: Option<CustomCall<'a>>,
-}
+    /// Also the form in replies; some servers leave out what they find obvious.
+    pub(super) struct ToolCall<'a> {
+        may id: Str<'a>,
+        may function: FunctionCall<'a>,
+        may custom: CustomCall<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct FunctionCall<'a> {
-    #[serde(borrow)]
-    pub(super) name: Option<Str<'a>>,
-    /// A string by the specification; some servers send the object itself.
-    #[serde(borrow)]
-    pub(super) arguments: Option<&'a RawValue>,
-}
+    pub(super) struct FunctionCall<'a> {
+        may name: Str<'a>,
+        // A string by the specification; some servers send the object itself.
+        may arguments: StrOr<Text<'a>, Raw<'a>>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct CustomCall<'a> {
-    #[serde(borrow)]
-    pub(super) name: Str<'a>,
-    #[serde(borrow)]
-    pub(super) input: Str<'a>,
-}
+    pub(super) struct CustomCall<'a> {
+        must name: Str<'a>,
+        must input: Text<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct ThinkingBlock<'a> {
-    #[serde(borrow)]
-    pub(super) thinking: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) signature: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) data: Option<Str<'a>>,
-}
+    pub(super) struct ThinkingBlock<'a> {
+        may thinking: Text<'a>,
+        may signature: Text<'a>,
+        may data: Text<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct ResponseFormat<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Str<'a>,
-    #[serde(borrow)]
-    pub(super) json_schema: Option<JsonSchema<'a>>,
-}
+    pub(super) struct ResponseFormat<'a> {
+        must kind as "type": Str<'a>,
+        may json_schema: JsonSchema<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct JsonSchema<'a> {
-    #[serde(borrow)]
-    pub(super) name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) description: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) schema: Option<&'a RawValue>,
-    pub(super) strict: Option<bool>,
-}
+    pub(super) struct JsonSchema<'a> {
+        may name: Str<'a>,
+        may description: Text<'a>,
+        may schema: Raw<'a>,
+        may strict: bool,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct Tool<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) function: Option<Function<'a>>,
-    pub(super) cache_control: Option<CacheControl<'a>>,
-}
+    pub(super) struct Tool<'a> {
+        may kind as "type": Str<'a>,
+        may function: Function<'a>,
+        may cache_control: CacheControl<'a>,
+    }
 
-#[derive(Deserialize)]
-pub(super) struct Function<'a> {
-    #[serde(borrow)]
-    pub(super) name: Str<'a>,
-    #[serde(borrow)]
-    pub(super) description: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) parameters: Option<&'a RawValue>,
-    pub(super) strict: Option<bool>,
-}
+    pub(super) struct Function<'a> {
+        must name: Str<'a>,
+        may description: Text<'a>,
+        may parameters: Raw<'a>,
+        may strict: bool,
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Named<'a> {
-    #[serde(borrow)]
-    pub(super) name: Str<'a>,
-}
+    #[derive(Clone, Debug)]
+    pub(super) struct Named<'a> {
+        must name: Str<'a>,
+    }
 
-/// One form for all objects that `tool_choice` may be.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ToolChoice<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Str<'a>,
-    #[serde(borrow)]
-    pub(super) function: Option<Named<'a>>,
-    pub(super) custom: Option<Named<'a>>,
-    pub(super) allowed_tools: Option<AllowedTools<'a>>,
-}
+    /// One form for all objects that `tool_choice` may be.
+    #[derive(Clone, Debug)]
+    pub(super) struct ToolChoice<'a> {
+        must kind as "type": Str<'a>,
+        may function: Named<'a>,
+        may custom: Named<'a>,
+        may allowed_tools: AllowedTools<'a>,
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct AllowedTools<'a> {
-    #[serde(borrow)]
-    pub(super) mode: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) tools: Vec<AllowedTool<'a>>,
-}
+    #[derive(Clone, Debug)]
+    pub(super) struct AllowedTools<'a> {
+        must tools: Vec<AllowedTool<'a>>,
+        may mode: Str<'a>,
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct AllowedTool<'a> {
-    #[serde(borrow)]
-    pub(super) function: Option<Named<'a>>,
-    #[serde(borrow)]
-    pub(super) custom: Option<Named<'a>>,
-}
+    #[derive(Clone, Debug)]
+    pub(super) struct AllowedTool<'a> {
+        may function: Named<'a>,
+        may custom: Named<'a>,
+    }
 
-/// OpenRouter's form of reasoning control.
-#[derive(Deserialize)]
-pub(super) struct ReasoningOptions<'a> {
-    #[serde(borrow)]
-    pub(super) effort: Option<Str<'a>>,
-    pub(super) max_tokens: Option<u64>,
-    pub(super) enabled: Option<bool>,
-}
+    /// OpenRouter's form of reasoning control.
+    pub(super) struct ReasoningOptions<'a> {
+        may effort: Str<'a>,
+        may max_tokens: u64,
+        may enabled: bool,
+    }
 
-/// Anthropic's form of reasoning control, which compatible clients put beside OpenAI's fields.
-#[derive(Deserialize)]
-pub(super) struct ThinkingOptions<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Option<Str<'a>>,
-    pub(super) budget_tokens: Option<u64>,
+    /// Anthropic's form of reasoning control, which compatible clients put beside OpenAI's fields.
+    pub(super) struct ThinkingOptions<'a> {
+        may kind as "type": Str<'a>,
+        may budget_tokens: u64,
+    }
 }
