@@ -11,8 +11,8 @@ mod tests;
 mod usage;
 mod value;
 
+use crate::scan::ScanError;
 use crate::scan::cursor::{Cursor, Fault};
-use crate::scan::{Problem, ScanError};
 use crate::sse;
 use gantry_model::usage::TokenUsage;
 use usage::Counts;
@@ -198,7 +198,6 @@ impl Observer {
     }
 
     fn read(&mut self, body: &[u8]) -> Result<Found, Fault> {
-        std::str::from_utf8(body).map_err(|e| Fault::new(Problem::Utf8, e.valid_up_to()))?;
         let mut cursor = Cursor::new(body);
         cursor.start_of_object()?;
         let mut found = Found::default();

@@ -117,7 +117,7 @@ impl<'a> Capture<'a> {
     }
 
     fn member(&mut self, cursor: &mut Cursor<'a>, key: &Str) -> Result<(), Fault> {
-        match &*cursor.name(key) {
+        match cursor.name(key, &mut Vec::new()) {
             b"model" => {
                 self.once(0, "model", key)?;
                 self.head.model = Some(Self::model(cursor)?);
@@ -203,7 +203,7 @@ impl<'a> Capture<'a> {
         }
         let start = cursor.at();
         cursor.object(|cursor, key| {
-            if &*cursor.name(&key) == b"include_usage" {
+            if cursor.name(&key, &mut Vec::new()) == b"include_usage" {
                 self.once(11, "include_usage", &key)?;
                 let range = cursor.skip()?;
                 self.head.include_usage = boolean(cursor.slice(&range));

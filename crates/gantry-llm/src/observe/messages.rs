@@ -22,9 +22,9 @@ pub(super) fn event(observer: &mut Observer, event: &sse::Event<'_>) -> Seen {
     let mut part = Part::default();
     let data = event.data.trim_ascii();
     let mut cursor = Cursor::new(data);
-    let kind = match std::str::from_utf8(data).ok().and_then(|_| cursor.start_of_object().ok()) {
-        Some(_) => top(observer, &mut found, &mut part, &mut cursor).ok(),
-        None => None,
+    let kind = match cursor.start_of_object() {
+        Ok(_) => top(observer, &mut found, &mut part, &mut cursor).ok(),
+        Err(_) => None,
     };
     if event.name == Some("error") {
         return Seen::Error(found.error.unwrap_or_else(|| error_of(data)));

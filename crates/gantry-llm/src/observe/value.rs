@@ -14,8 +14,9 @@ pub(super) fn object<'a>(
         return cursor.ignore();
     }
     cursor.object(|cursor, key| {
-        let name = cursor.name(&key);
-        visit(cursor, &name)
+        let mut plain = Vec::new();
+        let name = cursor.name(&key, &mut plain);
+        visit(cursor, name)
     })
 }
 

@@ -6,7 +6,6 @@
 
 use super::block::{self, Stop};
 use super::{DEPTH_MAX, Problem};
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// A problem at a byte position, before line and column are known. Boxed, so that the results of
@@ -61,13 +60,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// A key without quotes, unescaped. A key with an unpaired surrogate equals no other key.
-    #[inline]
-    pub(crate) fn name(&self, key: &Str) -> Cow<'a, [u8]> {
-        if key.escaped {
-            let plain = serde_json::from_slice::<String>(self.slice(&key.range));
-            return Cow::Owned(plain.map(String::into_bytes).unwrap_or_default());
+    /// `plain` holds one that had to be unescaped.
+    #[inline(always)]
+    pub(crate) fn name<'b>(&self, key: &Str, plain: &'b mut Vec<u8>) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        if !key.escaped {
+            return self.slice(&key.inner());
         }
-        Cow::Borrowed(self.slice(&key.inner()))
+        *plain = self.unescaped(key);
+        plain
+    }
+
+    #[cold]
+    fn unescaped(&self, key: &Str) -> Vec<u8> {
+        let plain = serde_json::from_slice::<String>(self.slice(&key.range));
+        plain.map(String::into_bytes).unwrap_or_default()
     }
 
     /// Moves to the `{` of the whole body.
@@ -309,6 +318,26 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Moves over a number of few digits and nothing else, as nearly all counts are.
+    fn short_count(&mut self) -> Option<u64> {
+        self.peek_value();
+        let (mut number, mut len) = (0, 0);
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(self.at + len) {
+            number = number * 10 + u64::from(digit - b'0');
+            len += 1;
+            // More than eighteen digits may not fit; a number has no leading zero.
+            if len > 18 || (len > 1 && number < 10) {
+                return None;
+            }
+        }
+        let goes_on = matches!(self.bytes.get(self.at + len), Some(b'.' | b'e' | b'E'));
+        if len == 0 || goes_on {
+            return None;
+        }
+        self.at += len;
+        Some(number)
+    }
+
     fn digits(&mut self) -> Result<(), Fault> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -363,13 +392,11 @@ impl<'a> Cursor<'a> {
 
 /// Moves over a value; a whole number that is not negative is returned, `100.0` and `1e2` too.
 pub(crate) fn count(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Fault> {
-    let range = cursor.skip()?;
-    let digits = cursor.slice(&range);
-    // Nearly all are short, and ten to the eighteenth fits.
-    if digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit) {
-        return Ok(Some(digits.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'))));
+    if let Some(number) = cursor.short_count() {
+        return Ok(Some(number));
     }
-    let text = std::str::from_utf8(digits).unwrap_or_default();
+    let range = cursor.skip()?;
+    let text = std::str::from_utf8(cursor.slice(&range)).unwrap_or_default();
     Ok(text.parse().ok().or_else(|| whole(text.parse().ok()?)))
 }
 

@@ -68,7 +68,7 @@ impl Member {
     /// Whether this is the member `key` of `text`. Keys compare after unescaping.
     pub(crate) fn is(&self, key: &str, text: &[u8]) -> bool {
         if self.key.escaped {
-            return *Cursor::new(text).name(&self.key) == *key.as_bytes();
+            return Cursor::new(text).name(&self.key, &mut Vec::new()) == key.as_bytes();
         }
         text.get(self.key.inner()) == Some(key.as_bytes())
     }

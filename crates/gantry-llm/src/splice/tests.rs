@@ -152,7 +152,7 @@ fn members(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut members = Vec::new();
     cursor
         .object(|cursor, key| {
-            let name = String::from_utf8(cursor.name(&key).into_owned()).unwrap();
+            let name = String::from_utf8(cursor.name(&key, &mut Vec::new()).to_vec()).unwrap();
             let value = cursor.skip()?;
             members.push((name, cursor.slice(&value).to_vec()));
             Ok(())
