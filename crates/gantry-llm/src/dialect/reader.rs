@@ -25,11 +25,23 @@ pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u8,
+    /// The text begins inside an object, behind a comma.
+    inside: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, inside: false }
+    }
+
+    /// A reader of the rest of an object, from the key of a member on.
+    pub(crate) fn inside_object(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 1, inside: true }
+    }
+
+    /// Offset of the next byte.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 
     /// Checks that nothing but whitespace is left.
@@ -58,12 +70,14 @@ impl<'a> Reader<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, &[u8]) -> Read<()>,
     ) -> Read<()> {
-        if self.peek() != Some(b'{') {
-            return Err(self.mistyped("a JSON object"));
-        }
-        self.open()?;
-        if self.peek() == Some(b'}') {
-            return self.close();
+        if !std::mem::take(&mut self.inside) {
+            if self.peek() != Some(b'{') {
+                return Err(self.mistyped("a JSON object"));
+            }
+            self.open()?;
+            if self.peek() == Some(b'}') {
+                return self.close();
+            }
         }
         loop {
             match self.plain_key() {

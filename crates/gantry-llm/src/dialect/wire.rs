@@ -235,37 +235,64 @@ impl<S: Default, T> Default for StrOr<S, T> {
 impl<'a, S: FromJson<'a>, T: FromJson<'a>> FromJson<'a> for StrOr<S, T> {
     #[inline]
     fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
-        if reader.peek() != Some(b'"') {
-            *self = Self::Other(T::default());
+        if reader.peek() == Some(b'"') {
+            let mut text = S::default();
+            text.fill(reader)?;
+            *self = Self::Str(text);
+            return Ok(());
         }
-        match self {
-            Self::Str(text) => text.fill(reader),
-            Self::Other(other) => other.fill(reader),
-        }
+        let start = reader.at();
+        *self = Self::Other(T::default());
+        let Self::Other(other) = self else { return Ok(()) };
+        other.fill(reader).map_err(|mut fault| {
+            if fault.at == start {
+                fault.message = fault.message.replace("expected a ", "expected a string or a ");
+            }
+            fault
+        })
     }
 }
 
 /// Parses a body into its default; an error names the field where the body stopped making sense.
 pub(crate) fn parse_into<'a, T: FromJson<'a>>(to: &mut T, body: &'a [u8]) -> Result<(), Error> {
-    let text = std::str::from_utf8(body).map_err(|error| Error {
-        field: path_at(body, error.valid_up_to()),
-        message: "invalid UTF-8".to_owned(),
-    })?;
-    parse_text_into(to, text)
+    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    fill(to, Reader::new(text)).map_err(|fault| error(body, *fault))
+}
+
+/// The same for the rest of an object, whose first `known` bytes are members that need not be read
+/// and a comma.
+pub(crate) fn parse_rest_into<'a, T: FromJson<'a>>(
+    to: &mut T,
+    body: &'a [u8],
+    known: usize,
+) -> Result<(), Error> {
+    let rest = body.get(known..).unwrap_or_default();
+    let text = std::str::from_utf8(rest);
+    let text = text.map_err(|error| not_utf8(body, known + error.valid_up_to()))?;
+    fill(to, Reader::inside_object(text)).map_err(|fault| {
+        let Fault { at, message } = *fault;
+        error(body, Fault { at: known + at, message })
+    })
+}
+
+fn not_utf8(body: &[u8], at: usize) -> Error {
+    error(body, Fault { at, message: "invalid UTF-8".to_owned() })
+}
+
+fn error(body: &[u8], fault: Fault) -> Error {
+    Error { field: path_at(body, fault.at), message: fault.message }
 }
 
 /// Parses JSON text.
 pub(crate) fn parse_text<'a, T: FromJson<'a>>(text: &'a str) -> Result<T, Error> {
     let mut value = T::default();
-    parse_text_into(&mut value, text).map(|()| value)
+    let filled = fill(&mut value, Reader::new(text));
+    filled.map(|()| value).map_err(|fault| error(text.as_bytes(), *fault))
 }
 
-fn parse_text_into<'a, T: FromJson<'a>>(to: &mut T, text: &'a str) -> Result<(), Error> {
-    let mut reader = Reader::new(text);
-    to.fill(&mut reader).and_then(|()| reader.end()).map_err(|fault| {
-        let Fault { at, message } = *fault;
-        Error { field: path_at(text.as_bytes(), at), message }
-    })
+fn fill<'a, T: FromJson<'a>>(to: &mut T, mut reader: Reader<'a>) -> Read<()> {
+    to.fill(&mut reader)?;
+    reader.end()
 }
 
 /// Whether `text` is a JSON object and nothing else.

@@ -8,6 +8,7 @@ use super::usage::Usage;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use crate::stream::Failure;
+use crate::translate::Error;
 use gantry_model::usage::TokenUsage;
 
 wire! {
@@ -75,7 +76,55 @@ pub(crate) struct Parser {
     /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
     finished: bool,
     done: bool,
+    head: Head,
     pub(crate) losses: Losses,
+}
+
+/// What all chunks of a stream begin with: id, model and the like, up to the key `choices`. It is
+/// half of a chunk, so chunks that begin with it are read from there on.
+#[derive(Debug, Default)]
+struct Head {
+    bytes: Vec<u8>,
+    /// How often it was found to be another.
+    changes: u8,
+}
+
+/// Some servers change their head from time to time; from those that always do nothing is learnt.
+const HEAD_CHANGES_MAX: u8 = 16;
+
+/// Longer heads, in bytes, are not worth keeping.
+const HEAD_BYTES_MAX: usize = 1024;
+
+impl Head {
+    fn read<'a>(&mut self, chunk: &mut Chunk<'a>, data: &'a [u8]) -> Result<(), Error> {
+        if !self.bytes.is_empty() && data.starts_with(&self.bytes) {
+            return wire::parse_rest_into(chunk, data, self.bytes.len());
+        }
+        wire::parse_into(chunk, data)?;
+        self.learn(data);
+        Ok(())
+    }
+
+    /// Takes over the head of a chunk, unless it holds more than the parser leaves out.
+    fn learn(&mut self, data: &[u8]) {
+        let end = memchr::memmem::find(data, b"\"choices\":").unwrap_or(0);
+        let head = data.get(..end).and_then(|head| head.strip_suffix(b","));
+        let Some(head) = head.filter(|head| head.len() < HEAD_BYTES_MAX) else { return };
+        if self.changes == HEAD_CHANGES_MAX {
+            return;
+        }
+        self.changes += 1;
+        let whole = [head, b"}"].concat();
+        let mut known = Chunk::default();
+        let silent = wire::parse_into(&mut known, &whole).is_ok()
+            && known.error.is_none()
+            && known.usage.is_none()
+            && known.x_groq.is_none();
+        self.bytes.clear();
+        if silent {
+            self.bytes.extend_from_slice(data.get(..end).unwrap_or_default());
+        }
+    }
 }
 
 impl Parser {
@@ -113,7 +162,7 @@ impl Parser {
             return Ok(());
         }
         let mut chunk = Chunk::default();
-        wire::parse_into(&mut chunk, data).map_err(Failure::Malformed)?;
+        self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
         }
