@@ -23,8 +23,8 @@ const GAP_MAX: Duration = Duration::from_secs(2);
 /// Longest time in all, enough for 64 MiB at 50 Mbit/s.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What is thrown away at a time.
-const PIECE_BYTES: usize = 64 * 1024;
+/// What is thrown away at a time. Small, because thousands of connections may end at once.
+const PIECE_BYTES: usize = 4 * 1024;
 
 /// A socket in the hands of hyper; dropping it gives the socket back.
 pub(super) struct Lent {
@@ -47,6 +47,10 @@ impl Owner {
         let Some(mut stream) = self.0.take() else { return };
         // hyper has said so already, unless it gave up. An error means that the client has gone.
         if stream.shutdown().await.is_err() {
+            return;
+        }
+        // Most clients have closed their side by now; only the others need a buffer.
+        if matches!(stream.try_read(&mut [0; 16]), Ok(0)) {
             return;
         }
         let mut piece = vec![0; PIECE_BYTES];
