@@ -5,23 +5,24 @@
 //! on the small files do not count. They are deleted, then the note. Whoever finds a note later
 //! goes on from it: forward when it is done, else back. Queries follow the notes too.
 
-use crate::ingest::to_parquet;
+use crate::parquet_file::ParquetFile;
 use crate::schema::schema;
 use crate::store::{DataFile, Hour, Merge};
-use crate::{Error, Lake, blocking};
+use crate::{Error, Lake};
 use arrow::array::new_null_array;
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-/// Most bytes that are merged at once: they are held in memory, unpacked to a few times as many.
+/// Most bytes that are merged at once: the merged file is held in memory.
 const MERGE_BYTES_MAX: u64 = 32 << 20;
 
 impl Lake {
     /// Merges the files of hours that ended some time ago; returns how many files went.
+    ///
+    /// Keeps the calling thread busy: [`Lake::run`] calls it on a thread of its own.
     ///
     /// # Errors
     /// When files cannot be read or stored. Nothing is lost, and the next call goes on.
@@ -29,8 +30,7 @@ impl Lake {
         let _alone = self.0.maintenance.lock().await;
         let inner = &self.0;
         // The journal first: a segment that vanishes after this look is taken next time.
-        let journal = inner.journal.clone();
-        let segments = blocking(move || Ok(journal.segments()?)).await?;
+        let segments = inner.journal.segments()?;
         let pending: BTreeSet<String> = segments.into_iter().map(|segment| segment.name).collect();
         let listing = inner.store.list(None).await?;
         for (note, merge) in &listing.merges {
@@ -70,12 +70,14 @@ impl Lake {
         };
         let note = store.path(hour, &format!("{name}.merge"));
         store.put(&note, serde_json::to_vec(&merge)?).await?;
-        let mut inputs = Vec::new();
+        let mut merged = ParquetFile::new()?;
         for file in files {
-            inputs.push(store.get(&file.meta.location).await?);
+            let input = store.get(&file.meta.location).await?;
+            for batch in ParquetRecordBatchReaderBuilder::try_new(input)?.build()? {
+                merged.write(&current(&batch?)?)?;
+            }
         }
-        let merged = blocking(move || merged(inputs)).await?;
-        store.put(&store.path(hour, &merge.output), merged).await?;
+        store.put(&store.path(hour, &merge.output), merged.finish()?).await?;
         Ok((note, merge))
     }
 
@@ -124,16 +126,6 @@ fn groups(files: impl Iterator<Item = DataFile>) -> Vec<(Hour, Vec<DataFile>)> {
         .into_iter()
         .flat_map(|(hour, groups)| groups.into_iter().map(move |group| (hour, group)));
     flat.filter(|(_, group)| group.len() > 1).collect()
-}
-
-fn merged(inputs: Vec<Bytes>) -> Result<Vec<u8>, Error> {
-    let mut batches = Vec::new();
-    for input in inputs {
-        for batch in ParquetRecordBatchReaderBuilder::try_new(input)?.build()? {
-            batches.push(current(&batch?)?);
-        }
-    }
-    to_parquet(&batches)
 }
 
 /// A batch of an older schema in the current one.

@@ -25,11 +25,18 @@ pub(crate) struct Filter {
     pub(crate) from_ms: Option<u64>,
     /// Exclusive, in milliseconds.
     pub(crate) to_ms: Option<u64>,
+    /// Whether the rows' bodies are asked for.
+    pub(crate) bodies: bool,
 }
 
 impl Filter {
     fn all() -> Self {
-        Self { condition: lit(true), from_ms: None, to_ms: None }
+        Self { condition: lit(true), from_ms: None, to_ms: None, bodies: false }
+    }
+
+    /// Whether rows received at this time may meet the condition.
+    pub(crate) fn includes(&self, ms: u64) -> bool {
+        self.from_ms.is_none_or(|from| ms >= from) && self.to_ms.is_none_or(|to| ms < to)
     }
 
     fn and(mut self, condition: Expr) -> Self {
@@ -128,7 +135,8 @@ pub(crate) fn logs(query: &LogQuery) -> Result<Logs, Error> {
 }
 
 pub(crate) fn one(id_or_prefix: &str) -> Result<Filter, Error> {
-    Filter::all().prefix(id_or_prefix)
+    let filter = Filter::all().prefix(id_or_prefix)?;
+    Ok(Filter { bodies: true, ..filter })
 }
 
 pub(crate) fn usage(query: &UsageQuery) -> Filter {

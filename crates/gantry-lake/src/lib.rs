@@ -15,10 +15,13 @@
 //! nothing), and a file is not read while its segment still exists. [`compact`] has the same for
 //! merging.
 
+mod cells;
+mod columns;
 mod compact;
 mod convert;
 mod filter;
 mod ingest;
+mod parquet_file;
 mod query;
 mod schema;
 mod store;
@@ -33,11 +36,15 @@ use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::journal;
 use gantry_telemetry::metrics::Metrics;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use schema::schema;
+
+/// Priority of the lake's thread, of 100 with 50 as usual: niceness 10 on Linux, so that beside a
+/// busy thread it gets a tenth of a processor.
+const PRIORITY: u8 = 25;
 
 /// Where the lake lives and what a query may cost.
 #[derive(Clone, Debug)]
@@ -52,7 +59,8 @@ pub struct LakeConfig {
     pub compact_after: Duration,
     /// Memory for sorting and grouping, all queries together, in bytes. Default 256 MiB.
     pub query_memory_bytes: usize,
-    /// Most journal bytes that one query reads. Default 512 MiB; more is [`Error::Backlog`].
+    /// Most journal bytes that one query reads, and about as many of memory. Default 256 MiB, a
+    /// million records without bodies; more is [`Error::Backlog`].
     pub query_journal_bytes: u64,
     /// Longest time for one query. Default 30 s.
     pub query_time: Duration,
@@ -68,7 +76,7 @@ impl LakeConfig {
             ingest_every: Duration::from_secs(5),
             compact_after: Duration::from_secs(900),
             query_memory_bytes: 256 << 20,
-            query_journal_bytes: 512 << 20,
+            query_journal_bytes: 256 << 20,
             query_time: Duration::from_secs(30),
         }
     }
@@ -146,7 +154,8 @@ struct Inner {
     journal: journal::Reader,
     clock: Clock,
     metrics: Arc<Metrics>,
-    runtime: Arc<RuntimeEnv>,
+    /// Made by the first query.
+    engine: OnceLock<Arc<RuntimeEnv>>,
     /// Held by ingestion and compaction, which are never at work at the same time.
     maintenance: tokio::sync::Mutex<()>,
     /// Read while a query lists the journal and the files, written while compaction replaces
@@ -163,17 +172,13 @@ impl Lake {
     /// When the address cannot be used.
     pub fn open(config: LakeConfig, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let store = store::Store::open(&config.url)?;
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_limit(config.query_memory_bytes, 1.0)
-            .build_arc()?;
-        runtime.register_object_store(store.root(), store.objects());
         Ok(Self(Arc::new(Inner {
             journal: journal::Reader::new(&config.journal_dir),
             config,
             store,
             clock,
             metrics,
-            runtime,
+            engine: OnceLock::new(),
             maintenance: tokio::sync::Mutex::new(()),
             layout: tokio::sync::RwLock::new(()),
             replaced: AtomicU64::new(0),
@@ -181,7 +186,25 @@ impl Lake {
     }
 
     /// Ingests and compacts until the shutdown begins. A failed round is logged and tried again.
+    ///
+    /// All of it happens on one thread, which gives way to those that serve requests.
     pub async fn run(self, shutdown: Shutdown) {
+        let handle = tokio::runtime::Handle::current();
+        let (ended, thread_ended) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("gantry-lake".to_owned()).spawn(move || {
+            give_way();
+            handle.block_on(self.rounds(shutdown));
+            // Nobody waits when the runtime goes first.
+            let _ = ended.send(());
+        });
+        match thread {
+            Ok(_) if thread_ended.await.is_ok() => {}
+            Ok(_) => tracing::error!("the thread of the lake panicked"),
+            Err(error) => tracing::error!(%error, "the thread of the lake cannot start"),
+        }
+    }
+
+    async fn rounds(self, shutdown: Shutdown) {
         let _hold = shutdown.hold();
         let mut failing = false;
         while !shutdown.begun() {
@@ -206,9 +229,31 @@ impl Lake {
     }
 
     async fn round(&self) -> Result<(), Error> {
-        self.ingest().await?;
+        let ingested = self.ingest().await;
         self.compact().await?;
-        Ok(())
+        ingested.map(|_| ())
+    }
+
+    /// What all queries share: the limit on their memory, and the way to the files.
+    fn engine(&self) -> Result<Arc<RuntimeEnv>, Error> {
+        if let Some(engine) = self.0.engine.get() {
+            return Ok(engine.clone());
+        }
+        let engine = RuntimeEnvBuilder::new()
+            .with_memory_limit(self.0.config.query_memory_bytes, 1.0)
+            .build_arc()?;
+        engine.register_object_store(self.0.store.root(), self.0.store.objects());
+        // Two first queries at once: both use what the quicker one made.
+        Ok(self.0.engine.get_or_init(|| engine).clone())
+    }
+}
+
+/// Lets the other threads of the process run first when processors are scarce.
+fn give_way() {
+    use thread_priority::{ThreadPriority, set_current_thread_priority};
+    let outcome = PRIORITY.try_into().map(ThreadPriority::Crossplatform);
+    if let Err(error) = outcome.map(set_current_thread_priority) {
+        tracing::debug!(error, "the thread of the lake keeps its priority");
     }
 }
 

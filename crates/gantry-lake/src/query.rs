@@ -1,8 +1,9 @@
 //! Records by condition and by id, from the files and the journal together.
 
-use crate::convert::{Row, received_ms, to_batch, to_records};
+use crate::columns::Columns;
+use crate::convert::to_records;
 use crate::filter::{self, Filter, Logs};
-use crate::ingest::rows;
+use crate::ingest::{RecordError, each_record};
 use crate::schema::{BODIES, schema};
 use crate::store::{DataFile, Hour};
 use crate::table::Files;
@@ -14,7 +15,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::LogQuery;
-use std::collections::BTreeSet;
+use gantry_telemetry::journal;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,11 +26,14 @@ const STEP_HOURS: [usize; 3] = [2, 24, 168];
 /// A merging may take files away while a query reads them; it is asked again so many times.
 const TRIES: usize = 4;
 
+/// Rows of the journal by the hour they belong to.
+type Batches = BTreeMap<Hour, Vec<RecordBatch>>;
+
 /// A consistent set of rows.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Scope {
     files: Vec<DataFile>,
-    journal: Vec<(Hour, Row)>,
+    journal: Batches,
 }
 
 impl Lake {
@@ -118,10 +123,7 @@ impl Lake {
     }
 
     /// Names of all segments, and their rows in the filter's time span.
-    async fn journal_rows(
-        &self,
-        filter: Filter,
-    ) -> Result<(BTreeSet<String>, Vec<(Hour, Row)>), Error> {
+    async fn journal_rows(&self, filter: Filter) -> Result<(BTreeSet<String>, Batches), Error> {
         let (journal, limit) = (self.0.journal.clone(), self.0.config.query_journal_bytes);
         blocking(move || {
             let segments = journal.segments()?;
@@ -130,18 +132,22 @@ impl Lake {
                 return Err(Error::Backlog { bytes });
             }
             let mut names = BTreeSet::new();
-            let mut found = Vec::new();
+            let mut rows = JournalRows::new(filter);
             for segment in segments {
-                // Gone since the listing: its files are complete, so they are read instead.
-                let Some(frames) = journal.read(&segment.name)? else { continue };
-                found.extend(rows(&frames, &segment.name).into_iter().filter(|(_, row)| {
-                    let ms = received_ms(row);
-                    filter.from_ms.is_none_or(|from| ms >= from)
-                        && filter.to_ms.is_none_or(|to| ms < to)
-                }));
+                let frames = match journal.read(&segment.name) {
+                    // Gone since the listing: its files are complete, so they are read instead.
+                    Ok(None) => continue,
+                    // Ingestion complains of it.
+                    Err(journal::Error::Newer { .. }) => continue,
+                    Ok(Some(frames)) => frames,
+                    Err(error) => return Err(error.into()),
+                };
+                each_record(frames, &segment.name, |hour, ms, payload| {
+                    rows.append(hour, ms, payload)
+                })?;
                 names.insert(segment.name);
             }
-            Ok((names, found))
+            Ok((names, rows.finish()?))
         })
         .await
     }
@@ -149,9 +155,9 @@ impl Lake {
     /// The rows of a scope as one table.
     pub(crate) fn frame(&self, scope: Scope) -> Result<DataFrame, Error> {
         let config = SessionConfig::new().with_target_partitions(4);
-        let context = SessionContext::new_with_config_rt(config, self.0.runtime.clone());
-        let batch = to_batch(scope.journal.into_iter().map(|(_, row)| row).collect())?;
-        let journal = MemTable::try_new(schema(), vec![vec![batch]])?;
+        let context = SessionContext::new_with_config_rt(config, self.engine()?);
+        let batches = scope.journal.into_values().flatten().collect();
+        let journal = MemTable::try_new(schema(), vec![batches])?;
         let journal = context.read_table(Arc::new(journal))?;
         if scope.files.is_empty() {
             return Ok(journal);
@@ -159,6 +165,39 @@ impl Lake {
         let store = ObjectStoreUrl::parse(self.0.store.root())?;
         let files = Files { store, files: scope.files };
         Ok(context.read_table(Arc::new(files))?.union(journal)?)
+    }
+}
+
+/// What a query needs of the journal.
+struct JournalRows {
+    filter: Filter,
+    hours: BTreeMap<Hour, Columns>,
+    batches: Batches,
+}
+
+impl JournalRows {
+    fn new(filter: Filter) -> Self {
+        Self { filter, hours: BTreeMap::new(), batches: BTreeMap::new() }
+    }
+
+    fn append(&mut self, hour: Hour, ms: u64, payload: &[u8]) -> Result<(), RecordError> {
+        if !self.filter.includes(ms) {
+            return Ok(());
+        }
+        let bodies = self.filter.bodies;
+        let columns = self.hours.entry(hour).or_insert_with(|| Columns::new(bodies));
+        columns.append(payload)?;
+        if columns.full() {
+            self.batches.entry(hour).or_default().push(columns.finish()?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Batches, Error> {
+        for (hour, mut columns) in self.hours {
+            self.batches.entry(hour).or_default().push(columns.finish()?);
+        }
+        Ok(self.batches)
     }
 }
 
@@ -172,7 +211,7 @@ fn list_columns() -> Vec<Expr> {
 /// Cuts a scope into steps of time, in the order in which they are searched.
 fn steps(scope: Scope, ascending: bool) -> Vec<Scope> {
     let hours = scope.files.iter().map(|file| file.hour);
-    let hours: BTreeSet<Hour> = hours.chain(scope.journal.iter().map(|(hour, _)| *hour)).collect();
+    let hours: BTreeSet<Hour> = hours.chain(scope.journal.keys().copied()).collect();
     let mut hours: Vec<Hour> = hours.into_iter().collect();
     if !ascending {
         hours.reverse();

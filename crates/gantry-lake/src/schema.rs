@@ -1,6 +1,6 @@
 //! The columns of the lake's files. Pure.
 //!
-//! One table, [`COLUMNS`], says which field of a record's JSON goes to which column, in both
+//! One table, [`COLUMNS`], says which field of a record goes to which column, in both
 //! directions. What it does not name goes to the column `rest` as JSON, so a field that is added to
 //! the record is kept before anybody adds a column for it. Columns may be added; none may change
 //! its name, type or meaning, because files with the old one stay.
@@ -24,30 +24,50 @@ pub(crate) enum Kind {
     Json,
 }
 
+/// The object that a field belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// The record itself.
+    Record,
+    /// The object `usage` in the record.
+    Usage,
+    /// No field of a record makes the column.
+    Nowhere,
+}
+
+impl Within {
+    /// Name of the field of the record that is this object.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Usage => Some("usage"),
+            Self::Record | Self::Nowhere => None,
+        }
+    }
+}
+
 /// One column and where its values come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    /// Object in the record, empty for the record itself.
-    pub(crate) object: &'static str,
+    pub(crate) within: Within,
     /// Field in that object.
     pub(crate) field: &'static str,
     pub(crate) kind: Kind,
 }
 
 const fn plain(name: &'static str, kind: Kind) -> Column {
-    Column { name, object: "", field: name, kind }
+    Column { name, within: Within::Record, field: name, kind }
 }
 
 const fn renamed(name: &'static str, field: &'static str, kind: Kind) -> Column {
-    Column { name, object: "", field, kind }
+    Column { name, within: Within::Record, field, kind }
 }
 
 const fn usage(name: &'static str, field: &'static str) -> Column {
-    Column { name, object: "usage", field, kind: Kind::Int }
+    Column { name, within: Within::Usage, field, kind: Kind::Int }
 }
 
-/// Name of the column with the fields that have no column of their own.
+/// Name of the last column, for the fields that have none of their own.
 pub(crate) const REST: &str = "rest";
 
 /// The columns with bodies, which lists leave out.
@@ -98,13 +118,15 @@ pub(crate) const COLUMNS: [Column; 45] = [
     plain("response_bytes", Kind::Int),
     plain("request_body", Kind::Text),
     plain("response_body", Kind::Text),
-    plain(REST, Kind::Json),
+    // No field of a record belongs to it: one that is called so goes into it, as any other.
+    Column { name: REST, within: Within::Nowhere, field: REST, kind: Kind::Json },
 ];
 
 /// Zone of `received_at`. An offset, not a name, so that no engine needs a zone database.
 pub(crate) const UTC: &str = "+00:00";
 
-/// The schema of new files. Every column may be null: a field that a record lacks.
+/// The schema of new files. What is empty in a record (no text, 0, false, an empty list) is null in
+/// its column; in files of earlier versions it may be there.
 #[must_use]
 pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {

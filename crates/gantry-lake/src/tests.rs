@@ -172,16 +172,127 @@ async fn record_comes_back_whole_from_the_journal_and_from_a_file() {
     assert_eq!(listed, [bare], "lists leave out the bodies");
 }
 
+/// A payload as another version of Gantry may write it: MessagePack in its longest forms.
+fn packed(value: &serde_json::Value) -> Vec<u8> {
+    use serde_json::Value;
+    let head = |marker: u8, count: usize| {
+        [vec![marker], u32::try_from(count).unwrap().to_be_bytes().to_vec()].concat()
+    };
+    let text = |text: &str| [head(0xdb, text.len()), text.as_bytes().to_vec()].concat();
+    match value {
+        Value::Null => vec![0xc0],
+        Value::Bool(flag) => vec![0xc2 + u8::from(*flag)],
+        Value::Number(number) => match number.as_u64() {
+            Some(number) => [vec![0xcf], number.to_be_bytes().to_vec()].concat(),
+            None => [vec![0xd3], number.as_i64().unwrap().to_be_bytes().to_vec()].concat(),
+        },
+        Value::String(string) => text(string),
+        Value::Array(values) => {
+            let parts = values.iter().map(packed);
+            [head(0xdd, values.len()), parts.collect::<Vec<_>>().concat()].concat()
+        }
+        Value::Object(fields) => {
+            let parts = fields.iter().map(|(name, value)| [text(name), packed(value)].concat());
+            [head(0xdf, fields.len()), parts.collect::<Vec<_>>().concat()].concat()
+        }
+    }
+}
+
+/// The row that a record makes, every column that is not null as text.
+fn cells(record: &serde_json::Value) -> std::collections::BTreeMap<String, String> {
+    let mut columns = columns::Columns::new(true);
+    columns.append(&packed(record)).unwrap();
+    let batch = columns.finish().unwrap();
+    let show = |name: &str| {
+        let column = batch.column_by_name(name).unwrap();
+        let valid = arrow::array::Array::is_valid(column, 0);
+        valid.then(|| arrow::util::display::array_value_to_string(column, 0).unwrap())
+    };
+    let names = schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    names.into_iter().filter_map(|name| Some((show(&name)?, name))).map(|(a, b)| (b, a)).collect()
+}
+
 #[test]
 fn fields_without_a_column_survive() {
-    let text = r#"{"id":"00","news":{"x":[1,2]},"usage":{"input":3,"audio":4},"status":"odd"}"#;
-    let row: convert::Row = serde_json::from_str(text).unwrap();
-    let batch = convert::to_batch(vec![row]).unwrap();
-    let rest = batch.column_by_name("rest").unwrap();
-    let rest = arrow::array::AsArray::as_string::<i32>(rest).value(0);
-    let rest: serde_json::Value = serde_json::from_str(rest).unwrap();
-    let expected = r#"{"news":{"x":[1,2]},"usage":{"audio":4},"status":"odd"}"#;
-    assert_eq!(rest, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    for (record, rest) in [
+        (
+            serde_json::json!({
+                "id": "00",
+                "news": {"x": [1, -2, "\"", null, true]},
+                "usage": {"input": 3, "audio": 4},
+                "status": "odd",
+            }),
+            r#"{"news":{"x":[1,-2,"\"",null,true]},"usage":{"audio":4},"status":"odd"}"#,
+        ),
+        (serde_json::json!({"usage": 5, "rest": 1}), r#"{"usage":5,"rest":1}"#),
+        (serde_json::json!({"teams": ["a", 1]}), r#"{"teams":["a",1]}"#),
+        (serde_json::json!({"metadata": {"a": {}}}), r#"{"metadata":{"a":{}}}"#),
+        (serde_json::json!({"cost": u64::MAX}), r#"{"cost":18446744073709551615}"#),
+    ] {
+        assert_eq!(cells(&record)["rest"], rest, "{record}");
+    }
+    assert!(!cells(&serde_json::json!({"cost": u64::MAX})).contains_key("cost_nano_usd"));
+}
+
+#[test]
+fn fields_that_a_record_lacks_are_null() {
+    for record in [serde_json::json!({}), serde_json::json!({"tenant": null, "route": null})] {
+        assert_eq!(cells(&record), std::collections::BTreeMap::new());
+    }
+    let mut lake = columns::Columns::new(true);
+    lake.append(&packed(&serde_json::json!({}))).unwrap();
+    let records = convert::to_records(&lake.finish().unwrap()).unwrap();
+    assert_eq!(records, [RequestRecord::default()]);
+}
+
+#[test]
+fn malformed_record_leaves_no_row() {
+    let good = packed(&serde_json::json!({"tenant": "acme", "attempts": [{"url": "u"}]}));
+    let mut columns = columns::Columns::new(true);
+    columns.append(&good).unwrap();
+    for end in 0..good.len() {
+        assert!(columns.append(&good[..end]).is_err(), "{end}");
+    }
+    assert!(columns.append(&[good.as_slice(), &[0]].concat()).is_err());
+    columns.append(&good).unwrap();
+    let batch = columns.finish().unwrap();
+    let expected = RequestRecord {
+        tenant: "acme".into(),
+        attempts: vec![Attempt { url: "u".into(), ..Attempt::default() }],
+        ..RequestRecord::default()
+    };
+    assert_eq!(convert::to_records(&batch).unwrap(), [expected.clone(), expected]);
+    assert_eq!(columns.finish().unwrap().num_rows(), 0);
+}
+
+#[tokio::test]
+async fn segment_of_many_batches_and_row_groups_is_moved_whole() {
+    let mut lake = Fixture::new();
+    let records: Vec<_> =
+        (0..40_000).map(|number| record(number, u64::from(number % 2 == 0) * 60)).collect();
+    records.chunks(1_000).for_each(|records| lake.write(records));
+    lake.journal.seal();
+    let by = vec![gantry_model::rest::UsageKey::Caller];
+    let query = gantry_model::rest::UsageQuery { by, ..Default::default() };
+    for place in ["journal", "files"] {
+        let rows = lake.lake.usage(&query).await.unwrap();
+        assert_eq!((rows.len(), rows[0].requests), (1, 40_000), "{place}");
+        lake.lake.ingest().await.unwrap();
+    }
+    assert_eq!(lake.files(), (2, 0));
+}
+
+#[tokio::test]
+async fn segment_of_a_newer_gantry_waits_and_holds_nothing_up() {
+    let mut lake = Fixture::new();
+    let newer = lake.dir.path().join("journal").join("0000000000000-a-000000.seg");
+    std::fs::write(&newer, b"GJRNL\0\0\xff?").unwrap();
+    lake.seal(&[record(1, 0)]);
+    assert_eq!(lake.all().await, [1]);
+    let error = lake.lake.ingest().await.unwrap_err();
+    assert!(matches!(error, Error::Journal { source: journal::Error::Newer { .. } }), "{error}");
+    assert_eq!((lake.segments().len(), lake.files()), (1, (1, 0)));
+    assert_eq!(lake.all().await, [1]);
 }
 
 /// As a release wrote it that did not know of traces.

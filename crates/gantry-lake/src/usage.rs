@@ -58,7 +58,8 @@ impl Lake {
         let keys = keys.map(|(at, key)| key_column(key).alias(format!("key{at}"))).collect();
         let one_if = |condition: Expr| when(condition, lit(1i64)).otherwise(lit(0i64));
         let tokens = col("input_tokens").gt(lit(0i64)).or(col("output_tokens").gt(lit(0i64)));
-        let unpriced = tokens.and(col("price_version").eq(lit("")));
+        let price = col("price_version");
+        let unpriced = tokens.and(price.clone().is_null().or(price.eq(lit(""))));
         let mut totals = vec![
             count(lit(1i64)).alias("requests"),
             sum(one_if(col("status").gt_eq(lit(400i64)))?).alias("errors"),

@@ -8,18 +8,20 @@
 //! records and counts them; it never fails a request.
 //!
 //! File format: eight bytes [`frame::MAGIC`], then frames of a `u32` length, a `u32` CRC-32 of the
-//! payload (both little-endian) and the payload, one record as JSON. Names are
+//! payload (both little-endian) and the payload, one record in MessagePack. Names are
 //! `<start ms>-<random>-<number>.open`, after sealing `.seg`; start and random part differ for each
 //! start of the process, so a name never comes back.
 
-mod crc;
 pub mod frame;
+pub mod pack;
+mod payload;
 mod read;
 mod sync;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use frame::Format;
 pub use read::{Reader, Segment, SegmentFrames};
 pub use write::Writer;
 
@@ -68,6 +70,8 @@ pub enum Error {
     Recover { segment: String, source: std::io::Error },
     #[error("read the journal segment {segment}")]
     Read { segment: String, source: std::io::Error },
+    #[error("read the journal segment {segment}: a newer Gantry wrote it")]
+    Newer { segment: String },
     #[error("delete the journal segment {segment}")]
     Delete { segment: String, source: std::io::Error },
     #[error("start the journal's sync thread")]

@@ -1,8 +1,9 @@
 //! Reads segments, sealed ones and the open one, from any thread or process.
 
-use super::{Error, frame};
+use super::frame::{Format, Frames};
+use super::{Error, payload};
 use gantry_model::record::RequestRecord;
-use std::ops::Range;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub(super) const OPEN: &str = "open";
@@ -24,24 +25,13 @@ pub struct Segment {
     pub bytes: u64,
 }
 
-/// The whole frames of one segment.
-#[derive(Clone, Debug, Default)]
-pub struct SegmentFrames {
-    bytes: Vec<u8>,
-    payloads: Vec<Range<usize>>,
-    /// Frames that were skipped because their checksum does not match.
-    pub damaged: u64,
-}
+/// The frames of one segment.
+pub type SegmentFrames = Frames<File>;
 
 impl SegmentFrames {
-    /// The records as JSON texts, in the order they were written.
-    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        self.payloads.iter().filter_map(|range| self.bytes.get(range.clone()))
-    }
-
-    /// The records; a payload that is not a record is left out.
-    pub fn records(&self) -> impl Iterator<Item = RequestRecord> {
-        self.payloads().filter_map(|payload| serde_json::from_slice(payload).ok())
+    /// The records; a payload that is not a record is left out, and what cannot be read ends them.
+    pub fn records(mut self) -> impl Iterator<Item = RequestRecord> {
+        std::iter::from_fn(move || Some(payload::record(self.next().ok()??))).filter_map(Result::ok)
     }
 }
 
@@ -83,20 +73,25 @@ impl Reader {
         Ok(segments)
     }
 
-    /// Reads a segment up to its last whole frame; `None` when it does not exist any more.
+    /// Begins to read a segment, which ends with its last whole frame; `None` when it does not
+    /// exist any more.
     ///
     /// # Errors
-    /// When the file exists and cannot be read.
+    /// When the file exists and cannot be read, and [`Error::Newer`].
     pub fn read(&self, name: &str) -> Result<Option<SegmentFrames>, Error> {
+        let failed = |source| Error::Read { segment: name.to_owned(), source };
         // Sealed between the listing and now: the open name is gone, the sealed one is there.
         for extension in [OPEN, SEALED] {
-            match std::fs::read(path_of(&self.dir, name, extension)) {
-                Ok(bytes) => {
-                    let frame::Scan { payloads, damaged, .. } = frame::scan(&bytes);
-                    return Ok(Some(SegmentFrames { bytes, payloads, damaged }));
+            match File::open(path_of(&self.dir, name, extension)) {
+                Ok(file) => {
+                    let frames = Frames::new(file).map_err(failed)?;
+                    return match frames.format() {
+                        Format::Newer => Err(Error::Newer { segment: name.to_owned() }),
+                        Format::Readable | Format::Foreign => Ok(Some(frames)),
+                    };
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Error::Read { segment: name.to_owned(), source }),
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(None)

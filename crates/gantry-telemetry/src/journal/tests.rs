@@ -1,6 +1,6 @@
 //! Behaviour of the journal on disk, in one process and across deaths of one.
 
-use super::frame::{HEADER_BYTES, MAGIC, scan};
+use super::frame::{Frames, HEADER_BYTES, MAGIC};
 use super::*;
 use crate::metrics::Metrics;
 use crate::names::DropReason;
@@ -78,7 +78,7 @@ fn seals_by_age_only_when_there_is_something_to_seal() {
 #[test]
 fn seals_by_size() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Options { segment_bytes: 2_000, ..options(dir.path()) };
+    let settings = Options { segment_bytes: 150, ..options(dir.path()) };
     let (mut journal, _) = writer(settings, &Clock::manual(0));
     for id in 0..10 {
         journal.append(&record(id));
@@ -117,7 +117,7 @@ fn second_writer_is_refused_while_the_first_lives() {
 #[test]
 fn full_directory_drops_until_segments_are_deleted() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Options { dir_bytes_max: 500, ..options(dir.path()) };
+    let settings = Options { dir_bytes_max: 50, ..options(dir.path()) };
     let (mut journal, metrics) = writer(settings, &Clock::manual(0));
     journal.append(&record(1));
     journal.seal();
@@ -168,35 +168,114 @@ fn tail_torn_at_any_byte_costs_only_the_torn_record() {
     }
 }
 
+/// The payloads of a segment, where its last whole frame ends, and how many are damaged.
+fn scan(bytes: &[u8]) -> (Vec<Vec<u8>>, usize, u64) {
+    let mut frames = Frames::new(bytes).unwrap();
+    let mut payloads = Vec::new();
+    while let Some(payload) = frames.next().unwrap() {
+        payloads.push(payload.to_vec());
+    }
+    (payloads, usize::try_from(frames.whole()).unwrap(), frames.damaged())
+}
+
 #[test]
 fn zeros_after_the_last_record_are_a_torn_tail() {
     let (mut bytes, ends) = three_records();
     bytes.extend([0; 4096]);
-    let found = scan(&bytes);
-    assert_eq!((found.payloads.len(), Some(&found.whole)), (3, ends.last()));
+    let (payloads, whole, damaged) = scan(&bytes);
+    assert_eq!((payloads.len(), Some(&whole), damaged), (3, ends.last(), 0));
 }
 
 #[test]
 fn flipped_bit_costs_one_record_and_never_yields_a_wrong_one() {
     let (bytes, ends) = three_records();
-    let whole = scan(&bytes);
-    let texts: Vec<_> = whole.payloads.iter().map(|range| bytes[range.clone()].to_vec()).collect();
+    let (texts, ..) = scan(&bytes);
     for at in MAGIC.len()..bytes.len() {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 0x10;
-        let found = scan(&damaged);
-        for range in &found.payloads {
-            assert!(texts.contains(&damaged[range.clone()].to_vec()), "wrong record, byte {at}");
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x10;
+        let (payloads, whole, damaged) = scan(&flipped);
+        for payload in &payloads {
+            assert!(texts.contains(payload), "wrong record, byte {at}");
         }
         let frame = ends.iter().position(|end| at < *end).unwrap();
         let start = if frame == 0 { MAGIC.len() } else { ends[frame - 1] };
         if at >= start + 4 && frame < 2 {
-            let expected = (2, 1, *ends.last().unwrap());
-            let found = (found.payloads.len(), found.damaged, found.whole);
-            assert_eq!(found, expected, "byte {at}");
+            let expected = (2, *ends.last().unwrap(), 1);
+            assert_eq!((payloads.len(), whole, damaged), expected, "byte {at}");
         }
     }
     assert_eq!(HEADER_BYTES, 8);
+}
+
+#[test]
+fn segment_longer_than_a_piece_is_read_whole() {
+    let mut bytes = MAGIC.to_vec();
+    let long = |id| RequestRecord {
+        request_body: Some("x".repeat(if id == 500 { 1 << 20 } else { 1_000 })),
+        ..record(id)
+    };
+    for id in 0..1_000 {
+        frame::append(&mut bytes, &long(id)).unwrap();
+    }
+    let (payloads, whole, damaged) = scan(&bytes);
+    assert_eq!((whole, damaged), (bytes.len(), 0));
+    let found: Vec<_> = payloads.iter().map(|payload| payload::record(payload).unwrap()).collect();
+    assert_eq!(found, (0..1_000).map(long).collect::<Vec<_>>());
+}
+
+/// A segment with any payloads and any version.
+fn segment(version: u8, payloads: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    *bytes.last_mut().unwrap() = version;
+    for payload in payloads {
+        bytes.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
+        bytes.extend(crc32fast::hash(payload).to_le_bytes());
+        bytes.extend_from_slice(payload);
+    }
+    bytes
+}
+
+#[test]
+fn segment_of_the_first_format_is_read_and_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = [record(1), record(2)].map(|record| serde_json::to_vec(&record).unwrap());
+    let mut bytes = segment(1, &[&texts[0], b"no record", &texts[1]]);
+    bytes.extend_from_slice(b"torn");
+    std::fs::write(dir.path().join("0000000000000-a-000000.open"), bytes).unwrap();
+    assert_eq!(content(dir.path()), (vec![1, 2], 0, 1));
+    let (_journal, _) = writer(options(dir.path()), &Clock::manual(9));
+    assert_eq!(content(dir.path()), (vec![1, 2], 1, 0));
+}
+
+#[test]
+fn segment_of_a_newer_format_stays_and_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["0000000000000-a-000000.open", "0000000000000-a-000001.seg"] {
+        std::fs::write(dir.path().join(name), segment(3, &[b"?"])).unwrap();
+    }
+    let (_journal, _) = writer(options(dir.path()), &Clock::manual(9));
+    let reader = Reader::new(dir.path());
+    let segments = reader.segments().unwrap();
+    assert_eq!(segments.len(), 2);
+    for segment in segments {
+        let error = reader.read(&segment.name).unwrap_err();
+        assert!(matches!(error, Error::Newer { .. }), "{error}");
+    }
+}
+
+#[test]
+fn first_bytes_tell_a_segment_from_other_files() {
+    for (bytes, expected) in [
+        (MAGIC.as_slice(), Format::Readable),
+        (b"GJRNL\0\0\x01{", Format::Readable),
+        (b"GJRNL\0\0\x03", Format::Newer),
+        (b"GJRNL\0\0\0", Format::Foreign),
+        (b"GJRNL\0\0", Format::Foreign),
+        (b"PAR1 and more", Format::Foreign),
+        (b"", Format::Foreign),
+    ] {
+        assert_eq!(Format::of(bytes), expected, "{bytes:?}");
+    }
 }
 
 /// Runs `body_of_child` of this test binary in another process, after `setup` in a shell.
@@ -215,7 +294,7 @@ fn child(name: &str, dir: &Path, setup: &str) -> Command {
 fn child_writes_until_killed() {
     let Some(dir) = std::env::var_os("GANTRY_TEST_DIR") else { return };
     let settings =
-        Options { segment_bytes: 20_000, sync_every_ms: 3_600_000, ..options(Path::new(&dir)) };
+        Options { segment_bytes: 5_000, sync_every_ms: 3_600_000, ..options(Path::new(&dir)) };
     let (mut journal, _) = writer(settings, &Clock::system());
     for id in 0.. {
         journal.append(&record(id));
@@ -260,7 +339,7 @@ fn child_meets_a_full_disk() {
     let Some(dir) = std::env::var_os("GANTRY_TEST_DIR") else { return };
     let (mut journal, metrics) = writer(options(Path::new(&dir)), &Clock::system());
     let mut written = 0;
-    for id in 0..100 {
+    for id in 0..1_000 {
         journal.append(&record(id));
         if id % 10 == 9 {
             written += journal.commit();
@@ -270,7 +349,7 @@ fn child_meets_a_full_disk() {
     println!("\nFULL {written} {dropped}");
     // A new file may grow again: this is what space on the disk looks like.
     journal.seal();
-    journal.append(&record(1_000));
+    journal.append(&record(1_000_000));
     println!("\nAGAIN {}", journal.commit());
 }
 
@@ -285,9 +364,9 @@ fn full_disk_drops_records_and_recovers() {
     let (written, dropped) = full.split_once(' ').unwrap();
     let (written, dropped): (usize, usize) = (written.parse().unwrap(), dropped.parse().unwrap());
     assert!(written > 0 && dropped > 0, "{full}");
-    assert_eq!(written + dropped, 100);
+    assert_eq!(written + dropped, 1_000);
     assert!(text.contains("\nAGAIN 1\n"), "{text}");
     let mut expected: Vec<u128> = (0..written as u128).collect();
-    expected.push(1_000);
+    expected.push(1_000_000);
     assert_eq!(content(dir.path()).0, expected);
 }

@@ -1,6 +1,7 @@
 //! The one writer of a journal. Owned by the recorder's thread; it never panics and never waits
 //! for anything but the disk.
 
+use super::frame::{Format, Frames};
 use super::read::{OPEN, SEALED, parse_name, path_of};
 use super::sync::Syncer;
 use super::{Error, Options, Reader, frame};
@@ -76,7 +77,7 @@ impl Writer {
             prefix,
             next_number: 0,
             open: None,
-            batch: Vec::with_capacity(BATCH_BYTES),
+            batch: Vec::new(),
             ends: Vec::new(),
             troubled: false,
         })
@@ -300,16 +301,23 @@ fn recover(dir: &Path) -> Result<(), Error> {
 }
 
 fn recover_one(dir: &Path, name: &str, path: &Path) -> io::Result<()> {
-    let bytes = std::fs::read(path)?;
-    let scan = frame::scan(&bytes);
-    if scan.payloads.is_empty() {
+    let mut frames = Frames::new(File::open(path)?)?;
+    if frames.format() == Format::Newer {
+        tracing::warn!(segment = name, "a newer Gantry wrote this journal segment, it stays");
+        return Ok(());
+    }
+    let mut records = 0;
+    while frames.next()?.is_some() {
+        records += 1;
+    }
+    if records == 0 {
         return std::fs::remove_file(path);
     }
-    if scan.whole < bytes.len() {
-        let cut = bytes.len() - scan.whole;
+    let cut = std::fs::metadata(path)?.len().saturating_sub(frames.whole());
+    if cut > 0 {
         tracing::info!(segment = name, bytes = cut, "cut the torn end of a journal segment");
         let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(scan.whole as u64)?;
+        file.set_len(frames.whole())?;
         file.sync_data()?;
     }
     std::fs::rename(path, path_of(dir, name, SEALED))

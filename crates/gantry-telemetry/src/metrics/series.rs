@@ -4,7 +4,6 @@ use super::histogram::{GAP_BOUNDS_US, Histogram, OVERHEAD_BOUNDS_US, REQUEST_BOU
 use super::text::{Fixed, Page};
 use crate::names::{self, Metric};
 use gantry_model::record::RequestRecord;
-use std::collections::BTreeMap;
 
 /// Stands for all label values beyond the limit.
 const OTHER: &str = "other";
@@ -30,33 +29,54 @@ const SECOND_US: u64 = 1_000_000;
 const DOLLAR_NANOS: u64 = 1_000_000_000;
 
 /// A map that stops growing: beyond `max` keys everything goes to one more entry.
+///
+/// Sorted by key, so that a record finds its entry without making a key of its own.
 #[derive(Debug)]
-struct Bounded<K, V> {
+struct Bounded<const LABELS: usize, V> {
     max: usize,
-    entries: BTreeMap<K, V>,
+    entries: Vec<([String; LABELS], V)>,
 }
 
-impl<K: Ord + Clone, V> Bounded<K, V> {
+impl<const LABELS: usize, V> Bounded<LABELS, V> {
     fn new(max: usize) -> Self {
-        Self { max, entries: BTreeMap::new() }
+        Self { max, entries: Vec::new() }
     }
 
-    fn entry(&mut self, key: K, overflow: K, empty: impl FnOnce() -> V) -> &mut V {
-        let full = self.entries.len() >= self.max;
-        let key = if full && !self.entries.contains_key(&key) { overflow } else { key };
-        self.entries.entry(key).or_insert_with(empty)
+    fn entry(
+        &mut self,
+        key: [&str; LABELS],
+        overflow: [&str; LABELS],
+        empty: impl FnOnce() -> V,
+    ) -> Option<&mut V> {
+        let mut key = key;
+        let mut place = self.place(key);
+        if place.is_err() && self.entries.len() >= self.max {
+            key = overflow;
+            place = self.place(key);
+        }
+        let at = place.unwrap_or_else(|at| {
+            self.entries.insert(at, (key.map(str::to_owned), empty()));
+            at
+        });
+        self.entries.get_mut(at).map(|(_, value)| value)
+    }
+
+    fn place(&self, key: [&str; LABELS]) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(found, _)| {
+            found.iter().map(String::as_str).cmp(key.iter().copied())
+        })
     }
 }
 
 /// Labels `model_name`, `tenant_name`, `username`.
-type Caller = (String, String, String);
+type Caller = [String; 3];
 
 #[derive(Debug)]
 pub(super) struct Tables {
-    callers: Bounded<Caller, Series>,
+    callers: Bounded<3, Series>,
     /// By account and outcome.
-    attempts: Bounded<(String, &'static str), u64>,
-    refusals: Bounded<String, u64>,
+    attempts: Bounded<2, u64>,
+    refusals: Bounded<1, u64>,
     gateway_time: Histogram,
 }
 
@@ -118,18 +138,18 @@ impl Tables {
     }
 
     pub(super) fn observe(&mut self, record: &RequestRecord) {
-        let key = (model_name(record), or_none(&record.tenant), or_none(&record.subject));
-        let overflow = (OTHER.to_owned(), OTHER.to_owned(), OTHER.to_owned());
-        self.callers.entry(key, overflow, Series::new).observe(record);
+        let key = [model_name(record), or_none(&record.tenant), or_none(&record.subject)];
+        if let Some(series) = self.callers.entry(key, [OTHER; 3], Series::new) {
+            series.observe(record);
+        }
         for attempt in &record.attempts {
             let account = attempt.target.split('/').next().unwrap_or_default();
             let known = OUTCOMES.iter().find(|outcome| **outcome == attempt.outcome);
             let outcome = *known.unwrap_or(&OTHER);
-            let overflow = (OTHER.to_owned(), outcome);
-            *self.attempts.entry((or_none(account), outcome), overflow, || 0) += 1;
+            count(&mut self.attempts, [or_none(account), outcome], [OTHER, outcome]);
         }
         if !record.refusal.is_empty() {
-            *self.refusals.entry(record.refusal.to_string(), OTHER.to_owned(), || 0) += 1;
+            count(&mut self.refusals, [&record.refusal], [OTHER]);
         }
         self.gateway_time.observe(record.gateway_us);
     }
@@ -147,12 +167,12 @@ impl Tables {
         self.histogram(page, names::FIRST_TOKEN, |series| &series.first_token);
         self.histogram(page, names::INTER_TOKEN, |series| &series.inter_token);
         page.head(names::ATTEMPTS);
-        for ((account, outcome), count) in &self.attempts.entries {
-            let labels = [("account", account.as_str()), ("outcome", *outcome)];
+        for ([account, outcome], count) in &self.attempts.entries {
+            let labels = [("account", account.as_str()), ("outcome", outcome)];
             page.sample(names::ATTEMPTS.name, &labels, count);
         }
         page.head(names::REFUSALS);
-        for (reason, count) in &self.refusals.entries {
+        for ([reason], count) in &self.refusals.entries {
             page.sample(names::REFUSALS.name, &[("reason", reason)], count);
         }
         page.head(names::GATEWAY_TIME);
@@ -196,19 +216,29 @@ impl Fixed {
     }
 }
 
-fn labels(caller: &Caller) -> [(&'static str, &str); 3] {
-    [("model_name", &caller.0), ("tenant_name", &caller.1), ("username", &caller.2)]
+fn count<const LABELS: usize>(
+    counts: &mut Bounded<LABELS, u64>,
+    key: [&str; LABELS],
+    overflow: [&str; LABELS],
+) {
+    if let Some(count) = counts.entry(key, overflow, || 0) {
+        *count += 1;
+    }
+}
+
+fn labels([model, tenant, user]: &Caller) -> [(&'static str, &str); 3] {
+    [("model_name", model), ("tenant_name", tenant), ("username", user)]
 }
 
 /// The model that answered, else the last one tried. The caller's own spelling is not used: it
 /// could be anything, and would use up the label sets.
-fn model_name(record: &RequestRecord) -> String {
+fn model_name(record: &RequestRecord) -> &str {
     if !record.resolved_model.is_empty() {
-        return record.resolved_model.clone();
+        return &record.resolved_model;
     }
-    record.attempts.last().map_or_else(|| NONE.to_owned(), |attempt| or_none(&attempt.target))
+    record.attempts.last().map_or(NONE, |attempt| or_none(&attempt.target))
 }
 
-fn or_none(text: &str) -> String {
-    if text.is_empty() { NONE.to_owned() } else { text.to_owned() }
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { NONE } else { text }
 }

@@ -5,6 +5,8 @@ use gantry_control::{Analytics, AnalyticsError, RecordsSink, Segment, SinkError}
 use gantry_lake::{Error, Lake};
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
+use gantry_telemetry::journal::Format;
+use std::io::Write;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
@@ -70,8 +72,44 @@ fn keep(dir: &std::path::Path, segment: &Segment) -> Result<(), SinkError> {
     if !usable(&segment.id) {
         return Err(SinkError::Malformed(format!("`{}` is no segment name", segment.id)));
     }
+    match Format::of(&segment.body) {
+        Format::Readable => {}
+        Format::Foreign => return Err(SinkError::Malformed("no journal segment".to_owned())),
+        Format::Newer => {
+            let why = "a newer Gantry wrote the segment: update the control plane first";
+            return Err(SinkError::Failed(why.to_owned()));
+        }
+    }
     let target = dir.join(format!("{}.seg", segment.id));
     let begun = dir.join(format!("{}.part", segment.id));
-    std::fs::write(&begun, &segment.body).map_err(failed)?;
+    let mut file = std::fs::File::create(&begun).map_err(failed)?;
+    file.write_all(&segment.body).and_then(|()| file.sync_data()).map_err(failed)?;
     std::fs::rename(&begun, &target).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(dir: &std::path::Path, id: &str, body: &'static [u8]) -> Result<(), SinkError> {
+        let body = bytes::Bytes::from_static(body);
+        keep(dir, &Segment { gateway: "g".into(), id: id.into(), body })
+    }
+
+    #[test]
+    fn segments_are_kept_under_their_names_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        offered(dir.path(), "a-1", b"GJRNL\0\0\x02 first").unwrap();
+        offered(dir.path(), "a-1", b"GJRNL\0\0\x01 again").unwrap();
+        for (id, body) in [("a-2", b"PAR1".as_slice()), ("../a-2", b"GJRNL\0\0\x02"), ("", b"")] {
+            let refused = offered(dir.path(), id, body);
+            assert!(matches!(refused, Err(SinkError::Malformed(_))), "{id}");
+        }
+        let newer = offered(dir.path(), "a-3", b"GJRNL\0\0\x7f");
+        assert!(matches!(newer, Err(SinkError::Failed(_))), "the gateway has to keep it");
+        let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].file_name(), "a-1.seg");
+        assert_eq!(std::fs::read(files[0].path()).unwrap(), b"GJRNL\0\0\x01 again");
+    }
 }

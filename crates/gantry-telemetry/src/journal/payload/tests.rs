@@ -1,0 +1,105 @@
+//! The payload says what serde says of a record, and nothing that is empty.
+
+use super::*;
+use gantry_model::money::NanoUsd;
+
+/// Something in every field. No `..`: a new field has to come here too.
+fn full() -> RequestRecord {
+    RequestRecord {
+        id: Some(RequestId(0x0123_4567_89ab_cdef_0000_0000_0000_00ff)),
+        tenant: "acme".into(),
+        received_at_ms: 1_772_350_200_000,
+        duration_us: 127,
+        subject: "user:änn".into(),
+        teams: vec!["red".into(), String::new()],
+        key_name: "k".into(),
+        metadata: [("a\"".into(), "1\n".into()), ("b".into(), String::new())].into(),
+        operation: "chat".into(),
+        dialect: "openai".into(),
+        stream: true,
+        model: "x".repeat(31),
+        resolved_model: "x".repeat(32),
+        provider: "x".repeat(255),
+        upstream_model: "x".repeat(256),
+        snapshot_generation: 128,
+        route: (0..20)
+            .map(|step| RouteStep {
+                target: format!("t{step}"),
+                verdict: String::new(),
+                reason: String::new(),
+            })
+            .collect(),
+        attempts: vec![
+            Attempt::default(),
+            Attempt {
+                target: "t".into(),
+                url: "u".into(),
+                status: 65_535,
+                outcome: "ok".into(),
+                error: "e".into(),
+                started_us: 255,
+                duration_us: 256,
+                retry_after_ms: Some(0),
+            },
+        ],
+        status: 200,
+        refusal: "r".into(),
+        fault: "f".into(),
+        error: "\u{1}\\ \u{1f680}".into(),
+        finish_reason: "stop".into(),
+        usage: TokenUsage {
+            input: 65_536,
+            cache_read: u32::MAX.into(),
+            cache_write: u64::from(u32::MAX) + 1,
+            cache_write_1h: u64::MAX,
+            output: 5,
+            reasoning: 6,
+        },
+        usage_estimated: true,
+        cost: NanoUsd(i64::MIN),
+        price_version: "p".into(),
+        first_token_us: Some(0),
+        inter_token_us: Some(1),
+        stream_events: 9,
+        gateway_us: 10,
+        fidelity: vec![
+            Loss { field: "x".into(), kind: LossKind::Dropped, note: String::new() },
+            Loss { field: String::new(), kind: LossKind::Approximated, note: "n".into() },
+        ],
+        verdicts: vec!["pii=pass".into()],
+        request_bytes: 11,
+        response_bytes: 12,
+        request_body: Some("y".repeat(70_000)),
+        response_body: Some(String::new()),
+    }
+}
+
+fn json(record: &RequestRecord) -> serde_json::Value {
+    let mut payload = Vec::new();
+    append(&mut payload, record);
+    let mut text = Vec::new();
+    let mut cursor = Cursor::new(&payload);
+    cursor.append_json(&mut text).unwrap();
+    assert!(cursor.at_end());
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn every_field_has_the_name_and_value_that_serde_gives_it() {
+    let record = full();
+    let mut expected = serde_json::to_value(&record).unwrap();
+    assert_eq!(json(&record)["attempts"][0], serde_json::json!({}));
+    // The one value in which something is empty and may be left out.
+    expected["attempts"][0] = serde_json::json!({});
+    assert_eq!(json(&record), expected);
+}
+
+#[test]
+fn record_comes_back_and_empty_fields_take_no_space() {
+    for record in [full(), RequestRecord::default()] {
+        let mut payload = Vec::new();
+        append(&mut payload, &record);
+        assert_eq!(super::record(&payload).unwrap(), record);
+    }
+    assert_eq!(json(&RequestRecord::default()), serde_json::json!({}));
+}
