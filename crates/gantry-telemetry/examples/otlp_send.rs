@@ -57,9 +57,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..RequestRecord::default()
         };
         metrics.observe(&record);
-        sink(&record);
+        sink.take(&record);
     }
-    sink(&RequestRecord { id: Some(RequestId(1)), ..RequestRecord::default() });
+    sink.take(&RequestRecord { id: Some(RequestId(1)), ..RequestRecord::default() });
     let shutdown = Shutdown::default();
     shutdown.begin();
     exporter.run(shutdown).await;

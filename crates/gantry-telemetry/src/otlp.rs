@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::names::DropReason;
 use crate::recorder::Sink;
 use bytes::Bytes;
+use gantry_model::record::RequestRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::future::Future;
 use std::pin::Pin;
@@ -95,8 +96,8 @@ pub struct Queue {
 impl Queue {
     /// A sink for [`crate::recorder::Options::sinks`].
     #[must_use]
-    pub fn sink(self) -> Sink {
-        Box::new(move |record| {
+    pub fn sink(self) -> Box<dyn Sink> {
+        Box::new(move |record: &RequestRecord| {
             let spans = spans(record, self.bodies);
             let count = spans.len() as u64;
             if count > 0 && self.requests.try_send(spans).is_err() {

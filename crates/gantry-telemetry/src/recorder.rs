@@ -22,7 +22,19 @@ use std::time::Duration;
 use writer::Progress;
 
 /// Also gets each record, on the writer thread. It must be quick and must not wait.
-pub type Sink = Box<dyn FnMut(&RequestRecord) + Send>;
+pub trait Sink: Send {
+    /// Takes one record.
+    fn take(&mut self, record: &RequestRecord);
+
+    /// Called when all that was queued has been taken, at most about once a millisecond.
+    fn flush(&mut self) {}
+}
+
+impl<F: FnMut(&RequestRecord) + Send> Sink for F {
+    fn take(&mut self, record: &RequestRecord) {
+        self(record);
+    }
+}
 
 /// What a recorder is made of.
 pub struct Options {
@@ -35,7 +47,7 @@ pub struct Options {
     /// Without a journal, records only feed the metrics and the sinks.
     pub journal: Option<journal::Options>,
     pub metrics: Arc<Metrics>,
-    pub sinks: Vec<Sink>,
+    pub sinks: Vec<Box<dyn Sink>>,
     pub clock: Clock,
 }
 

@@ -8,7 +8,6 @@
 mod tests;
 
 use super::pack::{Cursor, Fields, Malformed, signed, text};
-use gantry_model::ids::RequestId;
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::usage::TokenUsage;
 
@@ -33,7 +32,7 @@ pub(super) fn append(out: &mut Vec<u8>, record: &RequestRecord) {
 /// Who asked for what.
 fn append_origin(fields: &mut Fields<'_>, record: &RequestRecord) {
     if let Some(id) = record.id {
-        append_id(fields.key("id"), id);
+        text(fields.key("id"), std::str::from_utf8(&id.digits()).unwrap_or_default());
     }
     // Early, because the lake looks for it first.
     fields.number("received_at_ms", record.received_at_ms);
@@ -43,6 +42,8 @@ fn append_origin(fields: &mut Fields<'_>, record: &RequestRecord) {
     fields.list("teams", &record.teams, |out, team| text(out, team));
     fields.text("key_name", &record.key_name);
     fields.texts("metadata", record.metadata.iter());
+    fields.text("trace_id", &record.trace_id);
+    fields.text("parent_span_id", &record.parent_span_id);
     fields.text("operation", &record.operation);
     fields.text("dialect", &record.dialect);
     fields.flag("stream", record.stream);
@@ -84,16 +85,6 @@ fn append_result(fields: &mut Fields<'_>, record: &RequestRecord) {
     fields.number("response_bytes", record.response_bytes);
     fields.maybe_text("request_body", record.request_body.as_deref());
     fields.maybe_text("response_body", record.response_body.as_deref());
-}
-
-/// 32 lower-case hex digits, as everywhere else.
-fn append_id(out: &mut Vec<u8>, id: RequestId) {
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' - 10 + half };
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(id.0.to_be_bytes()) {
-        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
-    }
-    text(out, std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// All fields, also empty ones: a step that lacks one is none.

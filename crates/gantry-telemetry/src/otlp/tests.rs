@@ -125,7 +125,7 @@ async fn export(
     let (queue, exporter) = pair(config, receiver.transport(), metrics.clone());
     let mut sink = queue.sink();
     for _ in 0..records {
-        sink(&record());
+        sink.take(&record());
     }
     let shutdown = Shutdown::default();
     let task = spawn("otlp", exporter.run(shutdown.clone()));

@@ -19,7 +19,7 @@ fn options() -> Options {
 fn stopped(mut options: Options) -> (Recorder, SyncSender<()>, Receiver<()>) {
     let (release, released) = sync_channel::<()>(0);
     let (entered, inside) = sync_channel::<()>(1);
-    options.sinks.push(Box::new(move |_| {
+    options.sinks.push(Box::new(move |_: &RequestRecord| {
         let _ = entered.try_send(());
         let _ = released.recv();
     }));
@@ -131,7 +131,7 @@ fn many_threads_lose_nothing_below_the_bounds() {
 #[test]
 fn panicking_sink_does_not_make_flush_hang() {
     let mut options = options();
-    options.sinks.push(Box::new(|_| panic!("a sink with a defect")));
+    options.sinks.push(Box::new(|_: &RequestRecord| panic!("a sink with a defect")));
     let recorder = Recorder::start(options).unwrap();
     recorder.record(record(1));
     assert!(!recorder.flush(LIMIT));

@@ -41,7 +41,7 @@ pub(super) fn start(
 struct Writer {
     queue: Receiver<Box<RequestRecord>>,
     journal: Option<journal::Writer>,
-    sinks: Vec<Sink>,
+    sinks: Vec<Box<dyn Sink>>,
     shared: Arc<Shared>,
 }
 
@@ -75,6 +75,7 @@ impl Writer {
         while let Ok(record) = self.queue.try_recv() {
             self.take(&record);
         }
+        self.commit();
         if let Some(mut journal) = self.journal.take() {
             journal.sync();
             journal.seal();
@@ -128,11 +129,12 @@ impl Writer {
         }
         self.shared.metrics.observe(record);
         for sink in &mut self.sinks {
-            sink(record);
+            sink.take(record);
         }
     }
 
     fn commit(&mut self) {
+        self.sinks.iter_mut().for_each(|sink| sink.flush());
         if let Some(journal) = &mut self.journal {
             journal.commit();
         }

@@ -10,7 +10,7 @@ use gantry_telemetry::journal;
 use gantry_telemetry::metrics::Metrics;
 use gantry_telemetry::otlp::{self, Transport};
 use gantry_telemetry::recorder::{self, Recorder};
-use gantry_telemetry::request_log;
+use gantry_telemetry::request_log::RequestLog;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,7 +43,8 @@ pub(super) fn start(
     let journal_dir = data_dir.join("journal");
     let mut options = recorder::Options::new(metrics.clone(), clock.clone());
     options.journal = Some(journal::Options::new(journal_dir.clone()));
-    options.sinks.push(request_log::sink());
+    let log = RequestLog::new(boot.log.format, std::io::stderr());
+    options.sinks.push(Box::new(log));
     let otlp = otlp_config(boot);
     let traces = otlp.is_some();
     if let Some(config) = otlp {

@@ -1,6 +1,7 @@
 //! The payload says what serde says of a record, and nothing that is empty.
 
 use super::*;
+use gantry_model::ids::RequestId;
 use gantry_model::money::NanoUsd;
 
 /// Something in every field. No `..`: a new field has to come here too.
@@ -14,6 +15,8 @@ fn full() -> RequestRecord {
         teams: vec!["red".into(), String::new()],
         key_name: "k".into(),
         metadata: [("a\"".into(), "1\n".into()), ("b".into(), String::new())].into(),
+        trace_id: "0af7651916cd43dd8448eb211c80319c".into(),
+        parent_span_id: "b7ad6b7169203331".into(),
         operation: "chat".into(),
         dialect: "openai".into(),
         stream: true,
@@ -25,8 +28,8 @@ fn full() -> RequestRecord {
         route: (0..20)
             .map(|step| RouteStep {
                 target: format!("t{step}"),
-                verdict: String::new(),
-                reason: String::new(),
+                verdict: String::new().into(),
+                reason: String::new().into(),
             })
             .collect(),
         attempts: vec![
