@@ -42,8 +42,8 @@ use std::time::Duration;
 
 pub use schema::schema;
 
-/// Priority of the lake's thread, of 100 with 50 as usual: niceness 10 on Linux, so that beside a
-/// busy thread it gets a tenth of a processor.
+/// Priority of the lake's threads, of 100 with 50 as usual: niceness 9 on Linux, so that beside a
+/// busy thread they get an eighth of a processor.
 const PRIORITY: u8 = 25;
 
 /// Where the lake lives and what a query may cost.
@@ -187,25 +187,32 @@ impl Lake {
 
     /// Ingests and compacts until the shutdown begins. A failed round is logged and tried again.
     ///
-    /// All of it happens on one thread, which gives way to those that serve requests.
+    /// All of it happens on threads of its own, which give way to those that serve requests.
     pub async fn run(self, shutdown: Shutdown) {
-        let handle = tokio::runtime::Handle::current();
+        let _hold = shutdown.hold();
         let (ended, thread_ended) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("gantry-lake".to_owned()).spawn(move || {
             give_way();
-            handle.block_on(self.rounds(shutdown));
-            // Nobody waits when the runtime goes first.
-            let _ = ended.send(());
+            // Not the caller's: threads that begin here take the low priority along.
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(1)
+                .thread_name("gantry-lake-io")
+                .build();
+            // Nobody waits any more when the caller's runtime goes first.
+            let _ = ended.send(runtime.map(|runtime| runtime.block_on(self.rounds(shutdown))));
         });
         match thread {
-            Ok(_) if thread_ended.await.is_ok() => {}
-            Ok(_) => tracing::error!("the thread of the lake panicked"),
+            Ok(_) => match thread_ended.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the lake's runtime cannot start"),
+                Err(_) => tracing::error!("the thread of the lake panicked"),
+            },
             Err(error) => tracing::error!(%error, "the thread of the lake cannot start"),
         }
     }
 
     async fn rounds(self, shutdown: Shutdown) {
-        let _hold = shutdown.hold();
         let mut failing = false;
         while !shutdown.begun() {
             let result = self.round().await;
@@ -253,7 +260,7 @@ fn give_way() {
     use thread_priority::{ThreadPriority, set_current_thread_priority};
     let outcome = PRIORITY.try_into().map(ThreadPriority::Crossplatform);
     if let Err(error) = outcome.map(set_current_thread_priority) {
-        tracing::debug!(error, "the thread of the lake keeps its priority");
+        tracing::debug!(error, "the lake's threads keep their priority");
     }
 }
 
