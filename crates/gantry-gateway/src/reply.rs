@@ -30,7 +30,7 @@ const TOKENS_PER_ATTACHMENT: u64 = 1_000;
 pub(crate) enum Answer {
     /// Gantry's own JSON.
     Local(Vec<u8>),
-    Upstream(Box<Answered>),
+    Upstream(Answered),
 }
 
 /// An upstream's answer with what its relay needs of the call.
@@ -81,11 +81,7 @@ pub(crate) fn prompt_tokens(dialect: Dialect, body: &[u8]) -> u64 {
 
 impl Answer {
     pub(crate) fn upstream(call: &Call, attempted: Attempted) -> Self {
-        Self::Upstream(Box::new(Answered {
-            attempted,
-            caller: call.caller,
-            prompt: Prompt::of(call),
-        }))
+        Self::Upstream(Answered { attempted, caller: call.caller, prompt: Prompt::of(call) })
     }
 
     /// The response; it carries the ledger on, or settles it.
@@ -93,8 +89,8 @@ impl Answer {
         match self {
             Self::Local(body) => local(body, ledger),
             Self::Upstream(answered) => match answered.attempted {
-                Attempted::Whole(reply) => whole(reply, answered.caller, &answered.prompt, ledger),
-                Attempted::Stream(reply) => stream(reply, answered.caller, answered.prompt, ledger),
+                Attempted::Whole(reply) => whole(*reply, answered.caller, &answered.prompt, ledger),
+                Attempted::Stream(reply) => stream(*reply, answered.caller, answered.prompt, ledger),
             },
         }
     }

@@ -30,12 +30,12 @@ use policy::Policy;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the caller gets.
+/// What the caller gets; boxed, since it is handed up through several futures.
 pub(crate) enum Attempted {
     /// A whole reply in the caller's dialect, good or bad.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// A stream whose first token is there.
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 pub(crate) struct Whole {
@@ -190,7 +190,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
         outcome: "ok".into(),
         ..Attempt::default()
     });
-    Some(Attempted::Whole(Whole {
+    Some(Attempted::Whole(Box::new(Whole {
         model: hop.model.clone(),
         status: 200,
         headers: HeaderMap::new(),
@@ -199,7 +199,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
         observer: None,
         finish_reason: None,
         error: None,
-    }))
+    })))
 }
 
 fn untranslatable(hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
@@ -221,7 +221,7 @@ fn give_up(
     ledger: &mut Ledger,
 ) -> Result<Attempted, Refusal> {
     if let Some(reply) = failure.reply {
-        return Ok(Attempted::Whole(send::upstream_error(call, hop, &failure.error, *reply)));
+        return Ok(Attempted::Whole(Box::new(send::upstream_error(call, hop, &failure.error, *reply))));
     }
     ledger.resolved(&hop.model, &[]);
     let (kind, public) = match failure.outcome {

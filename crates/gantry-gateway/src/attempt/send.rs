@@ -148,7 +148,8 @@ async fn gate(
     let mut losses = encoded.losses.clone();
     losses.extend_from_slice(pump.losses());
     let headers = head.headers;
-    Ok(Attempted::Stream(Stream { headers, pump, held, tokens, ended, error, losses, started_us }))
+    let stream = Stream { headers, pump, held, tokens, ended, error, losses, started_us };
+    Ok(Attempted::Stream(Box::new(stream)))
 }
 
 async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Attempted, Failure> {
@@ -183,7 +184,7 @@ async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Att
         finish_reason = Some(done.finish_reason.to_owned());
         done.body.into()
     };
-    Ok(Attempted::Whole(Whole {
+    Ok(Attempted::Whole(Box::new(Whole {
         model: hop.model.clone(),
         status: 200,
         headers: head.headers,
@@ -192,7 +193,7 @@ async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Att
         observer,
         finish_reason,
         error: None,
-    }))
+    })))
 }
 
 fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
