@@ -34,7 +34,7 @@ usage: ./dev COMMAND
   pins     compile the pinned versions of the Python and Node parts anew
   help     this text
 
-It needs a Rust toolchain, a C compiler, Python 3.11 or later and Node. What it installs lies in
+It needs a Rust toolchain, a C compiler, make, Python 3.11 or later and Node. What it installs
 $GANTRY_DEV_HOME (else ~/.cache/gantry/dev) and in .dev/, and nowhere else.
 """
 

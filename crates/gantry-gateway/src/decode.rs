@@ -66,9 +66,10 @@ impl Call {
 pub(crate) async fn decode(
     config: &Config,
     route: Route,
-    inbound: Inbound,
+    inbound: Box<Inbound>,
     identified: &Identified,
 ) -> Result<Call, Refusal> {
+    let inbound = *inbound;
     let Operation::Call(operation) = route.operation else {
         return Err(Refusal::caller(RefusalKind::BadRoute, "models are listed, not called"));
     };

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Answers one request.
 pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Response<ReplyBody> {
     let inbound = match receive(request) {
-        Received::Ours(inbound) => *inbound,
+        Received::Ours(inbound) => inbound,
         Received::Other(request) => {
             return worker.shared.other.call(*request).await.map(ReplyBody::other);
         }
@@ -40,7 +40,7 @@ pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
 
 async fn run(
     worker: &Worker,
-    mut inbound: Inbound,
+    mut inbound: Box<Inbound>,
     ledger: &mut Ledger,
 ) -> Result<Answer, Refusal> {
     let route = inbound.route()?;

@@ -90,7 +90,9 @@ impl Answer {
             Self::Local(body) => local(body, ledger),
             Self::Upstream(answered) => match answered.attempted {
                 Attempted::Whole(reply) => whole(*reply, answered.caller, &answered.prompt, ledger),
-                Attempted::Stream(reply) => stream(*reply, answered.caller, answered.prompt, ledger),
+                Attempted::Stream(reply) => {
+                    stream(*reply, answered.caller, answered.prompt, ledger)
+                }
             },
         }
     }

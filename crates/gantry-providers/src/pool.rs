@@ -142,7 +142,9 @@ impl Pool {
         let run = |driver| {
             tokio::task::spawn_local(driver);
         };
-        let mut sender = connect::connect(endpoint, self.0.settings.connect_timeout, run).await?;
+        let limit = self.0.settings.connect_timeout;
+        // On the heap: most requests need no new connection, and its state would be most of theirs.
+        let mut sender = Box::pin(connect::connect(endpoint, limit, run)).await?;
         sender
             .ready()
             .await

@@ -17,8 +17,12 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
+
+/// Connections that wait to be accepted. What does not fit waits a second or more for the client's
+/// next attempt, so thousands of callers that connect at once must fit.
+const BACKLOG: u32 = 4096;
 
 /// Connections that wait for a worker; a full queue delays the next accept.
 const HANDOVER_QUEUE: usize = 256;
@@ -78,7 +82,15 @@ pub enum Error {
 /// # Errors
 /// When the address is in use or not ours.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart may take the port over from connections that are still closing.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| Error::Listen { address, source })
 }
 
 /// Starts `workers` threads, each with a service of its own, and returns the way to hand them
@@ -178,13 +190,8 @@ async fn serve_handed<S: Service>(
             tracing::warn!("connection limit reached, closing a new connection");
             continue;
         }
-        let connection =
-            serve_connection(stream, limits.clone(), shutdown.clone(), service.clone());
-        let counted = open.clone();
-        tokio::task::spawn_local(async move {
-            connection.await;
-            drop(counted);
-        });
+        let served = Served { stream, service: service.clone(), _counted: open.clone() };
+        tokio::task::spawn_local(serve_connection(served, limits.clone(), shutdown.clone()));
     }
     let drained = async {
         while Rc::strong_count(&open) > 1 {
@@ -198,18 +205,22 @@ async fn serve_handed<S: Service>(
     }
 }
 
-/// Serves one connection until it ends; on shutdown it finishes the request in progress.
-async fn serve_connection<S: Service>(
+/// A connection and who answers it.
+struct Served<S> {
     stream: TcpStream,
-    limits: Limits,
-    shutdown: Shutdown,
     service: Rc<S>,
-) {
+    /// Counts the connection as open.
+    _counted: Rc<()>,
+}
+
+/// Serves one connection until it ends; on shutdown it finishes the request in progress.
+async fn serve_connection<S: Service>(served: Served<S>, limits: Limits, shutdown: Shutdown) {
+    let Served { stream, service, _counted } = served;
     if let Err(error) = prepare(&stream, &limits) {
         tracing::debug!(%error, "socket options refused on an accepted connection");
     }
     let owner = Owner::default();
-    if let Err(error) = exchange(owner.lend(stream), limits, &shutdown, service).await {
+    if let Err(error) = exchange(owner.lend(stream), &limits, &shutdown, service).await {
         tracing::debug!(%error, "connection ended early");
     }
     tokio::select! {
@@ -221,7 +232,7 @@ async fn serve_connection<S: Service>(
 /// Lets hyper answer the requests of a connection.
 async fn exchange<S: Service>(
     io: linger::Lent,
-    limits: Limits,
+    limits: &Limits,
     shutdown: &Shutdown,
     service: Rc<S>,
 ) -> hyper::Result<()> {

@@ -221,7 +221,12 @@ fn give_up(
     ledger: &mut Ledger,
 ) -> Result<Attempted, Refusal> {
     if let Some(reply) = failure.reply {
-        return Ok(Attempted::Whole(Box::new(send::upstream_error(call, hop, &failure.error, *reply))));
+        return Ok(Attempted::Whole(Box::new(send::upstream_error(
+            call,
+            hop,
+            &failure.error,
+            *reply,
+        ))));
     }
     ledger.resolved(&hop.model, &[]);
     let (kind, public) = match failure.outcome {

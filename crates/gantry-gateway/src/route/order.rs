@@ -33,14 +33,14 @@ fn by_weight<'a>(
     sticky: Option<&StickyRouting>,
     input: &Input<'_>,
 ) -> Vec<Choice<'a>> {
+    if let [target] = targets {
+        return vec![choice(target, "the only target".into(), input)];
+    }
     let session = sticky.and_then(|sticky| session_key(sticky, input));
     let total: u32 = targets.iter().map(|target| target.weight).sum();
-    let reason = |target: &Target| -> Name {
-        match session {
-            _ if targets.len() == 1 => "the only target".into(),
-            Some(_) => format!("sticky session, weight {} of {total}", target.weight).into(),
-            None => format!("weight {} of {total}", target.weight).into(),
-        }
+    let reason = |target: &Target| match session {
+        Some(_) => format!("sticky session, weight {} of {total}", target.weight).into(),
+        None => format!("weight {} of {total}", target.weight).into(),
     };
     let key = session.unwrap_or(input.seed);
     sorted(targets.iter().map(|target| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// While records come, the thread looks for more this often, so that request threads do not have
 /// to wake it (a system call) and one write takes many records.
-const LINGER: Duration = Duration::from_millis(1);
+const LINGER: Duration = Duration::from_millis(4);
 /// After so many empty looks the thread sleeps until it is woken.
 const LOOKS: u32 = 20;
 /// Longest sleep; the journal's rotation and sync by time need one now and then.
