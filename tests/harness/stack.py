@@ -33,7 +33,7 @@ def build(packages, profile):
     selection = [part for name in packages for part in ("--package", name)]
     run("building " + ", ".join(packages),
         ["cargo", "build", "--locked", "--bins", "--profile", profile, *selection],
-        "Is the Rust toolchain new enough (rust-version in Cargo.toml)? Is there a C compiler? make?",
+        "Is the Rust toolchain new enough (rust-version in Cargo.toml)? A C compiler? make?",
         cwd=ROOT)
     return target_directory() / ("debug" if profile == "dev" else profile)
 

@@ -78,7 +78,8 @@ impl Pool {
     }
 
     /// Sends `request` (origin form, with its `host` header) and returns the response's head and
-    /// body. `now_us` is the clock's monotonic time. A kept connection that turns out closed before the request went out is replaced.
+    /// body. `now_us` is the clock's monotonic time. A kept connection that turns out closed before
+    /// the request went out is replaced.
     ///
     /// # Errors
     /// When no connection comes about, or it breaks before the response's head.

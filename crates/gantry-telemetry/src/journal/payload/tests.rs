@@ -4,6 +4,17 @@ use super::*;
 use gantry_model::ids::RequestId;
 use gantry_model::money::NanoUsd;
 
+fn usage() -> TokenUsage {
+    TokenUsage {
+        input: 65_536,
+        cache_read: u32::MAX.into(),
+        cache_write: u64::from(u32::MAX) + 1,
+        cache_write_1h: u64::MAX,
+        output: 5,
+        reasoning: 6,
+    }
+}
+
 /// Something in every field. No `..`: a new field has to come here too.
 fn full() -> RequestRecord {
     RequestRecord {
@@ -50,14 +61,7 @@ fn full() -> RequestRecord {
         fault: "f".into(),
         error: "\u{1}\\ \u{1f680}".into(),
         finish_reason: "stop".into(),
-        usage: TokenUsage {
-            input: 65_536,
-            cache_read: u32::MAX.into(),
-            cache_write: u64::from(u32::MAX) + 1,
-            cache_write_1h: u64::MAX,
-            output: 5,
-            reasoning: 6,
-        },
+        usage: usage(),
         usage_estimated: true,
         cost: NanoUsd(i64::MIN),
         price_version: "p".into(),
