@@ -12,7 +12,7 @@ use crate::receive::Inbound;
 use crate::refusal::Refusal;
 use crate::reply::Prompt;
 use crate::route::Plan;
-use crate::snapshot::{Entry, Model, Snapshot, Strategy, Virtual};
+use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
 use gantry_model::catalogue::Dialect;
 use gantry_model::estimate;
@@ -174,13 +174,8 @@ impl Ledger {
         let mut steps = Vec::with_capacity(1 + plan.steps.len());
         if let Entry::Virtual(model) = &admitted.entry {
             self.applied = Some(model.clone());
-            let reason = match &model.strategy {
-                Strategy::Weight { .. } => "virtual model, weight-based-routing",
-                Strategy::Latency => "virtual model, latency-based-routing",
-                Strategy::Priority => "virtual model, priority-based-routing",
-            };
             let (target, verdict) = (model.id.clone(), "expanded".into());
-            steps.push(RouteStep { target, verdict, reason: reason.into() });
+            steps.push(RouteStep { target, verdict, reason: model.reason.clone().into() });
         }
         steps.append(&mut plan.steps);
         match &admitted.entry {

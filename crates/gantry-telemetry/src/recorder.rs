@@ -26,7 +26,7 @@ pub trait Sink: Send {
     /// Takes one record.
     fn take(&mut self, record: &RequestRecord);
 
-    /// Called when all that was queued has been taken, at most about once a millisecond.
+    /// Called when all that was queued has been taken.
     fn flush(&mut self) {}
 }
 

@@ -134,6 +134,7 @@ impl<'a> Compiler<'a> {
         let entry = Entry::Virtual(Arc::new(Virtual {
             id: name.to_owned(),
             applied: HeaderValue::from_str(&applied).ok(),
+            reason: format!("virtual model, {kind}"),
             types: model.model_types.clone(),
             access,
             strategy,

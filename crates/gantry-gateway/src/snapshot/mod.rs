@@ -127,6 +127,8 @@ pub struct Virtual {
     pub id: String,
     /// The rule as JSON for a header of the reply.
     pub applied: Option<HeaderValue>,
+    /// Why its targets are considered, for the record of a request.
+    pub reason: String,
     pub types: Vec<ModelType>,
     pub access: Access,
     pub strategy: Strategy,

@@ -11,6 +11,7 @@ use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Reader};
 use gantry_telemetry::metrics::Metrics;
 use gantry_telemetry::recorder::{Options, Recorder};
+use gantry_testkit::MockUpstream;
 use gantry_testkit::snapshot::ADMIN_TOKEN;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
@@ -144,6 +145,17 @@ impl Harness {
             }
         };
         tokio::time::timeout(PATIENCE, wait).await.expect("the records did not come")
+    }
+
+    /// The one record of a caller that left, once the upstream was left too.
+    pub(crate) async fn record_of_leaving(&self, mock: &MockUpstream) -> RequestRecord {
+        let gone = mock.until(|progress| progress.abandoned == 1);
+        tokio::time::timeout(PATIENCE, gone).await.expect("the upstream was not left");
+        let mut records = self.records_until(1).await;
+        assert_eq!(records.len(), 1);
+        let record = records.remove(0);
+        assert_eq!((record.status, record.fault.as_ref()), (499, "caller"), "{record:#?}");
+        record
     }
 }
 

@@ -46,12 +46,7 @@ async fn while_the_upstream_thinks() {
         let arrived = mock.until(|progress| progress.requests == 1);
         tokio::time::timeout(PATIENCE, arrived).await.unwrap();
         drop(connection);
-        let gone = mock.until(|progress| progress.abandoned == 1);
-        tokio::time::timeout(PATIENCE, gone).await.expect("the upstream was not left");
-        let records = gateway.records_until(1).await;
-        assert_eq!(records.len(), 1);
-        assert_eq!(records[0].status, 499, "{records:#?}");
-        assert_eq!(records[0].fault, "caller");
+        gateway.record_of_leaving(&mock).await;
     }
 }
 
@@ -70,12 +65,7 @@ async fn in_the_middle_of_a_stream() {
         seen.extend_from_slice(&buffer[..read]);
     }
     drop(connection);
-    let gone = mock.until(|progress| progress.abandoned == 1);
-    tokio::time::timeout(PATIENCE, gone).await.expect("the upstream was not left");
-    let records = gateway.records_until(1).await;
-    assert_eq!(records.len(), 1);
-    let record = &records[0];
-    assert_eq!((record.status, record.fault.as_ref()), (499, "caller"), "{record:#?}");
+    let record = gateway.record_of_leaving(&mock).await;
     assert!(record.usage_estimated);
     assert!(record.usage.output > 0 && record.usage.input > 0, "{record:#?}");
     assert_eq!(record.resolved_model, "mock/m");

@@ -50,7 +50,7 @@ pub(crate) fn print(
 }
 
 /// A thinking block.
-pub(super) fn thinking(text: &Text<'_>, signature: Option<&Text<'_>>, json: &mut Json<'_>) {
+pub(crate) fn thinking(text: &Text<'_>, signature: Option<&Text<'_>>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "thinking");
     json.member_text("thinking", text);
@@ -59,7 +59,7 @@ pub(super) fn thinking(text: &Text<'_>, signature: Option<&Text<'_>>, json: &mut
 }
 
 /// A thinking block that only its provider can read.
-pub(super) fn redacted(data: &Text<'_>, json: &mut Json<'_>) {
+pub(crate) fn redacted(data: &Text<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "redacted_thinking");
     json.member_text("data", data);

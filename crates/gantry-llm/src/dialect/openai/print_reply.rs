@@ -5,8 +5,9 @@
 
 use super::print_messages::print_call;
 use super::usage;
+use crate::dialect::anthropic::{print_redacted, print_thinking};
 use crate::dialect::json::{Json, Piece};
-use crate::neutral::{Body, Part, Reply, Stop, StopReason, Text};
+use crate::neutral::{Body, Part, Reply, Stop, StopReason};
 use crate::translate::ReplyContext;
 
 /// Prints a reply body; returns its finish reason.
@@ -96,8 +97,7 @@ fn thinking(parts: &[Part<'_>], json: &mut Json<'_>) {
         for part in parts {
             match &part.body {
                 Body::Thinking { text, signature } => {
-                    let none = Text::default();
-                    print_thinking(text, signature.as_ref().unwrap_or(&none), json);
+                    print_thinking(text, signature.as_ref(), json);
                 }
                 Body::RedactedThinking(data) => print_redacted(data, json),
                 _ => {}
@@ -105,23 +105,6 @@ fn thinking(parts: &[Part<'_>], json: &mut Json<'_>) {
         }
         json.close(b']');
     }
-}
-
-/// A thinking block as callers must send it back.
-pub(super) fn print_thinking(text: &Text<'_>, signature: &Text<'_>, json: &mut Json<'_>) {
-    json.open(b'{');
-    json.member_str("type", "thinking");
-    json.member_text("thinking", text);
-    json.member_text("signature", signature);
-    json.close(b'}');
-}
-
-/// A thinking block that only its provider can read.
-pub(super) fn print_redacted(data: &Text<'_>, json: &mut Json<'_>) {
-    json.open(b'{');
-    json.member_str("type", "redacted_thinking");
-    json.member_text("data", data);
-    json.close(b'}');
 }
 
 /// `finish_reason`, and what it cannot say: the finer reason and the provider's explanation.

@@ -4,8 +4,9 @@
 //! comes; its `thinking_blocks` entry follows when the block is complete, so that a caller who
 //! joins the lists of all chunks has the blocks to send back.
 
-use super::print_reply::{call_id, finish, finish_reason, print_redacted, print_thinking};
+use super::print_reply::{call_id, finish, finish_reason};
 use super::usage;
+use crate::dialect::anthropic::{print_redacted, print_thinking};
 use crate::dialect::json::{Json, Piece, copy};
 use crate::neutral::{Event, Sink, Stop, StopReason, Text};
 use crate::stream::StreamContext;
@@ -165,7 +166,7 @@ impl Printer {
                 let mut json = Json::new(out);
                 json.key("thinking_blocks");
                 json.open(b'[');
-                print_thinking(&text.into(), &signature.into(), &mut json);
+                print_thinking(&text.into(), Some(&signature.into()), &mut json);
                 json.close(b']');
             });
         }
