@@ -13,6 +13,7 @@ use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
+use gantry_providers::http1::Fields;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::time::Duration;
@@ -132,7 +133,7 @@ pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Res
 fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.model, &reply.losses);
     ledger.log_reply(&reply.body);
-    let mut headers = carried(reply.headers, &ledger);
+    let mut headers = carried(&reply.fields, &ledger);
     describe(&mut headers, &reply.model, &reply.losses, &ledger);
     headers.insert(CONTENT_TYPE, JSON);
     let now_us = ledger.shared().clock.monotonic_us();
@@ -164,13 +165,13 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
 }
 
 fn stream(
-    mut reply: Stream,
+    reply: Stream,
     caller: Caller,
     prompt: Prompt,
     mut ledger: Ledger,
 ) -> Response<ReplyBody> {
     ledger.resolved(&reply.pump.model, &reply.losses);
-    let mut headers = carried(std::mem::take(&mut reply.headers), &ledger);
+    let mut headers = carried(&reply.fields, &ledger);
     describe(&mut headers, &reply.pump.model, &reply.losses, &ledger);
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -188,21 +189,23 @@ fn respond(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<
 }
 
 /// The upstream's headers that mean something to the caller.
-fn carried(mut upstream: HeaderMap, ledger: &Ledger) -> HeaderMap {
+fn carried(upstream: &Fields, ledger: &Ledger) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(upstream.len() + 8);
-    let id = upstream.remove(headers::REQUEST_ID);
-    let id = id.or_else(|| upstream.remove(headers::ANTHROPIC_REQUEST_ID));
     let of_several = ledger.applied.is_some();
-    // A name with several values comes with its first one only.
-    let mut fields = upstream.into_iter().peekable();
-    while let Some((name, mut value)) = fields.next() {
-        let Some(name) = name.filter(|name| keeps(name, of_several)) else { continue };
-        while let Some((_, next)) = fields.next_if(|(name, _)| name.is_none()) {
-            headers.append(name.clone(), std::mem::replace(&mut value, next));
+    let (mut id, mut other_id) = (None, None);
+    for field in upstream.iter() {
+        let Some(name) = field.header_name() else { continue };
+        if name == headers::REQUEST_ID {
+            id = field.header_value();
+        } else if name == headers::ANTHROPIC_REQUEST_ID {
+            other_id = field.header_value();
+        } else if keeps(&name, of_several)
+            && let Some(value) = field.header_value()
+        {
+            headers.append(name, value);
         }
-        headers.append(name, value);
     }
-    set(&mut headers, headers::UPSTREAM_REQUEST_ID, id);
+    set(&mut headers, headers::UPSTREAM_REQUEST_ID, id.or(other_id));
     identify(&mut headers, ledger);
     headers
 }
@@ -215,6 +218,7 @@ fn keeps(name: &HeaderName, of_several: bool) -> bool {
         "alt-svc"
             | "connection"
             | "content-length"
+            | "content-type"
             | "date"
             | "keep-alive"
             | "server"

@@ -3,12 +3,11 @@
 //! The CLI, the snapshot follower, the OTLP exporter and discovery use it. It never follows
 //! redirects and never reads more than its limit.
 
-use crate::body::RequestBody;
 use crate::connect;
 use crate::endpoint::{self, Endpoint};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use crate::http1::{self, RequestHead};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::time::Duration;
 
 /// Most bytes of a reply that are read.
@@ -44,9 +43,9 @@ pub enum Error {
     #[error("build the request")]
     Request(#[from] http::Error),
     #[error("get an answer from {origin}")]
-    Broken { origin: String, source: hyper::Error },
-    #[error("read the answer of {origin}")]
-    Body { origin: String, source: Box<dyn std::error::Error + Send + Sync> },
+    Broken { origin: String, source: http1::Error },
+    #[error("read an answer of {origin} that is larger than {REPLY_BYTES_MAX} bytes")]
+    TooLarge { origin: String },
     #[error("get an answer from {origin} within {limit_ms} ms")]
     Timeout { origin: String, limit_ms: u64 },
 }
@@ -68,24 +67,25 @@ pub async fn call(call: Call<'_>) -> Result<Answer, Error> {
 
 async fn exchange(endpoint: &Endpoint, uri: &http::Uri, call: Call<'_>) -> Result<Answer, Error> {
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let mut request: Request<RequestBody> =
-        Request::builder().method(call.method).uri(path).body(call.body.into())?;
-    *request.headers_mut() = call.headers;
+    let mut head = RequestHead::new(&call.method, path);
     let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
-    request.headers_mut().insert(header::HOST, host);
-    let run = |driver| {
-        gantry_runtime::tasks::spawn("http client connection", driver);
-    };
-    let mut sender = connect::connect(endpoint, call.timeout, run).await?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|source| Error::Broken { origin: endpoint.origin(), source })?;
-    let (head, body) = response.into_parts();
-    let body = Limited::new(body, REPLY_BYTES_MAX)
-        .collect()
-        .await
-        .map_err(|source| Error::Body { origin: endpoint.origin(), source })?
-        .to_bytes();
-    Ok(Answer { status: head.status, headers: head.headers, body })
+    head.field(&header::HOST, &host);
+    for (name, value) in &call.headers {
+        // Both are for this client to say.
+        if *name != header::HOST && *name != header::CONTENT_LENGTH {
+            head.field(name, value);
+        }
+    }
+    let request = head.with_body(call.body.into());
+    let broken = |source| Error::Broken { origin: endpoint.origin(), source };
+    let connection = connect::connect(endpoint, call.timeout).await?;
+    let mut reply = connection.exchange(&request, ()).await.map_err(broken)?;
+    let mut body = BytesMut::new();
+    while let Some(piece) = reply.body.piece().await.map_err(broken)? {
+        if body.len() + piece.len() > REPLY_BYTES_MAX {
+            return Err(Error::TooLarge { origin: endpoint.origin() });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Answer { status: reply.status, headers: reply.fields.to_map(), body: body.freeze() })
 }

@@ -1,12 +1,8 @@
-//! One connection to an upstream: name look-up, TCP, TLS, HTTP/1.1 handshake.
+//! One connection to an upstream: name look-up, TCP, TLS.
 
-use crate::body::RequestBody;
 use crate::endpoint::Endpoint;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use std::future::Future;
+use crate::http1::{Connection, Stream};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Why no connection came about.
@@ -20,25 +16,15 @@ pub enum Error {
     Timeout { origin: String, limit_ms: u64 },
     #[error("agree on TLS with {origin}")]
     Tls { origin: String, source: std::io::Error },
-    #[error("begin HTTP with {origin}")]
-    Http { origin: String, source: hyper::Error },
 }
 
-/// Connects within `limit`. `run` gets the future that drives the connection, to be spawned.
+/// Connects within `limit`.
 ///
 /// # Errors
 /// When any step fails or time runs out.
-pub async fn connect(
-    endpoint: &Endpoint,
-    limit: Duration,
-    run: impl FnOnce(Driver),
-) -> Result<SendRequest<RequestBody>, Error> {
+pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Error> {
     match tokio::time::timeout(limit, open(endpoint)).await {
-        Ok(Ok((sender, driver))) => {
-            run(driver);
-            Ok(sender)
-        }
-        Ok(Err(error)) => Err(error),
+        Ok(opened) => opened.map(Connection::new),
         Err(_) => Err(Error::Timeout {
             origin: endpoint.origin(),
             limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
@@ -46,18 +32,15 @@ pub async fn connect(
     }
 }
 
-/// Drives one connection until it closes.
-pub type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-async fn open(endpoint: &Endpoint) -> Result<(SendRequest<RequestBody>, Driver), Error> {
+async fn open(endpoint: &Endpoint) -> Result<Stream, Error> {
     let stream = tcp(endpoint).await?;
-    let Some(tls) = &endpoint.tls else { return handshake(endpoint, stream).await };
+    let Some(tls) = &endpoint.tls else { return Ok(Stream::Plain(stream)) };
     let connector = tokio_rustls::TlsConnector::from(tls.config.clone());
     let stream = connector
         .connect(tls.server_name.clone(), stream)
         .await
         .map_err(|source| Error::Tls { origin: endpoint.origin(), source })?;
-    handshake(endpoint, stream).await
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 /// Tries the host's addresses in the resolver's order.
@@ -77,23 +60,4 @@ async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, Error> {
         }
     }
     Err(Error::Tcp { origin: endpoint.origin(), source: last })
-}
-
-async fn handshake<S>(
-    endpoint: &Endpoint,
-    stream: S,
-) -> Result<(SendRequest<RequestBody>, Driver), Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|source| Error::Http { origin: endpoint.origin(), source })?;
-    let driver = Box::pin(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended early");
-        }
-    });
-    Ok((sender, driver))
 }

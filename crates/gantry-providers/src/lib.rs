@@ -4,11 +4,11 @@
 //! scheme and per transport only. It never decides which upstream to call.
 
 pub mod auth;
-pub mod body;
 pub mod client;
 pub mod connect;
 pub mod discover;
 pub mod endpoint;
+pub mod http1;
 pub mod pool;
 pub mod tls;
 pub mod upstream;

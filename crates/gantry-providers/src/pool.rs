@@ -4,20 +4,13 @@
 //! body was read to its end; a body dropped earlier closes its connection, which is how a caller
 //! that leaves stops the upstream.
 
-use crate::body::RequestBody;
 use crate::connect;
 use crate::endpoint::Endpoint;
-use bytes::Bytes;
+use crate::http1::{self, Connection, Finished, Request};
 use gantry_runtime::clock::Clock;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How long connections are kept and waited for.
@@ -52,7 +45,7 @@ pub enum Error {
     Connect(#[from] connect::Error),
     /// The connection broke after the request was (partly) written.
     #[error("get an answer from {origin}")]
-    Broken { origin: String, source: hyper::Error },
+    Broken { origin: String, source: http1::Error },
 }
 
 /// The connections of one worker. Clones share them; it stays on its thread.
@@ -67,9 +60,13 @@ struct Shared {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     since_us: u64,
 }
+
+/// The beginning of a reply; its body gives the connection back.
+pub type Reply = http1::Reply<Lease>;
+pub type ReplyBody = http1::ReplyBody<Lease>;
 
 impl Pool {
     #[must_use]
@@ -77,34 +74,31 @@ impl Pool {
         Self(Rc::new(Shared { settings, clock, idle: RefCell::default(), swept_us: Cell::new(0) }))
     }
 
-    /// Sends `request` (origin form, with its `host` header) and returns the response's head and
-    /// body. `now_us` is the clock's monotonic time. A kept connection that turns out closed before
-    /// the request went out is replaced.
+    /// Sends `request` and returns the reply's head and body. `now_us` is the clock's monotonic
+    /// time. A kept connection that turns out closed before a byte went out is replaced.
     ///
     /// # Errors
-    /// When no connection comes about, or it breaks before the response's head.
+    /// When no connection comes about, or it breaks before the reply's head.
     pub async fn send(
         &self,
         endpoint: &Endpoint,
-        mut request: Request<RequestBody>,
+        request: &Request,
         now_us: u64,
-    ) -> Result<Response<ReplyBody>, Error> {
+    ) -> Result<Reply, Error> {
         self.sweep(now_us);
+        let limit = self.0.settings.connect_timeout;
         loop {
-            let (mut sender, reused) = match self.take_idle(endpoint.id, now_us).await {
-                Some(sender) => (sender, true),
-                None => (self.connect(endpoint).await?, false),
+            let (connection, reused) = match self.take_idle(endpoint.id, now_us) {
+                Some(connection) => (connection, true),
+                // On the heap: most requests need no new connection, and its state would be most of
+                // theirs.
+                None => (Box::pin(connect::connect(endpoint, limit)).await?, false),
             };
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.attach(endpoint.id, sender, response)),
-                Err(mut failed) => match failed.take_message() {
-                    // Nothing was written: safe to send again on another connection.
-                    Some(unsent) if reused => request = unsent,
-                    _ => {
-                        let source = failed.into_error();
-                        return Err(Error::Broken { origin: endpoint.origin(), source });
-                    }
-                },
+            let lease = Lease { id: endpoint.id, pool: Rc::downgrade(&self.0) };
+            match connection.exchange(request, lease).await {
+                Err(http1::Error::Send { unsent: true, .. }) if reused => {}
+                Err(source) => return Err(Error::Broken { origin: endpoint.origin(), source }),
+                Ok(reply) => return Ok(reply),
             }
         }
     }
@@ -118,105 +112,38 @@ impl Pool {
         let limit = micros(self.0.settings.idle_timeout);
         let mut idle = self.0.idle.borrow_mut();
         idle.retain(|_, kept| {
-            kept.retain(|entry| {
-                !entry.sender.is_closed() && now.saturating_sub(entry.since_us) < limit
+            kept.retain_mut(|entry| {
+                now.saturating_sub(entry.since_us) < limit && entry.connection.is_open()
             });
             !kept.is_empty()
         });
     }
 
-    async fn take_idle(&self, id: u64, now: u64) -> Option<SendRequest<RequestBody>> {
+    fn take_idle(&self, id: u64, now: u64) -> Option<Connection> {
         let limit = micros(self.0.settings.idle_timeout);
         loop {
             let mut entry = self.0.idle.borrow_mut().get_mut(&id)?.pop()?;
-            if now.saturating_sub(entry.since_us) >= limit || entry.sender.is_closed() {
-                continue;
-            }
-            // Its reply was read to the end, so this waits for no more than the driver's turn.
-            if entry.sender.is_ready() || entry.sender.ready().await.is_ok() {
-                return Some(entry.sender);
+            if now.saturating_sub(entry.since_us) < limit && entry.connection.is_open() {
+                return Some(entry.connection);
             }
         }
     }
-
-    async fn connect(&self, endpoint: &Endpoint) -> Result<SendRequest<RequestBody>, Error> {
-        let run = |driver| {
-            tokio::task::spawn_local(driver);
-        };
-        let limit = self.0.settings.connect_timeout;
-        // On the heap: most requests need no new connection, and its state would be most of theirs.
-        let mut sender = Box::pin(connect::connect(endpoint, limit, run)).await?;
-        sender
-            .ready()
-            .await
-            .map_err(|source| Error::Broken { origin: endpoint.origin(), source })?;
-        Ok(sender)
-    }
-
-    fn attach(
-        &self,
-        id: u64,
-        sender: SendRequest<RequestBody>,
-        response: Response<Incoming>,
-    ) -> Response<ReplyBody> {
-        let lease = Lease { id, sender, pool: Rc::downgrade(&self.0) };
-        response.map(|incoming| {
-            let mut body = ReplyBody { incoming, lease: Some(lease) };
-            if body.incoming.is_end_stream() {
-                body.give_back();
-            }
-            body
-        })
-    }
 }
 
-struct Lease {
+/// Brings a connection back to its pool.
+pub struct Lease {
     id: u64,
-    sender: SendRequest<RequestBody>,
     pool: Weak<Shared>,
 }
 
-/// A response's body; its connection returns to the pool when it was read to the end.
-pub struct ReplyBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
-}
-
-impl ReplyBody {
-    fn give_back(&mut self) {
-        let Some(lease) = self.lease.take() else { return };
-        let Some(pool) = lease.pool.upgrade() else { return };
+impl Finished for Lease {
+    fn finished(self, connection: Connection) {
+        let Some(pool) = self.pool.upgrade() else { return };
         let mut idle = pool.idle.borrow_mut();
-        let kept = idle.entry(lease.id).or_default();
-        if kept.len() < pool.settings.idle_max && !lease.sender.is_closed() {
-            kept.push(Idle { sender: lease.sender, since_us: pool.clock.monotonic_us() });
+        let kept = idle.entry(self.id).or_default();
+        if kept.len() < pool.settings.idle_max {
+            kept.push(Idle { connection, since_us: pool.clock.monotonic_us() });
         }
-    }
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        match &frame {
-            Poll::Ready(None) => self.give_back(),
-            Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.give_back(),
-            Poll::Ready(_) | Poll::Pending => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::auth::{self, Resolve};
 use crate::endpoint::{self, Endpoint};
+use crate::http1::FieldLines;
 use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
 use gantry_model::kinds::ProviderAccount;
 use gantry_model::kinds::provider_account::ModelIntegration;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
 /// What an upstream can be asked, by its own dialect's names.
@@ -42,10 +43,10 @@ pub struct Upstream {
     pub provider: &'static Provider,
     pub dialect: Dialect,
     pub endpoint: Endpoint,
-    /// Credential and the manifest's own headers.
+    /// `host`, credential and the manifest's own headers.
     pub headers: HeaderMap,
-    /// Value of the `host` header.
-    pub host: HeaderValue,
+    /// The same as they go out.
+    pub lines: FieldLines,
     /// By operation, in the order of [`Operation::ALL`].
     addresses: [Address; Operation::ALL.len()],
 }
@@ -107,7 +108,9 @@ impl Upstream {
         }
         let addresses = addresses(&endpoint, &prefix, &query)?;
         let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
-        Ok(Self { provider, dialect: provider.dialect, endpoint, headers, host, addresses })
+        headers.insert(HOST, host);
+        let lines = headers.iter().collect();
+        Ok(Self { provider, dialect: provider.dialect, endpoint, headers, lines, addresses })
     }
 
     /// Path and query of an operation.

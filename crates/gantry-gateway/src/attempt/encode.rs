@@ -13,10 +13,11 @@ use gantry_llm::splice::{Draft, Pieces};
 use gantry_llm::translate::{self, RequestContext};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
+use gantry_providers::http1::RequestHead;
 use gantry_providers::upstream::Operation;
-use http::header::{CONTENT_TYPE, HOST, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderValue, Method};
 use std::sync::Arc;
 
 /// A call in its target's dialect.
@@ -164,42 +165,51 @@ fn path(call: &Call, hop: &Hop, operation: Operation) -> Result<PathAndQuery, Er
     }
 }
 
-/// The headers of one attempt.
-pub(super) fn request_headers(call: &Call, hop: &Hop) -> HeaderMap {
+/// The head of one attempt's request; `span` names the attempt to the upstream.
+///
+/// A field is printed by the first of these that has it: the upstream (credential, manifest), the
+/// route's policies, Gantry, the caller.
+pub(super) fn request_head(
+    call: &Call,
+    hop: &Hop,
+    path: &PathAndQuery,
+    span: Option<&HeaderValue>,
+) -> RequestHead {
     let upstream = &hop.model.upstream;
-    let mut out = HeaderMap::with_capacity(call.headers.len() + 4);
-    if call.caller.dialect() == upstream.dialect {
-        for (name, value) in &call.headers {
-            if carried(name) {
-                out.append(name.clone(), value.clone());
-            }
-        }
-    } else {
-        // A trace crosses dialects.
-        for name in [headers::TRACEPARENT, headers::TRACESTATE] {
-            if let Some(value) = call.headers.get(&name) {
-                out.insert(name, value.clone());
-            }
-        }
-    }
-    if upstream.dialect == Dialect::Anthropic && !out.contains_key(headers::ANTHROPIC_VERSION) {
-        let version = HeaderValue::from_str(&hop.model.quirks().anthropic_version);
-        out.extend(version.ok().map(|version| (headers::ANTHROPIC_VERSION, version)));
-    }
-    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for policy in &hop.policies {
-        for name in &policy.remove_headers {
-            out.remove(name);
-        }
+    let mut head = RequestHead::new(&Method::POST, path.as_str());
+    head.fields(&upstream.lines);
+    for (inner, policy) in hop.policies.iter().enumerate() {
+        let outer = hop.policies.get(inner + 1..).unwrap_or_default();
         for (name, value) in &policy.set_headers {
-            out.insert(name.clone(), value.clone());
+            if !upstream.headers.contains_key(name) && !outer.iter().any(|late| late.rules(name)) {
+                head.field(name, value);
+            }
         }
     }
-    for (name, value) in &upstream.headers {
-        out.insert(name.clone(), value.clone());
+    let settled = |name: &HeaderName| upstream.headers.contains_key(name) || hop.rules(name);
+    if !settled(&CONTENT_TYPE) {
+        head.field(&CONTENT_TYPE, &HeaderValue::from_static("application/json"));
     }
-    out.insert(HOST, upstream.host.clone());
-    out
+    let same = call.caller.dialect() == upstream.dialect;
+    let version = headers::ANTHROPIC_VERSION;
+    let versioned = same && call.headers.contains_key(&version);
+    if upstream.dialect == Dialect::Anthropic && !versioned && !settled(&version) {
+        let value = HeaderValue::from_str(&hop.model.quirks().anthropic_version);
+        value.iter().for_each(|value| head.field(&version, value));
+    }
+    let span = span.filter(|_| !settled(&headers::TRACEPARENT));
+    if let Some(span) = span {
+        head.field(&headers::TRACEPARENT, span);
+    }
+    for (name, value) in &call.headers {
+        // A trace crosses dialects.
+        let trace = *name == headers::TRACEPARENT || *name == headers::TRACESTATE;
+        let replaced = *name == headers::TRACEPARENT && span.is_some();
+        if (trace || same && carried(name)) && !replaced && !settled(name) {
+            head.field(name, value);
+        }
+    }
+    head
 }
 
 /// Headers that concern this connection, this gateway or the caller's own credentials stay here.

@@ -3,7 +3,8 @@
 use crate::headers;
 use gantry_llm::errors::ErrorView;
 use gantry_model::ids::UnixMs;
-use http::header::{self, HeaderMap, HeaderName};
+use gantry_providers::http1::Fields;
+use http::header::{self, HeaderName};
 use std::time::Duration;
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -53,7 +54,7 @@ pub(crate) struct Failure {
 /// An upstream's error reply as it came.
 #[derive(Debug)]
 pub(crate) struct UpstreamReply {
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) body: bytes::Bytes,
 }
 
@@ -97,8 +98,9 @@ const WAIT_MS_MAX: f64 = 86_400_000.0;
 ///
 /// A date counts from the upstream's own `date`, so that a difference of clocks does not matter;
 /// from `now_ms` when the upstream does not send one. A date that has passed means no wait.
-pub(crate) fn retry_after(headers: &HeaderMap, now_ms: UnixMs) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+pub(crate) fn retry_after(fields: &Fields, now_ms: UnixMs) -> Option<Duration> {
+    let text =
+        |name: HeaderName| Some(std::str::from_utf8(fields.get(name.as_str())?).ok()?.trim());
     let number = |name: HeaderName| text(name)?.parse::<f64>().ok();
     let until = || {
         let until = date_ms(text(header::RETRY_AFTER)?)?;
@@ -126,7 +128,6 @@ fn date_ms(text: &str) -> Option<UnixMs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     type Headers = &'static [(&'static str, &'static str)];
 
@@ -135,12 +136,7 @@ mod tests {
 
     fn check(cases: &[(Headers, Option<u64>)]) {
         for (pairs, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for (name, value) in *pairs {
-                let name: HeaderName = name.parse().unwrap();
-                headers.insert(name, HeaderValue::from_str(value).unwrap());
-            }
-            let found = retry_after(&headers, NOW_MS);
+            let found = retry_after(&pairs.iter().copied().collect(), NOW_MS);
             assert_eq!(found, expected.map(Duration::from_millis), "{pairs:?}");
         }
     }

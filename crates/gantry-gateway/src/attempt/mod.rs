@@ -24,8 +24,8 @@ use failure::{Failure, Outcome};
 use gantry_llm::errors::{ErrorKind, ErrorView};
 use gantry_llm::observe::Observer;
 use gantry_model::record::{Attempt, Loss, LossKind};
+use gantry_providers::http1::Fields;
 use gantry_providers::upstream::Operation;
-use http::HeaderMap;
 use policy::Policy;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) struct Whole {
     pub(crate) model: Arc<Model>,
     pub(crate) status: u16,
     /// The upstream's.
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) body: Bytes,
     pub(crate) losses: Vec<Loss>,
     /// What a good reply was found to hold.
@@ -54,7 +54,7 @@ pub(crate) struct Whole {
 }
 
 pub(crate) struct Stream {
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) pump: Pump,
     /// What was held back until the first token, in the caller's dialect.
     pub(crate) held: Vec<Bytes>,
@@ -193,7 +193,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
     Some(Attempted::Whole(Box::new(Whole {
         model: hop.model.clone(),
         status: 200,
-        headers: HeaderMap::new(),
+        fields: Fields::default(),
         body: format!("{{\"input_tokens\":{tokens}}}").into(),
         losses,
         observer: None,

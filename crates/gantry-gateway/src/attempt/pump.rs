@@ -2,6 +2,7 @@
 //!
 //! The gate (before the first byte) and the relay (after it) read the same pump.
 
+use super::send::chain;
 use crate::snapshot::Model;
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
@@ -11,8 +12,6 @@ use gantry_llm::stream::StreamTranslator;
 use gantry_model::catalogue::Dialect;
 use gantry_model::usage::TokenUsage;
 use gantry_providers::pool::ReplyBody;
-use http_body::Body;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -115,15 +114,14 @@ impl Pump {
     /// Reads on until at least one event is whole.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
-            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let data = match ready!(self.body.poll_piece(cx)) {
                 None => return Poll::Ready(self.end()),
-                Some(Ok(frame)) => frame,
+                Some(Ok(data)) => data,
                 Some(Err(_)) if self.observer.ended() => return Poll::Ready(self.end()),
                 Some(Err(error)) => {
-                    return Poll::Ready(Step::Failed(Break::Reset(error.to_string())));
+                    return Poll::Ready(Step::Failed(Break::Reset(chain(&error))));
                 }
             };
-            let Ok(data) = frame.into_data() else { continue };
             let complete = match self.splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {

@@ -1,23 +1,20 @@
 //! One attempt: send, wait for the reply's beginning, judge it.
 
-use super::encode::request_headers;
+use super::encode::request_head;
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
 use super::pump::{Pump, Step};
 use super::{Attempted, Stream, Target, Whole};
 use crate::decode::Call;
 use crate::gateway::Worker;
-use crate::headers;
 use crate::route::Hop;
 use bytes::{Bytes, BytesMut};
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
 use gantry_llm::observe::{Malformed, Observer, Wire};
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
-use gantry_providers::body::RequestBody;
-use gantry_providers::pool::{self, ReplyBody};
+use gantry_providers::pool::{self, Reply, ReplyBody};
 use gantry_providers::upstream::Operation;
-use http::{HeaderValue, Method, Request, Response};
-use http_body_util::BodyExt;
+use http::HeaderValue;
 use std::future::poll_fn;
 use std::time::Duration;
 
@@ -53,66 +50,61 @@ async fn exchange(
     span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let mut request = Request::new(RequestBody::from(encoded.body.clone()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = encoded.path.clone().into();
-    *request.headers_mut() = request_headers(call, hop);
-    if let Some(span) = span.filter(|_| !hop.removes(&headers::TRACEPARENT)) {
-        request.headers_mut().insert(headers::TRACEPARENT, span);
-    }
-    let response = worker
+    let head = request_head(call, hop, &encoded.path, span.as_ref());
+    let request = head.with_body(encoded.body.clone());
+    let reply = worker
         .pool
-        .send(&hop.model.upstream.endpoint, request, started_us)
+        .send(&hop.model.upstream.endpoint, &request, started_us)
         .await
         .map_err(|error| broken(&error))?;
-    if !response.status().is_success() {
-        return Err(refused(worker, hop, response).await);
+    if !reply.status.is_success() {
+        return Err(refused(worker, hop, reply).await);
     }
     if call.stream {
-        return gate(target, response, started_us).await;
+        return gate(target, reply, started_us).await;
     }
-    whole(target, response).await
+    whole(target, reply).await
 }
 
 fn broken(error: &pool::Error) -> Failure {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
     let outcome = match error {
         pool::Error::Connect(_) => Outcome::Connect,
         pool::Error::Broken { .. } => Outcome::Reset,
     };
-    Failure::silent(outcome, view(ErrorKind::Upstream, 502, text))
+    Failure::silent(outcome, view(ErrorKind::Upstream, 502, chain(error)))
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
 }
 
 /// An error status, with its body.
-async fn refused(worker: &Worker, hop: &Hop, response: Response<ReplyBody>) -> Failure {
-    let (head, body) = response.into_parts();
-    let status = head.status.as_u16();
-    let body = collect(body, ERROR_BYTES_MAX).await.unwrap_or_default();
+async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
+    let status = reply.status.as_u16();
+    let body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
     Failure {
         outcome: Outcome::Status,
         status,
         error: Box::new(errors::parse(hop.model.dialect(), status, &body)),
-        retry_after: retry_after(&head.headers, worker.shared.clock.unix_ms()),
-        reply: Some(Box::new(UpstreamReply { headers: head.headers, body })),
+        retry_after: retry_after(&reply.fields, worker.shared.clock.unix_ms()),
+        reply: Some(Box::new(UpstreamReply { fields: reply.fields, body })),
     }
 }
 
 /// The reply is held back until its first token is there.
-async fn gate(
-    target: &Target<'_>,
-    response: Response<ReplyBody>,
-    started_us: u64,
-) -> Result<Attempted, Failure> {
+async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
-    let (head, body) = response.into_parts();
-    let mut pump = Pump::new(&hop.model, body, wire(encoded.operation), config.event_bytes_max)
-        .stripping_usage(encoded.usage_added);
+    let mut pump =
+        Pump::new(&hop.model, reply.body, wire(encoded.operation), config.event_bytes_max)
+            .stripping_usage(encoded.usage_added);
     let (from, to) = (hop.model.dialect(), call.caller.dialect());
     if from != to {
         pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call)));
@@ -147,17 +139,17 @@ async fn gate(
     }
     let mut losses = encoded.losses.clone();
     losses.extend_from_slice(pump.losses());
-    let headers = head.headers;
-    let stream = Stream { headers, pump, held, tokens, ended, error, losses, started_us };
+    let fields = reply.fields;
+    let stream = Stream { fields, pump, held, tokens, ended, error, losses, started_us };
     Ok(Attempted::Stream(Box::new(stream)))
 }
 
-async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Attempted, Failure> {
+async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let (head, body) = response.into_parts();
-    let body = collect(body, worker.shared.config.reply_bytes_max).await.map_err(|message| {
-        Failure::silent(Outcome::Reset, view(ErrorKind::Upstream, 502, message))
-    })?;
+    let body =
+        collect(reply.body, worker.shared.config.reply_bytes_max).await.map_err(|message| {
+            Failure::silent(Outcome::Reset, view(ErrorKind::Upstream, 502, message))
+        })?;
     let mut observer = None;
     if encoded.operation != Operation::CountTokens {
         let seen = observer.insert(Observer::new(wire(encoded.operation)));
@@ -187,7 +179,7 @@ async fn whole(target: &Target<'_>, response: Response<ReplyBody>) -> Result<Att
     Ok(Attempted::Whole(Box::new(Whole {
         model: hop.model.clone(),
         status: 200,
-        headers: head.headers,
+        fields: reply.fields,
         body,
         losses,
         observer,
@@ -240,7 +232,7 @@ pub(super) fn upstream_error(
     Whole {
         model: hop.model.clone(),
         status: errors::status_for(dialect, error),
-        headers: reply.headers,
+        fields: reply.fields,
         body,
         losses: Vec::new(),
         observer: None,
@@ -252,9 +244,8 @@ pub(super) fn upstream_error(
 async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, String> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| format!("the upstream's reply broke: {error}"))?;
-        let Ok(data) = frame.into_data() else { continue };
+    let failed = |error| format!("the upstream's reply broke: {}", chain(&error));
+    while let Some(data) = body.piece().await.map_err(failed)? {
         if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
             return Err(format!("the upstream's reply is larger than {limit} bytes"));
         }

@@ -47,10 +47,10 @@ impl Hop {
         self.policies.iter().any(|policy| policy.strict)
     }
 
-    /// Whether a manifest keeps this header from the upstream.
+    /// Whether a policy sets or removes this header.
     #[must_use]
-    pub fn removes(&self, name: &HeaderName) -> bool {
-        self.policies.iter().any(|policy| policy.remove_headers.contains(name))
+    pub fn rules(&self, name: &HeaderName) -> bool {
+        self.policies.iter().any(|policy| policy.rules(name))
     }
 }
 

@@ -167,6 +167,13 @@ pub struct Policy {
     pub strict: bool,
 }
 
+impl Policy {
+    /// Whether it sets or removes this header.
+    pub(crate) fn rules(&self, name: &HeaderName) -> bool {
+        self.set_headers.contains_key(name) || self.remove_headers.contains(name)
+    }
+}
+
 /// A model that cannot be called, with the reason for whoever runs the gateway.
 #[derive(Debug)]
 pub struct Broken {

@@ -29,6 +29,11 @@ impl Pieces {
         self.len() == 0
     }
 
+    /// The pieces, in order; some may be empty.
+    pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
     /// The body in one; copied when it has several pieces.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {

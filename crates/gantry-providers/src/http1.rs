@@ -1,0 +1,45 @@
+//! HTTP/1.1 towards upstreams: one request at a time on a connection that its user polls himself.
+//!
+//! The pool and the plain client use it. hyper's client drives each connection by a task of its own
+//! and hands requests and replies through channels; on the request path that costs more than the
+//! protocol itself (`docs/decisions/0003-request-path.md`). It knows framing (RFC 9112) and nothing
+//! of models, and it never sends a request twice.
+
+mod body;
+mod chunked;
+mod connection;
+mod fields;
+mod outgoing;
+mod request;
+mod stream;
+
+pub use body::{Finished, ReplyBody};
+pub use connection::{Connection, Reply};
+pub use fields::{Field, Fields};
+pub use request::{FieldLines, Request, RequestHead};
+pub(crate) use stream::Stream;
+
+/// Most bytes of a reply's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most header fields of a reply.
+const FIELDS_MAX: usize = 100;
+
+/// Why there is no reply, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `unsent` when not a byte of the request went out: it may go out on another connection.
+    #[error("send the request")]
+    Send { unsent: bool, source: std::io::Error },
+    #[error("read the reply")]
+    Read(#[from] std::io::Error),
+    #[error("the connection was closed before the reply began")]
+    NoReply,
+    #[error("the connection was closed in the middle of the reply")]
+    Cut,
+    #[error("the reply's head is malformed")]
+    Head(#[from] httparse::Error),
+    #[error("the reply's head is larger than {HEAD_BYTES_MAX} bytes")]
+    HeadTooLarge,
+    #[error("the reply's framing is malformed: {0}")]
+    Framing(&'static str),
+}

@@ -1,0 +1,168 @@
+//! The chunked transfer coding (RFC 9112, section 7.1), taken apart as it comes.
+
+use super::Error;
+use bytes::{Buf as _, Bytes};
+
+/// Most bytes of a chunk's size line, and of all trailers: nobody needs them.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// What is expected next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The digits of a size.
+    Size,
+    /// What follows the digits, up to the line's end.
+    Extension,
+    /// The line feed after the size's carriage return.
+    SizeEnd,
+    Data,
+    /// Carriage return and line feed behind a chunk's data.
+    DataEnd,
+    DataEndFeed,
+    /// The beginning of a trailer's line: an empty one ends the body.
+    Trailer,
+    TrailerText,
+    /// The line feed of a trailer's line.
+    TrailerEnd,
+    /// The line feed of the empty line.
+    EndFeed,
+    End,
+}
+
+/// Takes a chunked body apart.
+#[derive(Debug)]
+pub(super) struct Chunked {
+    place: Place,
+    /// Of the chunk: while its size is read, that size so far.
+    left: u64,
+    digits: u8,
+    line_bytes: usize,
+}
+
+impl Default for Chunked {
+    fn default() -> Self {
+        Self { place: Place::Size, left: 0, digits: 0, line_bytes: 0 }
+    }
+}
+
+impl Chunked {
+    /// Whether the body's end was seen.
+    pub(super) fn ended(&self) -> bool {
+        self.place == Place::End
+    }
+
+    /// The next piece of data in `held`, which loses what was read; `None` when more has to come,
+    /// or at the body's end.
+    pub(super) fn next(&mut self, held: &mut Bytes) -> Result<Option<Bytes>, Error> {
+        loop {
+            if self.place == Place::Data && !held.is_empty() {
+                let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(held.len());
+                self.left -= len as u64;
+                if self.left == 0 {
+                    self.place = Place::DataEnd;
+                }
+                return Ok(Some(held.split_to(len)));
+            }
+            if self.place == Place::End {
+                return Ok(None);
+            }
+            let Some(&byte) = held.first() else { return Ok(None) };
+            held.advance(1);
+            self.place = self.step(byte)?;
+        }
+    }
+
+    /// The place after a byte that is not data.
+    fn step(&mut self, byte: u8) -> Result<Place, Error> {
+        self.line_bytes += 1;
+        if self.line_bytes > LINE_BYTES_MAX {
+            return Err(Error::Framing("a chunk's line is too long"));
+        }
+        let next = match (self.place, byte) {
+            (Place::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte)?,
+            (Place::Size, _) if self.digits == 0 => {
+                return Err(Error::Framing("a chunk has no size"));
+            }
+            (Place::Size | Place::Extension, b'\r') => Place::SizeEnd,
+            (Place::Size, b';' | b' ' | b'\t') => Place::Extension,
+            (Place::Extension, byte) if byte != b'\n' => Place::Extension,
+            (Place::SizeEnd, b'\n') => {
+                (self.digits, self.line_bytes) = (0, 0);
+                if self.left == 0 { Place::Trailer } else { Place::Data }
+            }
+            (Place::DataEnd, b'\r') => Place::DataEndFeed,
+            (Place::DataEndFeed, b'\n') => {
+                self.line_bytes = 0;
+                Place::Size
+            }
+            (Place::Trailer, b'\r') => Place::EndFeed,
+            (Place::TrailerText, b'\r') => Place::TrailerEnd,
+            (Place::Trailer | Place::TrailerText, byte) if byte != b'\n' => Place::TrailerText,
+            (Place::TrailerEnd, b'\n') => Place::Trailer,
+            (Place::EndFeed, b'\n') => Place::End,
+            _ => return Err(Error::Framing("a chunk's line does not end as it should")),
+        };
+        Ok(next)
+    }
+
+    fn digit(&mut self, byte: u8) -> Result<Place, Error> {
+        // Sixteen digits would overflow; a chunk of an exabyte is none.
+        if self.digits >= 15 {
+            return Err(Error::Framing("a chunk's size is too large"));
+        }
+        self.digits += 1;
+        let value = (byte as char).to_digit(16).unwrap_or_default();
+        self.left = self.left * 16 + u64::from(value);
+        Ok(Place::Size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Data, whether the end came, and what is left over, when `text` comes in pieces of `step`.
+    fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, bool, Vec<u8>), Error> {
+        let (mut chunked, mut data, mut rest) = (Chunked::default(), Vec::new(), Vec::new());
+        for piece in text.chunks(step) {
+            let mut held = Bytes::copy_from_slice(piece);
+            while let Some(part) = chunked.next(&mut held)? {
+                data.extend_from_slice(&part);
+            }
+            rest.extend_from_slice(&held);
+        }
+        Ok((data, chunked.ended(), rest))
+    }
+
+    #[test]
+    fn reads_the_same_at_any_boundary() {
+        let text =
+            b"5\r\nhello\r\n0B ; name=\"a\"\r\n big\r\nworld\r\n0\r\nx-sum: 1\r\ny:2\r\n\r\nHTTP";
+        for step in 1..=text.len() {
+            let (data, ended, rest) = read(text, step).unwrap();
+            assert_eq!(data, b"hello big\r\nworld", "{step}");
+            assert!(ended);
+            assert_eq!(rest, b"HTTP");
+        }
+    }
+
+    #[test]
+    fn an_end_that_has_not_come_is_not_taken_for_one() {
+        for text in ["", "5", "5\r\nhel", "5\r\nhello\r\n", "0\r\n", "0\r\n\r", "0\r\na: b\r\n"] {
+            assert!(!read(text.as_bytes(), 64).unwrap().1, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_chunk() {
+        let long = format!("1;{}\r\n", "x".repeat(LINE_BYTES_MAX));
+        let endless = format!("0\r\n{}", "a: b\r\n".repeat(LINE_BYTES_MAX / 6 + 2));
+        for text in
+            ["\r\n", "g\r\n", "-1\r\n", "5\nhello", "5\r\nhello0\r\n", "1\r\nab", "5\rx", &long]
+        {
+            assert!(read(text.as_bytes(), 3).is_err(), "{text}");
+        }
+        assert!(read(endless.as_bytes(), 64).is_err());
+        assert!(read(b"ffffffffffffffff\r\n", 64).is_err());
+    }
+}

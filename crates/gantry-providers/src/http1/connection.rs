@@ -1,0 +1,175 @@
+//! One connection: sends a request, reads the reply's head, hands out its body.
+
+use super::body::{Finished, Framing, ReplyBody};
+use super::outgoing::Outgoing;
+use super::{Error, FIELDS_MAX, Fields, HEAD_BYTES_MAX, Request, Stream};
+use bytes::Bytes;
+use http::StatusCode;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::ReadBuf;
+
+/// Most bytes of one read.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Where the connections of a thread read into. What came is copied out in its own size, so
+    /// that thousands of idle streams hold no buffers.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A connection that carries one request at a time.
+pub struct Connection {
+    stream: Stream,
+    /// What was read and not yet used.
+    held: Bytes,
+    /// Whether another request may follow this one.
+    reusable: bool,
+}
+
+/// The beginning of a reply, and its body.
+pub struct Reply<F> {
+    pub status: StatusCode,
+    pub fields: Fields,
+    pub body: ReplyBody<F>,
+}
+
+/// A head as it was parsed.
+struct Head {
+    status: StatusCode,
+    fields: Fields,
+    /// Whether the connection stays open after the reply.
+    stays: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, held: Bytes::new(), reusable: true }
+    }
+
+    /// Sends one request and waits for the head of its reply. A reply that comes before the whole
+    /// request went out is taken, as when an upstream refuses a large body early. `finished` gets
+    /// the connection when the reply was read to its end.
+    ///
+    /// # Errors
+    /// When the connection breaks before the head is there, or the head is malformed.
+    pub async fn exchange<F: Finished>(
+        mut self,
+        request: &Request,
+        finished: F,
+    ) -> Result<Reply<F>, Error> {
+        let mut outgoing = Outgoing::new(request);
+        let head = poll_fn(|cx| self.poll_exchange(&mut outgoing, cx)).await?;
+        self.reusable = outgoing.is_done() && head.stays;
+        let framing = Framing::of(head.status, &head.fields, request.head_only)?;
+        let body = ReplyBody::new(framing, self, finished);
+        Ok(Reply { status: head.status, fields: head.fields, body })
+    }
+
+    fn poll_exchange(
+        &mut self,
+        outgoing: &mut Outgoing<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Head, Error>> {
+        let written = outgoing.poll(&mut self.stream, cx);
+        match (self.poll_head(cx), written) {
+            (Poll::Ready(Ok(head)), _) => Poll::Ready(Ok(head)),
+            // Without a reply, what went wrong first says more.
+            (_, Poll::Ready(Err(source))) => {
+                Poll::Ready(Err(Error::Send { unsent: outgoing.sent() == 0, source }))
+            }
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
+            (Poll::Pending, _) => Poll::Pending,
+        }
+    }
+
+    /// Reads until the head of the final reply is whole.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Error>> {
+        loop {
+            match self.parse_head()? {
+                Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Poll::Ready(Err(Error::Framing("nobody asked for another protocol")));
+                }
+                // `100 Continue` and its like come before the reply.
+                Some(head) if head.status.is_informational() => continue,
+                Some(head) => return Poll::Ready(Ok(head)),
+                None if self.held.len() >= HEAD_BYTES_MAX => {
+                    return Poll::Ready(Err(Error::HeadTooLarge));
+                }
+                None => {}
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                let none = self.held.is_empty();
+                return Poll::Ready(Err(if none { Error::NoReply } else { Error::Cut }));
+            }
+        }
+    }
+
+    fn parse_head(&mut self) -> Result<Option<Head>, Error> {
+        if self.held.is_empty() {
+            return Ok(None);
+        }
+        let raw = self.held.clone();
+        let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let length =
+            match config.parse_response_with_uninit_headers(&mut parsed, &raw, &mut room)? {
+                httparse::Status::Complete(length) => length,
+                httparse::Status::Partial => return Ok(None),
+            };
+        let status = StatusCode::from_u16(parsed.code.unwrap_or_default())
+            .map_err(|_| Error::Framing("the status is none"))?;
+        let fields = Fields::of(raw.slice(..length), parsed.headers);
+        let stays = stays(&fields, parsed.version == Some(1));
+        drop(self.held.split_to(length));
+        Ok(Some(Head { status, fields, stays }))
+    }
+
+    /// Reads what has come; 0 at the connection's end.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(self.stream.poll_read(cx, &mut buffer))?;
+            let came = buffer.filled();
+            self.held = match self.held.is_empty() {
+                true => Bytes::copy_from_slice(came),
+                false => [&self.held, came].concat().into(),
+            };
+            Poll::Ready(Ok(came.len()))
+        })
+    }
+
+    pub(super) fn held(&mut self) -> &mut Bytes {
+        &mut self.held
+    }
+
+    /// Whether another request may be sent now that the reply was read.
+    pub(super) fn reusable(&self) -> bool {
+        self.reusable && self.held.is_empty()
+    }
+
+    /// Whether an unused connection is still open. It asks the system only when something has
+    /// come: whatever that is, no reply may come before a request.
+    pub(crate) fn is_open(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_fill(&mut cx).is_pending()
+    }
+}
+
+/// Whether a connection stays open after a reply (RFC 9112, section 9.3).
+fn stays(fields: &Fields, since_1_1: bool) -> bool {
+    let mut stays = since_1_1;
+    for field in fields.iter().filter(|field| field.is("connection")) {
+        for token in field.value().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if token.eq_ignore_ascii_case(b"close") {
+                return false;
+            }
+            stays |= token.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+    stays
+}

@@ -1,0 +1,140 @@
+//! The header fields of a reply: where they stand in its head, made into values when asked for.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::ops::Range;
+
+/// A reply's header fields in the order in which they came. Cheap to move, one allocation to make.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    raw: Bytes,
+    places: Vec<Place>,
+}
+
+/// Where one field stands. A head is far smaller than 4 GiB.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    name: (u32, u32),
+    value: (u32, u32),
+}
+
+/// One field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    raw: &'a Bytes,
+    name: &'a [u8],
+    value: (u32, u32),
+}
+
+impl Fields {
+    /// The fields of a parsed head, whose text lies in `raw`.
+    pub(super) fn of(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
+        let begin = raw.as_ptr().addr();
+        let place = |part: &[u8]| {
+            if part.is_empty() {
+                return (0, 0);
+            }
+            let at = part.as_ptr().addr().wrapping_sub(begin);
+            let end = at.wrapping_add(part.len());
+            (u32::try_from(at).unwrap_or_default(), u32::try_from(end).unwrap_or_default())
+        };
+        let places = parsed
+            .iter()
+            .map(|field| Place { name: place(field.name.as_bytes()), value: place(field.value) })
+            .collect();
+        Self { raw, places }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.places.iter().map(|place| Field {
+            raw: &self.raw,
+            name: self.raw.get(range(place.name)).unwrap_or_default(),
+            value: place.value,
+        })
+    }
+
+    /// The value of the first field of a name, in any case of letters.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|field| field.is(name)).map(|field| field.value())
+    }
+
+    /// As a map; what is no valid field there is left out.
+    #[must_use]
+    pub fn to_map(&self) -> HeaderMap {
+        self.iter()
+            .filter_map(|field| Some((field.header_name()?, field.header_value()?)))
+            .collect()
+    }
+}
+
+impl<'a> Field<'a> {
+    /// Whether this is its name, in any case of letters.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    #[must_use]
+    pub fn value(&self) -> &'a [u8] {
+        self.raw.get(range(self.value)).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn header_name(&self) -> Option<HeaderName> {
+        HeaderName::from_bytes(self.name).ok()
+    }
+
+    /// Shares the head's memory.
+    #[must_use]
+    pub fn header_value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_maybe_shared(self.raw.slice(range(self.value))).ok()
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
+    fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(pairs: T) -> Self {
+        let (mut raw, mut places) = (Vec::new(), Vec::new());
+        let mut add = |text: &str| {
+            let at = raw.len();
+            raw.extend_from_slice(text.as_bytes());
+            let end = |at: usize| u32::try_from(at).unwrap_or_default();
+            (end(at), end(raw.len()))
+        };
+        for (name, value) in pairs {
+            places.push(Place { name: add(name), value: add(value) });
+        }
+        Self { raw: raw.into(), places }
+    }
+}
+
+fn range((start, end): (u32, u32)) -> Range<usize> {
+    start as usize..end as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_fields_in_any_case_and_keeps_their_order() {
+        let fields: Fields =
+            [("Set-Cookie", "a=1"), ("X-Id", "7"), ("set-cookie", "b=2")].into_iter().collect();
+        assert_eq!(fields.get("x-id"), Some(&b"7"[..]));
+        assert_eq!(fields.get("x-none"), None);
+        let map = fields.to_map();
+        let cookies: Vec<_> = map.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a=1", "b=2"]);
+        assert_eq!((fields.len(), map.len()), (3, 3));
+    }
+}

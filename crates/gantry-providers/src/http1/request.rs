@@ -1,0 +1,91 @@
+//! A request, its head printed straight into the bytes that go out.
+
+use gantry_llm::splice::Pieces;
+use http::{HeaderName, HeaderValue, Method};
+use std::fmt;
+
+/// Room for a request line and the fields of a usual call.
+const USUAL_BYTES: usize = 512;
+
+/// A request's line and header fields. Its debug output shows none of them: there are credentials.
+pub struct RequestHead {
+    lines: Vec<u8>,
+    head_only: bool,
+}
+
+/// A request as it goes out; it can go out again.
+pub struct Request {
+    pub(super) head: Vec<u8>,
+    pub(super) body: Pieces,
+    /// Whether its reply has no body, whatever the reply's head says (`HEAD`).
+    pub(super) head_only: bool,
+}
+
+impl RequestHead {
+    /// Begins the head. `target` is path and query, without spaces or controls, as
+    /// [`http::uri::PathAndQuery`] guarantees.
+    #[must_use]
+    pub fn new(method: &Method, target: &str) -> Self {
+        let mut lines = Vec::with_capacity(USUAL_BYTES);
+        for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+            lines.extend_from_slice(part.as_bytes());
+        }
+        Self { lines, head_only: *method == Method::HEAD }
+    }
+
+    /// Adds a field.
+    pub fn field(&mut self, name: &HeaderName, value: &HeaderValue) {
+        print(&mut self.lines, name, value);
+    }
+
+    /// Adds fields that were printed before.
+    pub fn fields(&mut self, printed: &FieldLines) {
+        self.lines.extend_from_slice(&printed.0);
+    }
+
+    /// Declares the body's length and ends the head.
+    #[must_use]
+    pub fn with_body(mut self, body: Pieces) -> Request {
+        self.lines.extend_from_slice(b"content-length: ");
+        self.lines.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+        self.lines.extend_from_slice(b"\r\n\r\n");
+        Request { head: self.lines, body, head_only: self.head_only }
+    }
+}
+
+fn print(lines: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    lines.extend_from_slice(name.as_str().as_bytes());
+    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(value.as_bytes());
+    lines.extend_from_slice(b"\r\n");
+}
+
+/// Header fields as they go out, printed once for many requests.
+#[derive(Clone, Default)]
+pub struct FieldLines(Vec<u8>);
+
+impl<'a> FromIterator<(&'a HeaderName, &'a HeaderValue)> for FieldLines {
+    fn from_iter<T: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>>(fields: T) -> Self {
+        let mut lines = Vec::new();
+        fields.into_iter().for_each(|(name, value)| print(&mut lines, name, value));
+        Self(lines)
+    }
+}
+
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestHead({} bytes)", self.lines.len())
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({} + {} bytes)", self.head.len(), self.body.len())
+    }
+}
+
+impl fmt::Debug for FieldLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FieldLines({} bytes)", self.0.len())
+    }
+}
