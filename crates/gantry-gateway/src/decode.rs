@@ -10,6 +10,7 @@ use crate::receive::{Caller, Inbound, Operation, Route};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use gantry_llm::scan;
 use gantry_model::ids::UnixMs;
 use gantry_model::snapshot;
@@ -153,10 +154,15 @@ async fn next(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Refu
         if body.is_end_stream() {
             return Ok(None);
         }
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
-            let public = format!("no more of the request body came within {} s", idle.as_secs());
-            Refusal::caller(RefusalKind::SlowBody, public)
-        })?;
+        // Most bodies are there already, and a timer costs more than they do.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
+                let public =
+                    format!("no more of the request body came within {} s", idle.as_secs());
+                Refusal::caller(RefusalKind::SlowBody, public)
+            })?,
+        };
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {

@@ -90,7 +90,7 @@ impl Gateway {
             connect_timeout: Duration::from_millis(self.0.config.connect_timeout_ms),
             ..Settings::default()
         };
-        Worker { shared: self.0.clone(), pool: Pool::new(settings, self.0.clock.clone()) }
+        Worker { shared: self.0.clone(), pool: Pool::new(settings) }
     }
 }
 

@@ -55,7 +55,9 @@ async fn run(
     let call = decode(&worker.shared.config, route, inbound, &identified).await?;
     ledger.decoded(&call);
     let admitted = admit(&snapshot, &identified, &call)?;
-    let mut plan = route::plan(&admitted.entry, &call.route_input(ledger.now()))?;
+    ledger.look();
+    let now = (ledger.now_ms(), ledger.now_us());
+    let mut plan = route::plan(&admitted.entry, &call.route_input(now))?;
     ledger.planned(&admitted, &mut plan);
     let attempted = attempt(worker, &snapshot, &call, plan, ledger).await?;
     Ok(Answer::upstream(&call, attempted))

@@ -28,7 +28,8 @@ pub struct Relay {
     prompt: Prompt,
     idle: Pin<Box<Sleep>>,
     idle_limit: Duration,
-    last_read: Instant,
+    /// When something came last, on the request's own clock.
+    last_read_us: u64,
     times: Times,
     logged: Option<Vec<u8>>,
     /// Counts this stream as open while it lives.
@@ -48,7 +49,6 @@ struct Times {
 impl Relay {
     pub(crate) fn new(stream: Stream, dialect: Dialect, prompt: Prompt, ledger: Ledger) -> Self {
         let idle_limit = ledger.shared().config.idle_timeout();
-        let now = Instant::now();
         let elapsed_us = ledger.elapsed_us();
         let logged = ledger.log_bodies.then(Vec::new);
         let open = ledger.shared().recorder.metrics().stream_opened();
@@ -65,9 +65,9 @@ impl Relay {
             ledger: Some(ledger),
             dialect,
             prompt,
-            idle: Box::pin(tokio::time::sleep_until(now + idle_limit)),
+            idle: Box::pin(tokio::time::sleep(idle_limit)),
             idle_limit,
-            last_read: now,
+            last_read_us: elapsed_us,
             times,
             logged,
             _open: open,
@@ -100,12 +100,12 @@ impl Relay {
     }
 
     fn step(&mut self, step: Step) {
-        self.last_read = Instant::now();
+        self.last_read_us = self.elapsed_us();
         match step {
             Step::Events { bytes, tokens, error, .. } => {
                 if tokens > 0 {
                     self.times.tokens += u64::from(tokens);
-                    self.times.last_token_us = self.elapsed_us();
+                    self.times.last_token_us = self.last_read_us;
                 }
                 self.push(bytes);
                 if let Some(error) = error {
@@ -124,11 +124,12 @@ impl Relay {
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.idle.as_mut().poll(cx));
-            let end = self.last_read + self.idle_limit;
-            if Instant::now() >= end {
+            let idle_us = self.elapsed_us().saturating_sub(self.last_read_us);
+            let left = self.idle_limit.saturating_sub(Duration::from_micros(idle_us));
+            if left.is_zero() {
                 break;
             }
-            self.idle.as_mut().reset(end);
+            self.idle.as_mut().reset(Instant::now() + left);
         }
         let message = format!("the model sent nothing for {} s", self.idle_limit.as_secs());
         self.fail("idle_timeout", ErrorKind::Timeout, message);
@@ -151,8 +152,7 @@ impl Relay {
         let measured = self.measured();
         let elapsed_us = self.elapsed_us();
         if let (Some(ledger), Some((first, output))) = (&self.ledger, measured) {
-            let now_us = ledger.shared().clock.monotonic_us();
-            self.pump.model.health.measured(now_us, Some(first), output);
+            self.pump.model.health.measured(ledger.now_us(), Some(first), output);
         }
         self.note(|attempt| attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us));
         self.settle(Ending::ok(200));
@@ -198,10 +198,10 @@ impl Relay {
     }
 
     fn failed(&mut self, outcome: &'static str, message: String) {
-        if let Some(ledger) = &self.ledger {
-            self.pump.model.health.failed(ledger.shared().clock.monotonic_us());
-        }
         let elapsed_us = self.elapsed_us();
+        if let Some(ledger) = &self.ledger {
+            self.pump.model.health.failed(ledger.now_us());
+        }
         self.note(|attempt| {
             attempt.outcome = outcome.into();
             attempt.error.clone_from(&message);
@@ -254,8 +254,11 @@ impl Relay {
         });
     }
 
-    fn elapsed_us(&self) -> u64 {
-        self.ledger.as_ref().map_or(0, Ledger::elapsed_us)
+    /// Looks at the clock: microseconds since the request was received.
+    fn elapsed_us(&mut self) -> u64 {
+        let Some(ledger) = &mut self.ledger else { return 0 };
+        ledger.look();
+        ledger.elapsed_us()
     }
 
     fn request_id(&self) -> String {

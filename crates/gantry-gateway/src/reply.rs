@@ -100,6 +100,7 @@ impl Answer {
 }
 
 fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
+    ledger.look();
     ledger.with(|record| record.response_bytes = body.len() as u64);
     let mut headers = HeaderMap::with_capacity(3);
     identify(&mut headers, &ledger);
@@ -136,8 +137,8 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
     let mut headers = carried(&reply.fields, &ledger);
     describe(&mut headers, &reply.model, &reply.losses, &ledger);
     headers.insert(CONTENT_TYPE, JSON);
-    let now_us = ledger.shared().clock.monotonic_us();
-    let elapsed_us = ledger.since_start(now_us);
+    // The attempt has just ended and looked at the clock.
+    let (now_us, elapsed_us) = (ledger.now_us(), ledger.elapsed_us());
     if let Some(seen) = &reply.observer {
         let spent = seen.usage().map(|usage| (elapsed_us, usage.output.max(1)));
         reply.model.health.measured(now_us, None, spent);
@@ -234,9 +235,11 @@ fn keeps(name: &HeaderName, of_several: bool) -> bool {
 
 fn identify(headers: &mut HeaderMap, ledger: &Ledger) {
     let id = ledger.id().digits();
-    for name in [headers::ANTHROPIC_REQUEST_ID, headers::REQUEST_ID] {
-        set(headers, name, HeaderValue::from_bytes(&id).ok());
+    let value = HeaderValue::from_bytes(&id).ok();
+    if ledger.caller == Caller::Anthropic {
+        set(headers, headers::ANTHROPIC_REQUEST_ID, value.clone());
     }
+    set(headers, headers::REQUEST_ID, value);
 }
 
 /// What answered, by which rule, and what a translation lost.

@@ -8,7 +8,7 @@ use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::gateway::Shared;
 use crate::headers;
-use crate::receive::Inbound;
+use crate::receive::{Caller, Inbound};
 use crate::refusal::Refusal;
 use crate::reply::Prompt;
 use crate::route::Plan;
@@ -34,7 +34,11 @@ pub(crate) struct Ledger {
     record: Option<Box<RequestRecord>>,
     shared: Arc<Shared>,
     id: RequestId,
+    /// The API that the caller speaks.
+    pub(crate) caller: Caller,
     started_us: u64,
+    /// The last look at the clock.
+    now_us: u64,
     /// The caller's span.
     parent: Option<TraceParent>,
     model: Option<Arc<Model>>,
@@ -75,24 +79,23 @@ impl Ledger {
         let id = request_id(&shared.clock);
         let parent = inbound.headers.get(headers::TRACEPARENT);
         let parent = parent.and_then(|text| TraceParent::parse(text.to_str().ok()?));
-        let (trace_id, parent_span_id) = match parent {
-            Some(span) => (format!("{:032x}", span.trace_id), format!("{:016x}", span.span_id)),
-            None => Default::default(),
-        };
-        let record = RequestRecord {
-            id: Some(id),
-            received_at_ms: id.unix_ms(),
-            operation: inbound.operation_name().into(),
-            dialect: inbound.caller.name().into(),
-            trace_id,
-            parent_span_id,
-            ..RequestRecord::default()
-        };
+        let mut record = shared.recorder.blank();
+        record.id = Some(id);
+        record.received_at_ms = id.unix_ms();
+        record.operation = inbound.operation_name().into();
+        record.dialect = inbound.caller.name().into();
+        if let Some(span) = parent {
+            record.trace_id = format!("{:032x}", span.trace_id);
+            record.parent_span_id = format!("{:016x}", span.span_id);
+        }
+        let started_us = shared.clock.monotonic_us();
         Self {
-            record: Some(Box::new(record)),
+            record: Some(record),
             shared: shared.clone(),
             id,
-            started_us: shared.clock.monotonic_us(),
+            caller: inbound.caller,
+            started_us,
+            now_us: started_us,
             parent,
             model: None,
             applied: None,
@@ -105,16 +108,25 @@ impl Ledger {
         self.id
     }
 
-    /// Microseconds since the request was received.
-    pub(crate) fn elapsed_us(&self) -> u64 {
-        self.shared.clock.monotonic_us().saturating_sub(self.started_us)
+    /// Looks at the clock: monotonic time in microseconds.
+    pub(crate) fn look(&mut self) -> u64 {
+        self.now_us = self.shared.clock.monotonic_us();
+        self.now_us
     }
 
-    /// Wall time in milliseconds and monotonic time in microseconds, from one look at the clock.
-    pub(crate) fn now(&self) -> (UnixMs, u64) {
-        let now_us = self.shared.clock.monotonic_us();
-        let elapsed_ms = now_us.saturating_sub(self.started_us) / 1000;
-        (self.id.unix_ms().saturating_add(elapsed_ms), now_us)
+    /// The time at the last look. Between two waits a request looks once.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// Microseconds from the receipt of the request to the last look.
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        self.since_start(self.now_us)
+    }
+
+    /// Wall time in milliseconds at the last look.
+    pub(crate) fn now_ms(&self) -> UnixMs {
+        self.id.unix_ms().saturating_add(self.elapsed_us() / 1000)
     }
 
     /// A moment of the monotonic clock, in microseconds since the request was received.
@@ -145,7 +157,7 @@ impl Ledger {
         self.with(|record| {
             record.subject.clone_from(&identified.caller.subject);
             record.teams.clone_from(&identified.caller.teams);
-            record.key_name = identified.key_name.to_string();
+            record.key_name.push_str(&identified.key_name);
             record.metadata.clone_from(&identified.caller.tags);
         });
     }
@@ -171,24 +183,22 @@ impl Ledger {
 
     pub(crate) fn planned(&mut self, admitted: &Admitted, plan: &mut Plan) {
         let gateway_us = self.elapsed_us();
-        let mut steps = Vec::with_capacity(1 + plan.steps.len());
         if let Entry::Virtual(model) = &admitted.entry {
             self.applied = Some(model.clone());
-            let (target, verdict) = (model.id.clone(), "expanded".into());
-            steps.push(RouteStep { target, verdict, reason: model.reason.clone().into() });
-        }
-        steps.append(&mut plan.steps);
-        match &admitted.entry {
-            Entry::Real(model) => steps.push(RouteStep {
-                target: model.id.clone(),
-                verdict: "chosen".into(),
-                reason: "named by the request".into(),
-            }),
-            Entry::Virtual(_) | Entry::Broken(_) => {}
         }
         self.with(|record| {
-            record.route = steps;
             record.gateway_us = gateway_us;
+            if let Entry::Virtual(model) = &admitted.entry {
+                let (target, verdict) = (model.id.clone(), "expanded".into());
+                let reason = model.reason.clone().into();
+                record.route.push(RouteStep { target, verdict, reason });
+            }
+            record.route.append(&mut plan.steps);
+            if let Entry::Real(model) = &admitted.entry {
+                let (target, verdict) = (model.id.clone(), "chosen".into());
+                let reason = "named by the request".into();
+                record.route.push(RouteStep { target, verdict, reason });
+            }
         });
     }
 
@@ -261,7 +271,8 @@ impl Ledger {
         });
     }
 
-    pub(crate) fn refuse(self, refusal: &Refusal) {
+    pub(crate) fn refuse(mut self, refusal: &Refusal) {
+        self.look();
         let error = match &refusal.detail {
             Some(detail) => format!("{} ({detail})", refusal.public),
             None => refusal.public.clone(),
@@ -274,7 +285,7 @@ impl Ledger {
         });
     }
 
-    /// Ends the ledger with its one record.
+    /// Ends the ledger with its one record, at the last look at the clock.
     pub(crate) fn settle(mut self, ending: Ending) {
         self.finish(ending);
     }
@@ -293,6 +304,10 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        if self.record.is_none() {
+            return;
+        }
+        self.look();
         self.finish(Ending {
             status: CALLER_LEFT,
             refusal: "",

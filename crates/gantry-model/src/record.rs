@@ -85,6 +85,38 @@ pub struct RequestRecord {
     pub response_body: Option<String>,
 }
 
+/// Texts with more room than this are let go when a record is emptied, in bytes.
+const KEPT_TEXT_BYTES_MAX: usize = 256;
+
+impl RequestRecord {
+    /// Makes it equal to a new record; its texts and lists keep their memory.
+    pub fn empty(&mut self) {
+        let old = std::mem::take(self);
+        let texts = [
+            (&mut self.tenant, old.tenant),
+            (&mut self.subject, old.subject),
+            (&mut self.key_name, old.key_name),
+            (&mut self.trace_id, old.trace_id),
+            (&mut self.parent_span_id, old.parent_span_id),
+            (&mut self.model, old.model),
+            (&mut self.resolved_model, old.resolved_model),
+            (&mut self.provider, old.provider),
+            (&mut self.upstream_model, old.upstream_model),
+            (&mut self.price_version, old.price_version),
+        ];
+        for (text, mut kept) in texts {
+            if kept.capacity() <= KEPT_TEXT_BYTES_MAX {
+                kept.clear();
+                *text = kept;
+            }
+        }
+        let (mut route, mut attempts) = (old.route, old.attempts);
+        route.clear();
+        attempts.clear();
+        (self.route, self.attempts) = (route, attempts);
+    }
+}
+
 /// One decision on the way to a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteStep {
@@ -129,4 +161,25 @@ pub struct Loss {
 pub enum LossKind {
     Dropped,
     Approximated,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emptied_record_equals_a_new_one() {
+        let text = "x".to_owned();
+        let mut record = RequestRecord {
+            tenant: text.clone(),
+            model: "y".repeat(1000),
+            status: 200,
+            attempts: vec![Attempt { target: text, ..Attempt::default() }],
+            request_body: Some("body".to_owned()),
+            ..RequestRecord::default()
+        };
+        record.empty();
+        assert_eq!(record, RequestRecord::default());
+        assert!(record.tenant.capacity() > 0 && record.model.capacity() == 0);
+    }
 }

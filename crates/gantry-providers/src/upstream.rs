@@ -113,6 +113,12 @@ impl Upstream {
         Ok(Self { provider, dialect: provider.dialect, endpoint, headers, lines, addresses })
     }
 
+    /// Whether it sets this header itself. It sets few, so that looking at each is the quickest.
+    #[must_use]
+    pub fn sets(&self, name: &HeaderName) -> bool {
+        self.headers.keys().any(|own| own == name)
+    }
+
     /// Path and query of an operation.
     #[must_use]
     pub fn path(&self, operation: Operation) -> &PathAndQuery {

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use gantry_providers::endpoint::Endpoint;
 use gantry_providers::http1::{Request, RequestHead};
 use gantry_providers::pool::{Error, Pool, Reply, Settings};
-use gantry_runtime::clock::Clock;
 use http::Method;
 use std::future::Future;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,7 +29,7 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let endpoint = Endpoint::parse(&url, None).unwrap();
-        Self { listener, endpoint, pool: Pool::new(Settings::default(), Clock::system()) }
+        Self { listener, endpoint, pool: Pool::new(Settings::default()) }
     }
 
     async fn accept(&self) -> TcpStream {

@@ -3,19 +3,21 @@
 //! Roles hand in a service per worker. A connection stays on the worker it was given to, so a
 //! worker's state needs no locks. It never looks into requests.
 
+mod heads;
 mod linger;
 
 use crate::tasks::Shutdown;
+use heads::{Answering, Heads, Watch};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioTimer;
 use linger::Owner;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -33,8 +35,8 @@ const HEADERS_ON_STACK: usize = 100;
 /// Limits on connections, for protection from slow or greedy clients.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Longest time for a request's head to arrive; an idle connection is closed after it too.
-    /// Default 75 s, longer than clients keep theirs, so that the client closes first.
+    /// Longest time for a request's head to arrive; an idle connection is closed after it too, or
+    /// after half as long again. Default 75 s, longer than clients keep theirs, so that the client closes first.
     pub head_timeout: Duration,
     /// A client that accepts no byte for so long is cut off (TCP user timeout). Default 60 s.
     pub stalled_client_timeout: Duration,
@@ -61,7 +63,7 @@ impl Default for Limits {
 
 /// Answers the requests of one worker's connections.
 pub trait Service: 'static {
-    type Body: Body<Data = bytes::Bytes, Error = Self::BodyError> + 'static;
+    type Body: Body<Data = bytes::Bytes, Error = Self::BodyError> + Unpin + 'static;
     type BodyError: Into<Box<dyn std::error::Error + Send + Sync>>;
 
     /// Never fails: a failure is a response too.
@@ -178,6 +180,9 @@ async fn serve_handed<S: Service>(
     service: Rc<S>,
 ) {
     let open = Rc::new(());
+    let watch = Rc::new(Watch::default());
+    let (watching, head_timeout) = (watch.clone(), limits.head_timeout);
+    tokio::task::spawn_local(async move { watching.run(head_timeout).await });
     let mut stopping = pin!(shutdown.wait());
     loop {
         let stream = tokio::select! {
@@ -190,7 +195,8 @@ async fn serve_handed<S: Service>(
             tracing::warn!("connection limit reached, closing a new connection");
             continue;
         }
-        let served = Served { stream, service: service.clone(), _counted: open.clone() };
+        let heads = watch.connection();
+        let served = Served { stream, heads, service: service.clone(), _counted: open.clone() };
         tokio::task::spawn_local(serve_connection(served, limits.clone(), shutdown.clone()));
     }
     let drained = async {
@@ -208,6 +214,7 @@ async fn serve_handed<S: Service>(
 /// A connection and who answers it.
 struct Served<S> {
     stream: TcpStream,
+    heads: Rc<Heads>,
     service: Rc<S>,
     /// Counts the connection as open.
     _counted: Rc<()>,
@@ -215,12 +222,12 @@ struct Served<S> {
 
 /// Serves one connection until it ends; on shutdown it finishes the request in progress.
 async fn serve_connection<S: Service>(served: Served<S>, limits: Limits, shutdown: Shutdown) {
-    let Served { stream, service, _counted } = served;
+    let Served { stream, heads, service, _counted } = served;
     if let Err(error) = prepare(&stream, &limits) {
         tracing::debug!(%error, "socket options refused on an accepted connection");
     }
     let owner = Owner::default();
-    if let Err(error) = exchange(owner.lend(stream), &limits, &shutdown, service).await {
+    if let Err(error) = exchange(owner.lend(stream), heads, &limits, &shutdown, service).await {
         tracing::debug!(%error, "connection ended early");
     }
     tokio::select! {
@@ -232,19 +239,21 @@ async fn serve_connection<S: Service>(served: Served<S>, limits: Limits, shutdow
 /// Lets hyper answer the requests of a connection.
 async fn exchange<S: Service>(
     io: linger::Lent,
+    heads: Rc<Heads>,
     limits: &Limits,
     shutdown: &Shutdown,
     service: Rc<S>,
 ) -> hyper::Result<()> {
+    let begun = heads.clone();
     let call = hyper::service::service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.call(request).await) }
+        let (service, open) = (service.clone(), begun.begin());
+        async move {
+            let response = service.call(request).await;
+            Ok::<_, Infallible>(response.map(|body| Answering { body, _open: open }))
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes_max.max(8192))
-        .half_close(false);
+    http.header_read_timeout(None).max_buf_size(limits.head_bytes_max.max(8192)).half_close(false);
     if limits.headers_max != HEADERS_ON_STACK {
         http.max_headers(limits.headers_max);
     }
@@ -255,7 +264,13 @@ async fn exchange<S: Service>(
         let ended = connection.as_mut().poll(cx);
         // Polled once to be woken by it; a look at the flag is cheaper from then on.
         let look = ended.is_pending() && !stopped && (!watched || shutdown.begun());
+        if !watched {
+            heads.wake(cx.waker());
+        }
         watched = true;
+        if heads.expired() {
+            return Poll::Ready(Ok(()));
+        }
         if look && stopping.as_mut().poll(cx).is_ready() {
             stopped = true;
             connection.as_mut().graceful_shutdown();

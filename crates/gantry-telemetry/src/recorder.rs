@@ -5,6 +5,7 @@
 //! with one `write`. When the queue is full, records are dropped and counted
 //! (`gantry_records_dropped_total`): a request never waits and never fails because of its record.
 
+mod blanks;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -12,6 +13,7 @@ mod writer;
 use crate::journal;
 use crate::metrics::Metrics;
 use crate::names::DropReason;
+use blanks::Blanks;
 use gantry_model::record::RequestRecord;
 use gantry_runtime::clock::Clock;
 use std::sync::Arc;
@@ -97,6 +99,7 @@ struct Shared {
     closing: AtomicBool,
     progress: Progress,
     metrics: Arc<Metrics>,
+    blanks: Blanks,
 }
 
 impl Recorder {
@@ -113,10 +116,17 @@ impl Recorder {
             closing: AtomicBool::new(false),
             progress: Progress::default(),
             metrics: options.metrics.clone(),
+            blanks: Blanks::default(),
         });
         let queue_bytes_max = options.queue_bytes;
         let writer = writer::start(options, received, shared.clone())?;
         Ok(Self(Arc::new(Inner { queue, shared, writer, queue_bytes_max })))
+    }
+
+    /// An empty record to fill, often one that was written before: filling it costs no memory.
+    #[must_use]
+    pub fn blank(&self) -> Box<RequestRecord> {
+        self.0.shared.blanks.take()
     }
 
     /// Hands a record over. Never waits; a full queue drops the record and counts it.

@@ -181,12 +181,12 @@ pub(super) fn request_head(
     for (inner, policy) in hop.policies.iter().enumerate() {
         let outer = hop.policies.get(inner + 1..).unwrap_or_default();
         for (name, value) in &policy.set_headers {
-            if !upstream.headers.contains_key(name) && !outer.iter().any(|late| late.rules(name)) {
+            if !upstream.sets(name) && !outer.iter().any(|late| late.rules(name)) {
                 head.field(name, value);
             }
         }
     }
-    let settled = |name: &HeaderName| upstream.headers.contains_key(name) || hop.rules(name);
+    let settled = |name: &HeaderName| upstream.sets(name) || hop.rules(name);
     if !settled(&CONTENT_TYPE) {
         head.field(&CONTENT_TYPE, &HeaderValue::from_static("application/json"));
     }

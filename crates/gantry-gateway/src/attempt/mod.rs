@@ -116,23 +116,20 @@ struct Target<'a> {
 impl Target<'_> {
     /// Tries the target as often as its policy says.
     async fn attempts(&self, ledger: &mut Ledger) -> Result<Attempted, Failure> {
-        let clock = &self.worker.shared.clock;
         let mut failures = 0u8;
         loop {
-            let started_us = clock.monotonic_us();
+            let started_us = ledger.now_us();
             let span = ledger.traceparent();
             let done = send::send(self, started_us, span).await;
-            ledger.attempted(self.entry(
-                ledger.since_start(started_us),
-                ledger.elapsed_us(),
-                &done,
-            ));
+            let ended_us = ledger.look();
+            let entry = self.entry(ledger.since_start(started_us), ledger.elapsed_us(), &done);
+            ledger.attempted(entry);
             let failure = match done {
                 Ok(attempted) => return Ok(attempted),
                 Err(failure) => failure,
             };
             if failure.counts_against_target() {
-                self.hop.model.health.failed(clock.monotonic_us());
+                self.hop.model.health.failed(ended_us);
             }
             failures = failures.saturating_add(1);
             let policy = policy(self.worker, self.snapshot, self.call, self.hop);
@@ -140,6 +137,7 @@ impl Target<'_> {
                 return Err(failure);
             };
             tokio::time::sleep(pause).await;
+            ledger.look();
         }
     }
 

@@ -30,7 +30,8 @@ pub(super) fn start(
         Some(journal) => Some(journal::Writer::open(journal, options.clock, metrics)?),
         None => None,
     };
-    let mut writer = Writer { queue, journal, sinks: options.sinks, shared };
+    let written = Vec::with_capacity(BATCH_RECORDS);
+    let mut writer = Writer { queue, journal, sinks: options.sinks, shared, written };
     let handle = std::thread::Builder::new()
         .name("gantry-records".to_owned())
         .spawn(move || writer.run())
@@ -43,6 +44,8 @@ struct Writer {
     journal: Option<journal::Writer>,
     sinks: Vec<Box<dyn Sink>>,
     shared: Arc<Shared>,
+    /// Records that are done with; request threads fill them again.
+    written: Vec<Box<RequestRecord>>,
 }
 
 impl Writer {
@@ -73,7 +76,7 @@ impl Writer {
     /// Takes what came in the meantime, then seals the journal and releases its lock.
     fn end(&mut self) {
         while let Ok(record) = self.queue.try_recv() {
-            self.take(&record);
+            self.take(record);
         }
         self.commit();
         if let Some(mut journal) = self.journal.take() {
@@ -105,7 +108,7 @@ impl Writer {
         // One more than counted, because that look tells whether anybody can still send.
         while taken <= queued {
             match self.queue.try_recv() {
-                Ok(record) => self.take(&record),
+                Ok(record) => self.take(record),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     disconnected = true;
@@ -121,16 +124,17 @@ impl Writer {
         (taken, disconnected)
     }
 
-    fn take(&mut self, record: &RequestRecord) {
+    fn take(&mut self, record: Box<RequestRecord>) {
         self.shared.queued_records.fetch_sub(1, Ordering::Relaxed);
-        self.shared.queued_bytes.fetch_sub(weight(record), Ordering::Relaxed);
+        self.shared.queued_bytes.fetch_sub(weight(&record), Ordering::Relaxed);
         if let Some(journal) = &mut self.journal {
-            journal.append(record);
+            journal.append(&record);
         }
-        self.shared.metrics.observe(record);
+        self.shared.metrics.observe(&record);
         for sink in &mut self.sinks {
-            sink.take(record);
+            sink.take(&record);
         }
+        self.written.push(record);
     }
 
     fn commit(&mut self) {
@@ -138,6 +142,7 @@ impl Writer {
         if let Some(journal) = &mut self.journal {
             journal.commit();
         }
+        self.shared.blanks.give(&mut self.written);
     }
 
     /// Sleeps until a record comes, a flush is asked for, or time has passed.
