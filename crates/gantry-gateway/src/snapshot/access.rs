@@ -1,6 +1,7 @@
 //! Who may use a model: decided in memory from the manifests' subjects.
 
 use gantry_model::kinds::Collaborator;
+use gantry_model::roles;
 use gantry_model::snapshot::Caller;
 use gantry_model::subject::Subject;
 use std::collections::BTreeSet;
@@ -14,12 +15,13 @@ pub struct Access(BTreeSet<String>);
 
 impl Access {
     /// From a model's `authorized_subjects` (to which permissions of virtual accounts were added
-    /// when the snapshot was assembled) and its account's collaborators.
+    /// when the snapshot was assembled) and its account's collaborators. A role that is not known
+    /// admits nobody: a published manifest may be older than the rules of validation.
     #[must_use]
     pub fn new(subjects: &[Subject], collaborators: &[Collaborator]) -> Self {
         let collaborators = collaborators
             .iter()
-            .filter(|collaborator| !collaborator.role_id.ends_with("-viewer"))
+            .filter(|one| roles::may_use(roles::PROVIDER_ACCOUNT, &one.role_id))
             .map(|collaborator| collaborator.subject.0.clone());
         let subjects = subjects.iter().map(|subject| subject.0.clone());
         Self(subjects.chain(collaborators).collect())
@@ -43,12 +45,22 @@ mod tests {
         Caller { subject: subject.to_owned(), teams, admin, tags: Default::default() }
     }
 
+    fn collaborator(subject: &str, role: &str) -> Collaborator {
+        Collaborator { subject: Subject(subject.to_owned()), role_id: role.to_owned() }
+    }
+
+    #[test]
+    fn a_collaborator_whose_role_is_not_known_is_not_admitted() {
+        let roles =
+            ["no-such-role", "provider-account-viwer", "access", "admin", "tenant-admin", ""];
+        for role in roles {
+            let access = Access::new(&[], &[collaborator("virtualaccount:bot", role)]);
+            assert!(!access.allows(&caller("virtualaccount:bot", &[], false)), "{role}");
+        }
+    }
+
     #[test]
     fn admits_by_subject_team_and_collaborator_only() {
-        let viewer = |subject: &str, role: &str| Collaborator {
-            subject: Subject(subject.to_owned()),
-            role_id: role.to_owned(),
-        };
         let access = Access::new(
             &[
                 Subject("user:ann@x.example".into()),
@@ -56,8 +68,8 @@ mod tests {
                 Subject("virtualaccount:bot".into()),
             ],
             &[
-                viewer("user:bob@x.example", "provider-account-access"),
-                viewer("user:eve@x.example", "provider-account-viewer"),
+                collaborator("user:bob@x.example", "provider-account-access"),
+                collaborator("user:eve@x.example", "provider-account-viewer"),
             ],
         );
         let cases = [

@@ -19,8 +19,9 @@ pub use status_codes::StatusCode;
 pub struct Collaborator {
     /// `user:…`, `team:…`, `virtualaccount:…`.
     pub subject: Subject,
-    /// `provider-account-manager`, `provider-account-access` or `provider-account-viewer`.
-    #[schemars(length(min = 1))]
+    /// `provider-account-manager`, `provider-account-access` or `provider-account-viewer`; a viewer
+    /// may not call the models.
+    #[schemars(length(min = 1), extend("x-check" = "role"))]
     pub role_id: String,
 }
 

@@ -6,6 +6,7 @@ use crate::kinds::virtual_account::Permission;
 use crate::kinds::virtual_model::{NESTING_MAX, VirtualModel};
 use crate::kinds::{Manifest, global_settings};
 use crate::rest::Problem;
+use crate::roles;
 use std::collections::{BTreeMap, HashMap};
 
 /// One manifest of the whole set as it would be after an apply.
@@ -262,10 +263,8 @@ fn cycle(stack: &[Visit<'_>], back: &str) -> String {
 /// Account and model of a permission about models: `account`, `account/model` or
 /// `tenant:provider:account:model:name`. `None` for all other resources and for patterns.
 fn granted(permission: &Permission) -> Option<(&str, Option<&str>)> {
-    const ABOUT_MODELS: [&str; 5] =
-        ["provider-account", "provider-integration", "integration", "model", "virtual-model"];
     let name = permission.resource_fqn.as_str();
-    if !ABOUT_MODELS.contains(&permission.resource_type.as_str()) || name.contains('*') {
+    if !roles::about_models(&permission.resource_type) || name.contains('*') {
         return None;
     }
     if let Some((account, model)) = name.split_once('/')

@@ -129,7 +129,12 @@ impl<'a> Validator<'a> {
     fn check_text(&mut self, node: &Node, text: &str, shape: &Shape) {
         if !shape.choices.is_empty() && !shape.choices.iter().any(|choice| choice == text) {
             let choices = shape.choices.iter().map(String::as_str);
-            return self.add(node.at, unknown_value(text, choices));
+            let message = if shape.later.iter().any(|later| later == text) {
+                format!("`{text}` is not supported yet; {}", checks::one_of(choices))
+            } else {
+                unknown_value(text, choices)
+            };
+            return self.add(node.at, message);
         }
         let length = text.chars().count() as u64;
         match shape.length {
