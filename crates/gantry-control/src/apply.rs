@@ -4,7 +4,7 @@ use crate::accounts;
 use crate::manifests::{self, Authored, Stored, StoredSet, to_spec};
 use crate::{Control, Error, publish, require_admin, to_the_end};
 use gantry_model::kinds::Manifest;
-use gantry_model::manifest::{Document, SetEntry};
+use gantry_model::manifest::{Document, SetEntry, Tenancy};
 use gantry_model::rest::{Applied, Problem, Source};
 use gantry_model::secrets;
 use gantry_model::snapshot::Caller;
@@ -135,7 +135,9 @@ impl Control {
             .filter(|s| !replaced(&s.resource.family, &s.resource.name))
             .map(|s| manifests::unwritten(&s.manifest));
         let after: Vec<_> = kept.chain(planned.iter().map(Plan::entry)).collect();
-        let mut problems = manifests::new_problems(stored, &after);
+        let teams = manifests::teams(tx).await?;
+        let tenancy = Tenancy { tenant: self.tenant(), teams: &teams };
+        let mut problems = manifests::new_problems(stored, &after, tenancy);
         for plan in planned {
             for reference in secrets::references(&plan.manifest) {
                 if let Err(why) = publish::resolve(&self.0, tx, &reference).await? {

@@ -4,6 +4,7 @@ use crate::apply::forget_unreferenced;
 use crate::manifests::{self, StoredSet};
 use crate::{Control, Error, read, require_admin, to_the_end};
 use gantry_model::kinds::{family, virtual_account};
+use gantry_model::manifest::Tenancy;
 use gantry_model::rest::{ManifestRef, Source, StoredManifest};
 use gantry_model::snapshot::Caller;
 use gantry_store::{AuditEntry, Purpose, Tx};
@@ -28,7 +29,7 @@ impl Control {
         let (control, actor) = (self.clone(), caller.subject.clone());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            let deleted = delete_in(&mut tx, &actor, &targets).await?;
+            let deleted = delete_in(&mut tx, control.tenant(), &actor, &targets).await?;
             if dry_run {
                 return Ok(deleted);
             }
@@ -56,6 +57,7 @@ impl Control {
 
 async fn delete_in(
     tx: &mut Tx,
+    tenant: &str,
     actor: &str,
     targets: &[ManifestRef],
 ) -> Result<Vec<StoredManifest>, Error> {
@@ -82,7 +84,7 @@ async fn delete_in(
         .await?;
         deleted.push(read::view(found));
     }
-    refuse_dangling(tx, &stored, &deleted).await?;
+    refuse_dangling(tx, tenant, &stored, &deleted).await?;
     forget_unreferenced(tx).await?;
     Ok(deleted)
 }
@@ -118,12 +120,14 @@ async fn revoke_all(tx: &mut Tx, account: &str) -> Result<(), Error> {
 /// What stays must not refer to what goes.
 async fn refuse_dangling(
     tx: &mut Tx,
+    tenant: &str,
     stored: &StoredSet,
     deleted: &[StoredManifest],
 ) -> Result<(), Error> {
     let left = StoredSet::load(tx).await?;
     let after: Vec<_> = left.manifests().map(manifests::unwritten).collect();
-    let problems = manifests::new_problems(stored, &after);
+    let teams = manifests::teams(tx).await?;
+    let problems = manifests::new_problems(stored, &after, Tenancy { tenant, teams: &teams });
     if problems.is_empty() {
         return Ok(());
     }

@@ -7,6 +7,8 @@
 
 /// Type of the resource on which collaborators of an account have their roles.
 pub const PROVIDER_ACCOUNT: &str = "provider-account";
+/// Type of the resource on which administrators have their role.
+pub const TENANT: &str = "tenant";
 
 /// What a role lets its holder do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ const TABLE: [(&str, &[Role]); 4] = [
     ),
     ("provider-integration", &[("provider-integration-access", Right::Use)]),
     ("model", &[("model-user", Right::Use)]),
-    ("tenant", &[("tenant-admin", Right::Administer), ("tenant-member", Right::View)]),
+    (TENANT, &[("tenant-admin", Right::Administer), ("tenant-member", Right::View)]),
 ];
 
 /// The types of resource on which there are roles.

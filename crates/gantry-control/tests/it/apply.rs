@@ -158,6 +158,52 @@ async fn a_permission_opens_the_models_of_its_account_in_the_snapshot_only() {
 }
 
 #[tokio::test]
+async fn subjects_that_stand_for_nobody_are_refused_unless_applied_together() {
+    let bed = bed().await;
+    let open_to = |subject: &str| {
+        let mut account = openai("main", "sk");
+        account["integrations"][0]["authorized_subjects"] = json!([subject]);
+        account
+    };
+    let refused = [
+        ("virtualaccount:ci", "there is no virtual account `ci`"),
+        ("serviceaccount:ci", "there is no virtual account `ci`"),
+        ("team:nope", "there is no team `nope`; everybody is in `team:everyone`"),
+        ("*", "everybody is in `team:everyone`"),
+    ];
+    for (subject, expected) in refused {
+        let error = bed.control.apply(&admin(), source(&[open_to(subject)]), false).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(expected), "{subject}: {error}");
+        assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty(), "{subject}");
+    }
+    // Users may come later, through an identity provider.
+    bed.apply(&[open_to("user:later@x.example")]).await;
+    bed.apply(&[open_to("team:everyone")]).await;
+    bed.apply(&[open_to("virtualaccount:ci"), bot("ci")]).await;
+    let sources = source(&[open_to("virtualaccount:cii")]);
+    let error = bed.control.apply(&admin(), sources, false).await.unwrap_err().to_string();
+    assert!(error.contains("did you mean `ci`?"), "{error}");
+}
+
+#[tokio::test]
+async fn permissions_on_another_tenant_are_refused() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk")]).await;
+    for (resource_type, fqn, role) in [
+        ("provider-account", "other:openai:main", "provider-account-access"),
+        ("tenant", "other", "tenant-admin"),
+    ] {
+        let mut ci = bot("ci");
+        ci["permissions"] =
+            json!([{ "resource_type": resource_type, "resource_fqn": fqn, "role_id": role }]);
+        let error = bed.control.apply(&admin(), source(&[ci]), false).await.unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("there is no tenant `other`, only `default`"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn only_administrators_apply_and_read() {
     let bed = bed().await;
     let nobody = Caller { admin: false, subject: "user:n@x".to_owned(), ..admin() };

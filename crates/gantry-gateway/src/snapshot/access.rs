@@ -3,11 +3,8 @@
 use gantry_model::kinds::Collaborator;
 use gantry_model::roles;
 use gantry_model::snapshot::Caller;
-use gantry_model::subject::Subject;
+use gantry_model::subject::{EVERYONE, SERVICE_ACCOUNT, Subject, VIRTUAL_ACCOUNT};
 use std::collections::BTreeSet;
-
-/// Every authenticated caller belongs to this team.
-pub(super) const EVERYONE: &str = "team:everyone";
 
 /// The subjects that may use one model; tenant administrators always may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +19,8 @@ impl Access {
         let collaborators = collaborators
             .iter()
             .filter(|one| roles::may_use(roles::PROVIDER_ACCOUNT, &one.role_id))
-            .map(|collaborator| collaborator.subject.0.clone());
-        let subjects = subjects.iter().map(|subject| subject.0.clone());
-        Self(subjects.chain(collaborators).collect())
+            .map(|collaborator| &collaborator.subject);
+        Self(subjects.iter().chain(collaborators).map(caller_subject).collect())
     }
 
     #[must_use]
@@ -33,6 +29,14 @@ impl Access {
             || self.0.contains(&caller.subject)
             || self.0.contains(EVERYONE)
             || caller.teams.iter().any(|team| self.0.contains(&format!("team:{team}")))
+    }
+}
+
+/// The subject as callers have it.
+fn caller_subject(subject: &Subject) -> String {
+    match subject.split() {
+        Some((SERVICE_ACCOUNT, name)) => format!("{VIRTUAL_ACCOUNT}:{name}"),
+        _ => subject.0.clone(),
     }
 }
 
@@ -66,6 +70,8 @@ mod tests {
                 Subject("user:ann@x.example".into()),
                 Subject("team:ml".into()),
                 Subject("virtualaccount:bot".into()),
+                Subject("serviceaccount:old".into()),
+                Subject("*".into()),
             ],
             &[
                 collaborator("user:bob@x.example", "provider-account-access"),
@@ -78,6 +84,7 @@ mod tests {
             (caller("user:bob@x.example", &[], false), true),
             (caller("user:eve@x.example", &[], false), false),
             (caller("virtualaccount:bot", &[], false), true),
+            (caller("virtualaccount:old", &[], false), true),
             (caller("virtualaccount:other", &["ops"], false), false),
             (caller("user:root@x.example", &[], true), true),
         ];

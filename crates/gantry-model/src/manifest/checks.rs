@@ -2,7 +2,7 @@
 
 use super::tree::{Node, Step, Tree};
 use crate::roles;
-use crate::subject::Subject;
+use crate::subject::{self, Subject};
 use std::collections::HashMap;
 
 /// One rule; schemas name it in `x-check`.
@@ -64,7 +64,7 @@ impl Check {
             Self::Name => Some("^[a-z0-9][a-z0-9._-]{0,63}$"),
             Self::ModelName => Some("^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$"),
             Self::Target => Some("^[^/]+/.+$"),
-            Self::Subject => Some("^([a-z-]+:.+|\\*)$"),
+            Self::Subject => Some("^[a-z-]+:.+$"),
             Self::Role => Some("^provider-account-(manager|access|viewer)$"),
             Self::Url => Some("^https?://[^/?#]+"),
             Self::Region => Some("^[a-z]{2}(-[a-z]+)+-[0-9]+$"),
@@ -200,12 +200,16 @@ fn target(text: &str) -> Result<(), String> {
 
 fn subject(text: &str) -> Result<(), String> {
     if text == "*" {
-        return Ok(());
+        return Err(format!("`*` stands for nobody; everybody is in `{}`", subject::EVERYONE));
     }
     let Some((kind, name)) = text.split_once(':') else {
         return Err(format!("`{text}` is not of the form `kind:name`, such as `team:search`"));
     };
     if !Subject::KINDS.contains(&kind) {
+        if Subject::KINDS_LATER.contains(&kind) {
+            let kinds = one_of(Subject::KINDS.into_iter());
+            return Err(format!("`{kind}` is not supported yet as a subject; {kinds}"));
+        }
         let hint = match nearest(kind, Subject::KINDS.into_iter()) {
             Some(near) => format!("did you mean `{near}:{name}`?"),
             None => one_of(Subject::KINDS.into_iter()),

@@ -18,6 +18,23 @@ pub struct SetEntry<'a> {
     pub document: Option<&'a Document>,
 }
 
+impl SetEntry<'_> {
+    /// A problem with the field at `path`.
+    pub(super) fn problem(&self, path: &[Step], message: String) -> Problem {
+        let SetEntry { manifest, document } = self;
+        match document {
+            Some(document) => document.problem(path, message),
+            None => Problem {
+                file: String::new(),
+                line: 0,
+                column: 0,
+                field: tree::print(path),
+                message: format!("{message} (in {} `{}`)", manifest.kind(), manifest.name()),
+            },
+        }
+    }
+}
+
 /// Checks a tenant's manifests against one another: references to nothing, cycles and depth of
 /// virtual models, names that are given twice, targets that cannot serve.
 ///
@@ -89,18 +106,9 @@ impl<'a> Checker<'a> {
     }
 
     fn add(&mut self, entry: usize, path: &[Step], message: String) {
-        let Some(SetEntry { manifest, document }) = self.entries.get(entry) else { return };
-        let problem = match document {
-            Some(document) => document.problem(path, message),
-            None => Problem {
-                file: String::new(),
-                line: 0,
-                column: 0,
-                field: tree::print(path),
-                message: format!("{message} (in {} `{}`)", manifest.kind(), manifest.name()),
-            },
-        };
-        self.found.push((entry, problem));
+        if let Some(written) = self.entries.get(entry) {
+            self.found.push((entry, written.problem(path, message)));
+        }
     }
 
     fn check_names(&mut self) {
