@@ -138,6 +138,7 @@ impl Control {
         let teams = manifests::teams(tx).await?;
         let tenancy = Tenancy { tenant: self.tenant(), teams: &teams };
         let mut problems = manifests::new_problems(stored, &after, tenancy);
+        problems.extend(planned.iter().filter_map(Plan::changed_kind));
         for plan in planned {
             for reference in secrets::references(&plan.manifest) {
                 if let Err(why) = publish::resolve(&self.0, tx, &reference).await? {
@@ -165,6 +166,18 @@ struct Plan {
 impl Plan {
     fn entry(&self) -> SetEntry<'_> {
         SetEntry { manifest: &self.manifest, document: Some(&self.document) }
+    }
+
+    /// Accounts of all providers share their names. One that silently became another's would lose
+    /// its models, and whoever may use them by its name would use others.
+    fn changed_kind(&self) -> Option<Problem> {
+        let (old, new) = (self.before.as_ref()?.manifest.kind(), self.manifest.kind());
+        let name = self.manifest.name();
+        (old != new).then(|| {
+            let message =
+                format!("`{name}` is a `{old}` already; delete that first, or choose another name");
+            self.document.problem(&["type".into()], message)
+        })
     }
 
     fn action(&self) -> &'static str {

@@ -187,6 +187,22 @@ async fn subjects_that_stand_for_nobody_are_refused_unless_applied_together() {
 }
 
 #[tokio::test]
+async fn an_account_does_not_become_one_of_another_provider() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk")]).await;
+    let anthropic = "type: provider-account/anthropic\nname: main\nauth_data: {type: api-key, \
+                     api_key: sk}\nintegrations: []\n";
+    let other = vec![Source { file: "new.yaml".to_owned(), text: anthropic.to_owned() }];
+    for refused in [other, source(&[virtual_model("main", "main/small")])] {
+        let error = bed.control.apply(&admin(), refused, false).await.unwrap_err().to_string();
+        assert!(error.contains("yaml:1:"), "{error}");
+        assert!(error.contains("type: `main` is a `provider-account/openai` already"), "{error}");
+    }
+    let stored = bed.control.get(&admin(), None, Some("main")).await.unwrap();
+    assert_eq!(stored[0].kind, "provider-account/openai");
+}
+
+#[tokio::test]
 async fn permissions_on_another_tenant_are_refused() {
     let bed = bed().await;
     bed.apply(&[openai("main", "sk")]).await;
