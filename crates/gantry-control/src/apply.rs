@@ -232,6 +232,5 @@ pub(crate) async fn forget_unreferenced(tx: &mut Tx) -> Result<(), Error> {
 }
 
 fn unresolved(plan: &Plan, reference: &str, why: &str) -> Problem {
-    let (kind, name) = (plan.manifest.kind(), plan.manifest.name());
-    plan.document.problem(&[], format!("{reference} in {kind} `{name}` has no value: {why}"))
+    plan.document.problem_at_text(reference, format!("{reference} has no value: {why}"))
 }

@@ -67,7 +67,9 @@ async fn a_mistake_is_named_with_file_line_and_column() {
     let text = text.replace("main/smal,", "main/small,").replace("sk-canary", "env://UNSET");
     let sources = vec![Source { file: "two.yaml".to_owned(), text }];
     let error = bed.control.apply(&admin(), sources, false).await.unwrap_err().to_string();
-    assert!(error.starts_with("two.yaml:1:1: env://UNSET"), "{error}");
+    let place = "two.yaml:3:37: auth_data.api_key: env://UNSET has no value";
+    assert!(error.starts_with(place), "{error}");
+    assert!(error.contains("where the control plane runs"), "{error}");
     assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty());
 }
 

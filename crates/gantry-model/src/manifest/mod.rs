@@ -93,6 +93,13 @@ impl Document {
         Problem { file, line: at.line, column: at.column, field, message }
     }
 
+    /// A problem with the first field that holds this text, or with the whole manifest when none
+    /// does.
+    #[must_use]
+    pub fn problem_at_text(&self, text: &str, message: String) -> Problem {
+        self.problem(&self.root.path_to(text).unwrap_or_default(), message)
+    }
+
     fn known_kind(&self) -> Result<String, Problem> {
         if !matches!(self.root.value, Tree::Map(_)) {
             let found = self.root.describe();
