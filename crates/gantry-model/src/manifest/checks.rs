@@ -344,13 +344,18 @@ fn certificate(text: &str) -> Result<(), String> {
     ensure(right, || "expected certificates in PEM form".to_owned())
 }
 
+/// No name that anybody may give is longer; measuring the distance of two texts takes memory in the
+/// order of the product of their lengths, and requests may name anything.
+const NEAR_MAX: usize = 256;
+
 /// The known name that was probably meant: at most a third of the letters differ, or it is the
-/// only one that begins so.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-) -> Option<&'a str> {
-    let most = (name.chars().count() / 3).max(1);
+/// only one that begins so. Nothing is near to a single letter.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let most = match name.chars().count() {
+        0 | 1 => return None,
+        _ if name.len() > NEAR_MAX => return None,
+        count => (count / 3).max(1),
+    };
     let near = known
         .clone()
         .map(|known| (strsim::damerau_levenshtein(name, known), known))

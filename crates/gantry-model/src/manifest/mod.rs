@@ -17,6 +17,7 @@ mod validate;
 mod yaml;
 
 pub use access::{Tenancy, check_access};
+pub use checks::nearest;
 pub use json::to_json;
 pub use set::{SetEntry, check_set};
 pub use tree::{Position, Step};
