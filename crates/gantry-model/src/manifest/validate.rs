@@ -90,7 +90,8 @@ impl<'a> Validator<'a> {
         let key = &member.key;
         if shape.closed {
             let message = if shape.later.contains(key) {
-                format!("`{key}` is not supported yet")
+                let stop = if shape.instead.is_empty() { "" } else { "; " };
+                format!("`{key}` is not supported yet{stop}{}", shape.instead)
             } else if shape.elsewhere.contains(key) {
                 format!("`{key}` is not a field of {}", shape.title)
             } else {
