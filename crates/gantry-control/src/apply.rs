@@ -137,7 +137,8 @@ impl Control {
         let after: Vec<_> = kept.chain(planned.iter().map(Plan::entry)).collect();
         let teams = manifests::teams(tx).await?;
         let tenancy = Tenancy { tenant: self.tenant(), teams: &teams };
-        let mut problems = manifests::new_problems(stored, &after, tenancy);
+        let found = manifests::new_problems(stored, &after, tenancy);
+        let mut problems: Vec<Problem> = found.into_iter().map(|(_, problem)| problem).collect();
         problems.extend(planned.iter().filter_map(Plan::changed_kind));
         for plan in planned {
             for reference in secrets::references(&plan.manifest) {

@@ -4,8 +4,8 @@ use crate::apply::forget_unreferenced;
 use crate::manifests::{self, StoredSet};
 use crate::{Control, Error, read, require_admin, to_the_end};
 use gantry_model::kinds::{family, virtual_account};
-use gantry_model::manifest::Tenancy;
-use gantry_model::rest::{ManifestRef, Source, StoredManifest};
+use gantry_model::manifest::{SetEntry, Tenancy};
+use gantry_model::rest::{ManifestRef, Problem, Source, StoredManifest};
 use gantry_model::snapshot::Caller;
 use gantry_store::{AuditEntry, Purpose, Tx};
 
@@ -131,11 +131,19 @@ async fn refuse_dangling(
     if problems.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = deleted.iter().map(|d| d.name.as_str()).collect();
-    let why: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = deleted.iter().map(|d| format!("`{}`", d.name)).collect();
+    let users: Vec<_> = problems.iter().filter_map(|found| referrer(&after, found)).collect();
     Err(Error::Conflict(format!(
-        "{} is still needed, so nothing was deleted; delete or change first what refers to it:\n{}",
+        "{} is still needed, so nothing was deleted; delete or change first what refers to it:\n\
+         {}\n`gantry delete -f` deletes all that a file names at once; `tfy delete -f` goes from \
+         its top to its end, so there what refers to others stands before them",
         names.join(", "),
-        why.join("\n")
+        users.join("\n")
     )))
+}
+
+/// The manifest that would refer to nothing, and the field in which it would.
+fn referrer(after: &[SetEntry<'_>], (index, problem): &(usize, Problem)) -> Option<String> {
+    let manifest = after.get(*index)?.manifest;
+    Some(format!("  {} `{}` in {}", manifest.kind(), manifest.name(), problem.field))
 }

@@ -49,21 +49,21 @@ fn check(documents: Vec<Document>, authored: &mut Vec<Authored>, problems: &mut 
 }
 
 /// Problems of the manifests `after` a change that the stored ones do not have already: an old
-/// problem must not stand in the way of an unrelated change.
+/// problem must not stand in the way of an unrelated change. Each comes with the index of the
+/// manifest that has it.
 pub(crate) fn new_problems(
     stored: &StoredSet,
     after: &[SetEntry<'_>],
     tenancy: Tenancy<'_>,
-) -> Vec<Problem> {
-    let problems_of = |set: &[SetEntry<'_>]| -> Vec<_> {
-        let found = check_set(set).into_iter().chain(check_access(set, tenancy));
-        found.map(|(_, problem)| problem).collect()
+) -> Vec<(usize, Problem)> {
+    let problems_of = |set: &[SetEntry<'_>]| -> Vec<(usize, Problem)> {
+        check_set(set).into_iter().chain(check_access(set, tenancy)).collect()
     };
     let mut problems = problems_of(after);
     if !problems.is_empty() {
         let before: Vec<_> = stored.manifests().map(unwritten).collect();
         let old = problems_of(&before);
-        problems.retain(|problem| !old.contains(problem));
+        problems.retain(|(_, problem)| !old.iter().any(|(_, old)| old == problem));
     }
     problems
 }

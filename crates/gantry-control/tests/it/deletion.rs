@@ -17,6 +17,11 @@ async fn what_others_need_stays_and_all_of_it_goes_together() {
     let group = named("provider-account/virtual-model", "group");
     let error = bed.control.delete(&admin(), vec![main.clone()], false).await.unwrap_err();
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+    let text = error.to_string();
+    let place = "integrations[0].routing_config.load_balance_targets[0].target";
+    let user = format!("provider-account/virtual-model `group` in {place}\n");
+    assert!(text.starts_with("`main` is still needed") && text.contains(&user), "{text}");
+    assert!(text.contains("`gantry delete -f` deletes all"), "{text}");
     assert_eq!(bed.control.get(&admin(), None, None).await.unwrap().len(), 2);
 
     let both = vec![main, group];
@@ -38,7 +43,8 @@ async fn a_virtual_account_that_may_use_models_by_name_stays_until_they_let_it_g
     bed.apply(&[account, ci]).await;
     let ci = vec![named("virtual-account", "ci")];
     let error = bed.control.delete(&admin(), ci.clone(), false).await.unwrap_err();
-    assert!(error.to_string().contains("`main`"), "{error}");
+    let user = "provider-account/openai `main` in integrations[0].authorized_subjects[0]\n";
+    assert!(error.to_string().contains(user), "{error}");
     bed.apply(&[openai("main", "sk")]).await;
     bed.control.delete(&admin(), ci, false).await.unwrap();
 }
