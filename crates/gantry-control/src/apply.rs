@@ -4,7 +4,7 @@ use crate::accounts;
 use crate::manifests::{self, Authored, Stored, StoredSet, to_spec};
 use crate::{Control, Error, publish, require_admin, to_the_end};
 use gantry_model::kinds::Manifest;
-use gantry_model::manifest::{Document, SetEntry};
+use gantry_model::manifest::{Document, SetEntry, Tenancy};
 use gantry_model::rest::{Applied, Problem, Source};
 use gantry_model::secrets;
 use gantry_model::snapshot::Caller;
@@ -135,7 +135,11 @@ impl Control {
             .filter(|s| !replaced(&s.resource.family, &s.resource.name))
             .map(|s| manifests::unwritten(&s.manifest));
         let after: Vec<_> = kept.chain(planned.iter().map(Plan::entry)).collect();
-        let mut problems = manifests::new_problems(stored, &after);
+        let teams = manifests::teams(tx).await?;
+        let tenancy = Tenancy { tenant: self.tenant(), teams: &teams };
+        let found = manifests::new_problems(stored, &after, tenancy);
+        let mut problems: Vec<Problem> = found.into_iter().map(|(_, problem)| problem).collect();
+        problems.extend(planned.iter().filter_map(Plan::changed_kind));
         for plan in planned {
             for reference in secrets::references(&plan.manifest) {
                 if let Err(why) = publish::resolve(&self.0, tx, &reference).await? {
@@ -163,6 +167,18 @@ struct Plan {
 impl Plan {
     fn entry(&self) -> SetEntry<'_> {
         SetEntry { manifest: &self.manifest, document: Some(&self.document) }
+    }
+
+    /// Accounts of all providers share their names. One that silently became another's would lose
+    /// its models, and whoever may use them by its name would use others.
+    fn changed_kind(&self) -> Option<Problem> {
+        let (old, new) = (self.before.as_ref()?.manifest.kind(), self.manifest.kind());
+        let name = self.manifest.name();
+        (old != new).then(|| {
+            let message =
+                format!("`{name}` is a `{old}` already; delete that first, or choose another name");
+            self.document.problem(&["type".into()], message)
+        })
     }
 
     fn action(&self) -> &'static str {
@@ -217,6 +233,5 @@ pub(crate) async fn forget_unreferenced(tx: &mut Tx) -> Result<(), Error> {
 }
 
 fn unresolved(plan: &Plan, reference: &str, why: &str) -> Problem {
-    let (kind, name) = (plan.manifest.kind(), plan.manifest.name());
-    plan.document.problem(&[], format!("{reference} in {kind} `{name}` has no value: {why}"))
+    plan.document.problem_at_text(reference, format!("{reference} has no value: {why}"))
 }

@@ -4,7 +4,8 @@ use crate::apply::forget_unreferenced;
 use crate::manifests::{self, StoredSet};
 use crate::{Control, Error, read, require_admin, to_the_end};
 use gantry_model::kinds::{family, virtual_account};
-use gantry_model::rest::{ManifestRef, Source, StoredManifest};
+use gantry_model::manifest::{SetEntry, Tenancy};
+use gantry_model::rest::{ManifestRef, Problem, Source, StoredManifest};
 use gantry_model::snapshot::Caller;
 use gantry_store::{AuditEntry, Purpose, Tx};
 
@@ -28,7 +29,7 @@ impl Control {
         let (control, actor) = (self.clone(), caller.subject.clone());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            let deleted = delete_in(&mut tx, &actor, &targets).await?;
+            let deleted = delete_in(&mut tx, control.tenant(), &actor, &targets).await?;
             if dry_run {
                 return Ok(deleted);
             }
@@ -56,6 +57,7 @@ impl Control {
 
 async fn delete_in(
     tx: &mut Tx,
+    tenant: &str,
     actor: &str,
     targets: &[ManifestRef],
 ) -> Result<Vec<StoredManifest>, Error> {
@@ -82,7 +84,7 @@ async fn delete_in(
         .await?;
         deleted.push(read::view(found));
     }
-    refuse_dangling(tx, &stored, &deleted).await?;
+    refuse_dangling(tx, tenant, &stored, &deleted).await?;
     forget_unreferenced(tx).await?;
     Ok(deleted)
 }
@@ -118,20 +120,30 @@ async fn revoke_all(tx: &mut Tx, account: &str) -> Result<(), Error> {
 /// What stays must not refer to what goes.
 async fn refuse_dangling(
     tx: &mut Tx,
+    tenant: &str,
     stored: &StoredSet,
     deleted: &[StoredManifest],
 ) -> Result<(), Error> {
     let left = StoredSet::load(tx).await?;
     let after: Vec<_> = left.manifests().map(manifests::unwritten).collect();
-    let problems = manifests::new_problems(stored, &after);
+    let teams = manifests::teams(tx).await?;
+    let problems = manifests::new_problems(stored, &after, Tenancy { tenant, teams: &teams });
     if problems.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = deleted.iter().map(|d| d.name.as_str()).collect();
-    let why: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = deleted.iter().map(|d| format!("`{}`", d.name)).collect();
+    let users: Vec<_> = problems.iter().filter_map(|found| referrer(&after, found)).collect();
     Err(Error::Conflict(format!(
-        "{} is still needed, so nothing was deleted; delete or change first what refers to it:\n{}",
+        "{} is still needed, so nothing was deleted; delete or change first what refers to it:\n\
+         {}\n`gantry delete -f` deletes all that a file names at once; `tfy delete -f` goes from \
+         its top to its end, so there what refers to others stands before them",
         names.join(", "),
-        why.join("\n")
+        users.join("\n")
     )))
+}
+
+/// The manifest that would refer to nothing, and the field in which it would.
+fn referrer(after: &[SetEntry<'_>], (index, problem): &(usize, Problem)) -> Option<String> {
+    let manifest = after.get(*index)?.manifest;
+    Some(format!("  {} `{}` in {}", manifest.kind(), manifest.name(), problem.field))
 }

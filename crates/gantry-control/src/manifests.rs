@@ -2,7 +2,9 @@
 
 use crate::Error;
 use gantry_model::kinds::{Manifest, VirtualAccount};
-use gantry_model::manifest::{Document, SetEntry, check_set, parse, to_json};
+use gantry_model::manifest::{
+    Document, SetEntry, Tenancy, check_access, check_set, parse, to_json,
+};
 use gantry_model::rest::{Problem, Source};
 use gantry_store::{Resource, Tx};
 use serde_json::Value;
@@ -47,17 +49,28 @@ fn check(documents: Vec<Document>, authored: &mut Vec<Authored>, problems: &mut 
 }
 
 /// Problems of the manifests `after` a change that the stored ones do not have already: an old
-/// problem must not stand in the way of an unrelated change.
-pub(crate) fn new_problems(stored: &StoredSet, after: &[SetEntry<'_>]) -> Vec<Problem> {
-    let problems_of =
-        |set: &[SetEntry<'_>]| -> Vec<_> { check_set(set).into_iter().map(|(_, p)| p).collect() };
+/// problem must not stand in the way of an unrelated change. Each comes with the index of the
+/// manifest that has it.
+pub(crate) fn new_problems(
+    stored: &StoredSet,
+    after: &[SetEntry<'_>],
+    tenancy: Tenancy<'_>,
+) -> Vec<(usize, Problem)> {
+    let problems_of = |set: &[SetEntry<'_>]| -> Vec<(usize, Problem)> {
+        check_set(set).into_iter().chain(check_access(set, tenancy)).collect()
+    };
     let mut problems = problems_of(after);
     if !problems.is_empty() {
         let before: Vec<_> = stored.manifests().map(unwritten).collect();
         let old = problems_of(&before);
-        problems.retain(|problem| !old.contains(problem));
+        problems.retain(|(_, problem)| !old.iter().any(|(_, old)| old == problem));
     }
     problems
+}
+
+/// The teams that rights may name, for [`new_problems`]: those which somebody is in.
+pub(crate) async fn teams(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    Ok(tx.users().await?.into_iter().flat_map(|user| user.teams).collect())
 }
 
 /// A stored manifest for [`new_problems`].

@@ -4,6 +4,7 @@ use crate::manifests::StoredSet;
 use crate::{Control, Error, Inner, time};
 use gantry_model::ids::UnixMs;
 use gantry_model::kinds::VirtualAccount;
+use gantry_model::roles;
 use gantry_model::secret::Secret;
 use gantry_model::secrets;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, Unresolved, assemble};
@@ -54,7 +55,7 @@ async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
     let set = StoredSet::load(tx).await?;
     let manifests: Vec<_> = set.manifests().cloned().collect();
     let (tokens, users) = (tx.tokens().await?, tx.users().await?);
-    let keys = keys(&tokens, &users, &set, tx.now_ms());
+    let keys = keys((&tokens, &users), &set, &control.tenant, tx.now_ms());
     let mut values = BTreeMap::new();
     for manifest in &manifests {
         for reference in secrets::references(manifest) {
@@ -120,12 +121,17 @@ fn gateways(tokens: &[Token]) -> HashMap<String, GatewayKey> {
 }
 
 /// Tokens that stand for somebody who exists, with the rights of this moment.
-fn keys(tokens: &[Token], users: &[User], set: &StoredSet, now_ms: UnixMs) -> Vec<KeyEntry> {
+fn keys(
+    (tokens, users): (&[Token], &[User]),
+    set: &StoredSet,
+    tenant: &str,
+    now_ms: UnixMs,
+) -> Vec<KeyEntry> {
     tokens
         .iter()
         .filter_map(|token| match token.purpose {
             Purpose::Personal => personal_key(token, users),
-            Purpose::VirtualAccount => account_key(token, set),
+            Purpose::VirtualAccount => account_key(token, set, tenant),
             Purpose::Gateway => None,
         })
         .filter(|key| key.expires_at_ms.is_none_or(|end| now_ms < end))
@@ -148,7 +154,7 @@ fn personal_key(token: &Token, users: &[User]) -> Option<KeyEntry> {
     })
 }
 
-fn account_key(token: &Token, set: &StoredSet) -> Option<KeyEntry> {
+fn account_key(token: &Token, set: &StoredSet, tenant: &str) -> Option<KeyEntry> {
     let name = token.subject.strip_prefix("virtualaccount:")?;
     let account = set.virtual_account(name)?;
     let ends = [token.expires_at_ms, account_end_ms(account)];
@@ -158,7 +164,7 @@ fn account_key(token: &Token, set: &StoredSet) -> Option<KeyEntry> {
         caller: Caller {
             subject: token.subject.clone(),
             teams: Vec::new(),
-            admin: is_admin(account),
+            admin: is_admin(account, tenant),
             tags: account.tags.clone(),
         },
         expires_at_ms: ends.into_iter().flatten().min(),
@@ -171,10 +177,11 @@ pub(crate) fn account_end_ms(account: &VirtualAccount) -> Option<UnixMs> {
     account.expiration_date.as_deref().map(|date| time::moment_ms(date).unwrap_or(0))
 }
 
-/// Whether a virtual account administers the tenant, as pipelines that apply manifests do.
-fn is_admin(account: &VirtualAccount) -> bool {
+/// Whether a virtual account administers the tenant, as pipelines that apply manifests do. Rights
+/// on another tenant count for nothing here.
+fn is_admin(account: &VirtualAccount, tenant: &str) -> bool {
     account.permissions.iter().any(|permission| {
-        permission.resource_type == "tenant"
-            && matches!(permission.role_id.as_str(), "tenant-admin" | "admin")
+        roles::administers(&permission.resource_type, &permission.role_id)
+            && permission.resource_fqn == tenant
     })
 }

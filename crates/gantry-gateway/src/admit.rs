@@ -5,6 +5,7 @@ use crate::decode::Call;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::snapshot::{Entry, Snapshot};
 use gantry_model::kinds::provider_account::ModelType;
+use gantry_model::manifest::nearest;
 use gantry_providers::upstream::Operation;
 
 /// A call that may go on.
@@ -32,9 +33,10 @@ pub(crate) fn admit(
     let serves = |wanted: &[ModelType]| types.iter().any(|have| wanted.contains(have));
     if !types.is_empty() && !serves(wanted(call.operation)) {
         let public = format!(
-            "the model `{}` does not serve {}; its model_types are {types:?}",
+            "the model `{}` does not serve {}; its model_types are [{}]",
             call.model,
             call.operation.path(),
+            types.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "),
         );
         return Err(Refusal::caller(RefusalKind::WrongOperation, public));
     }
@@ -58,12 +60,11 @@ fn unknown(snapshot: &Snapshot, identified: &Identified, name: &str) -> Refusal 
         .iter()
         .filter(|(_, entry)| entry.access().allows(&identified.caller))
         .map(|(name, _)| name.as_str());
-    let nearest = usable
-        .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(likeness, _)| *likeness > 0.7);
-    let hint = match nearest {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+    // Callers forget the account: then the model's own name is right as it is.
+    let without_account =
+        usable.clone().filter(|whole| whole.split_once('/').is_some_and(|(_, own)| own == name));
+    let hint = match nearest(name, usable).or_else(|| without_account.min()) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
         None => "GET /v1/models lists those you may use".to_owned(),
     };
     let public = format!("there is no model `{name}`; {hint}");

@@ -12,6 +12,7 @@ pub mod money;
 pub mod price;
 pub mod record;
 pub mod rest;
+pub mod roles;
 pub mod schema;
 pub mod secret;
 pub mod secrets;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use gantry_model::kinds::virtual_account;
 use gantry_model::rest::ManifestRef;
+use gantry_model::subject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -163,8 +164,9 @@ struct Dependency {
 /// Every manifest is in the reply with its full type, for the CLI silently skips what is not;
 /// and no two wait for one another, for it would skip them too.
 ///
-/// A dry run of the CLI skips a virtual account that depends on anything. So it is said to depend
-/// only on what is not stored yet; the CLI's own order puts it after all provider accounts.
+/// A dry run of the CLI skips what depends on anything but models. So a virtual account, and what
+/// names one in its subjects, is said to depend only on what is not stored yet; among equals the
+/// CLI's own order puts virtual accounts after all provider accounts.
 pub(crate) async fn dependency_tree(
     State(control): State<Control>,
     Known(_): Known,
@@ -178,8 +180,12 @@ pub(crate) async fn dependency_tree(
         })
     };
     let mut nodes: Vec<Node> = request.manifests.iter().filter_map(node).collect();
-    for node in nodes.iter_mut().filter(|node| node.resource_type == virtual_account::KIND) {
-        node.dependencies.retain(|dependency| !stored(dependency));
+    for node in &mut nodes {
+        let account = node.resource_type == virtual_account::KIND;
+        node.dependencies.retain(|dependency| {
+            let skipped = account || dependency.resource_type == virtual_account::KIND;
+            !(skipped && stored(dependency))
+        });
     }
     Ok(Json(Tree { data: in_order(nodes) }))
 }
@@ -188,8 +194,15 @@ pub(crate) async fn dependency_tree(
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Outline {
+    collaborators: Vec<OutlineCollaborator>,
     integrations: Vec<OutlineModel>,
     permissions: Vec<OutlinePermission>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutlineCollaborator {
+    subject: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -201,6 +214,7 @@ struct OutlinePermission {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct OutlineModel {
+    authorized_subjects: Vec<String>,
     routing_config: OutlineRouting,
 }
 
@@ -223,16 +237,26 @@ fn node(manifest: &Value) -> Option<Node> {
     let targets = outline.integrations.iter().flat_map(|m| &m.routing_config.load_balance_targets);
     let accounts = targets.map(|target| account_of(&target.target));
     let granted = outline.permissions.iter().map(|permission| account_of(&permission.resource_fqn));
+    let accounts = accounts.chain(granted).map(|name| ("provider-account", name));
+    let collaborators = outline.collaborators.iter().map(|one| &one.subject);
+    let subjects = outline.integrations.iter().flat_map(|model| &model.authorized_subjects);
+    let bots = collaborators.chain(subjects).filter_map(|subject| virtual_account_of(subject));
+    let bots = bots.map(|name| (virtual_account::KIND, name));
     let mut dependencies: Vec<Dependency> = Vec::new();
-    for account in accounts.chain(granted) {
-        if !dependencies.iter().any(|known| known.resource_name == account) {
-            dependencies.push(Dependency {
-                resource_type: "provider-account".to_owned(),
-                resource_name: account.to_owned(),
-            });
+    for (resource_type, resource_name) in accounts.chain(bots) {
+        let (resource_type, resource_name) = (resource_type.to_owned(), resource_name.to_owned());
+        let dependency = Dependency { resource_type, resource_name };
+        if !dependencies.contains(&dependency) {
+            dependencies.push(dependency);
         }
     }
     Some(Node { resource_type: named.kind, resource_name: name, dependencies })
+}
+
+/// The name in `virtualaccount:name`.
+fn virtual_account_of(subject: &str) -> Option<&str> {
+    let (kind, name) = subject.split_once(':')?;
+    [subject::VIRTUAL_ACCOUNT, subject::SERVICE_ACCOUNT].contains(&kind).then_some(name)
 }
 
 /// The account in `account/model`, `tenant:provider:account:kind:model` or `account`.

@@ -67,7 +67,9 @@ async fn a_mistake_is_named_with_file_line_and_column() {
     let text = text.replace("main/smal,", "main/small,").replace("sk-canary", "env://UNSET");
     let sources = vec![Source { file: "two.yaml".to_owned(), text }];
     let error = bed.control.apply(&admin(), sources, false).await.unwrap_err().to_string();
-    assert!(error.starts_with("two.yaml:1:1: env://UNSET"), "{error}");
+    let place = "two.yaml:3:37: auth_data.api_key: env://UNSET has no value";
+    assert!(error.starts_with(place), "{error}");
+    assert!(error.contains("where the control plane runs"), "{error}");
     assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty());
 }
 
@@ -155,6 +157,68 @@ async fn a_permission_opens_the_models_of_its_account_in_the_snapshot_only() {
     assert_eq!(account.unwrap().integrations[0].authorized_subjects, expected);
     let stored = bed.control.get(&admin(), Some("provider-account"), None).await.unwrap();
     assert_eq!(stored[0].manifest["integrations"][0].get("authorized_subjects"), None);
+}
+
+#[tokio::test]
+async fn subjects_that_stand_for_nobody_are_refused_unless_applied_together() {
+    let bed = bed().await;
+    let open_to = |subject: &str| {
+        let mut account = openai("main", "sk");
+        account["integrations"][0]["authorized_subjects"] = json!([subject]);
+        account
+    };
+    let refused = [
+        ("virtualaccount:ci", "there is no virtual account `ci`"),
+        ("serviceaccount:ci", "there is no virtual account `ci`"),
+        ("team:nope", "there is no team `nope`; everybody is in `team:everyone`"),
+        ("*", "everybody is in `team:everyone`"),
+    ];
+    for (subject, expected) in refused {
+        let error = bed.control.apply(&admin(), source(&[open_to(subject)]), false).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(expected), "{subject}: {error}");
+        assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty(), "{subject}");
+    }
+    // Users may come later, through an identity provider.
+    bed.apply(&[open_to("user:later@x.example")]).await;
+    bed.apply(&[open_to("team:everyone")]).await;
+    bed.apply(&[open_to("virtualaccount:ci"), bot("ci")]).await;
+    let sources = source(&[open_to("virtualaccount:cii")]);
+    let error = bed.control.apply(&admin(), sources, false).await.unwrap_err().to_string();
+    assert!(error.contains("did you mean `ci`?"), "{error}");
+}
+
+#[tokio::test]
+async fn an_account_does_not_become_one_of_another_provider() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk")]).await;
+    let anthropic = "type: provider-account/anthropic\nname: main\nauth_data: {type: api-key, \
+                     api_key: sk}\nintegrations: []\n";
+    let other = vec![Source { file: "new.yaml".to_owned(), text: anthropic.to_owned() }];
+    for refused in [other, source(&[virtual_model("main", "main/small")])] {
+        let error = bed.control.apply(&admin(), refused, false).await.unwrap_err().to_string();
+        assert!(error.contains("yaml:1:"), "{error}");
+        assert!(error.contains("type: `main` is a `provider-account/openai` already"), "{error}");
+    }
+    let stored = bed.control.get(&admin(), None, Some("main")).await.unwrap();
+    assert_eq!(stored[0].kind, "provider-account/openai");
+}
+
+#[tokio::test]
+async fn permissions_on_another_tenant_are_refused() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk")]).await;
+    for (resource_type, fqn, role) in [
+        ("provider-account", "other:openai:main", "provider-account-access"),
+        ("tenant", "other", "tenant-admin"),
+    ] {
+        let mut ci = bot("ci");
+        ci["permissions"] =
+            json!([{ "resource_type": resource_type, "resource_fqn": fqn, "role_id": role }]);
+        let error = bed.control.apply(&admin(), source(&[ci]), false).await.unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("there is no tenant `other`, only `default`"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::{admin, bed, bot, openai, virtual_model};
 use gantry_control::Error;
 use gantry_model::rest::ManifestRef;
+use serde_json::json;
 
 fn named(kind: &str, name: &str) -> ManifestRef {
     ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
@@ -16,6 +17,11 @@ async fn what_others_need_stays_and_all_of_it_goes_together() {
     let group = named("provider-account/virtual-model", "group");
     let error = bed.control.delete(&admin(), vec![main.clone()], false).await.unwrap_err();
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+    let text = error.to_string();
+    let place = "integrations[0].routing_config.load_balance_targets[0].target";
+    let user = format!("provider-account/virtual-model `group` in {place}\n");
+    assert!(text.starts_with("`main` is still needed") && text.contains(&user), "{text}");
+    assert!(text.contains("`gantry delete -f` deletes all"), "{text}");
     assert_eq!(bed.control.get(&admin(), None, None).await.unwrap().len(), 2);
 
     let both = vec![main, group];
@@ -25,6 +31,22 @@ async fn what_others_need_stays_and_all_of_it_goes_together() {
     bed.control.delete(&admin(), both, false).await.unwrap();
     let snapshot = bed.control.snapshot();
     assert!(snapshot.manifests.is_empty() && snapshot.secrets.is_empty());
+}
+
+#[tokio::test]
+async fn a_virtual_account_that_may_use_models_by_name_stays_until_they_let_it_go() {
+    let bed = bed().await;
+    let mut account = openai("main", "sk");
+    account["integrations"][0]["authorized_subjects"] = json!(["virtualaccount:ci"]);
+    let mut ci = bot("ci");
+    ci["permissions"] = json!([]);
+    bed.apply(&[account, ci]).await;
+    let ci = vec![named("virtual-account", "ci")];
+    let error = bed.control.delete(&admin(), ci.clone(), false).await.unwrap_err();
+    let user = "provider-account/openai `main` in integrations[0].authorized_subjects[0]\n";
+    assert!(error.to_string().contains(user), "{error}");
+    bed.apply(&[openai("main", "sk")]).await;
+    bed.control.delete(&admin(), ci, false).await.unwrap();
 }
 
 #[tokio::test]

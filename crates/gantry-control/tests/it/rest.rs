@@ -118,6 +118,16 @@ async fn the_dependency_tree_holds_every_manifest_in_a_usable_order() {
     assert_eq!(waiting("self"), 0, "nothing waits for itself");
     assert_eq!(waiting("ping") + waiting("pong"), 1, "no two wait for one another");
 
+    let mut open = openai("main", "sk");
+    open["integrations"][0]["authorized_subjects"] = json!(["virtualaccount:ci"]);
+    let mut ci = bot("ci");
+    ci["permissions"] = json!([]);
+    let body = json!({ "manifests": [open, ci] });
+    let (_, tree) = bed.call("POST", "/dependency-tree", body).await;
+    assert_eq!(tree["data"][0]["resourceName"], "ci", "subjects come before what names them");
+    let waits = json!([{ "resourceType": "virtual-account", "resourceName": "ci" }]);
+    assert_eq!(tree["data"][1]["dependencies"], waits);
+
     bed.apply(&[openai("main", "sk")]).await;
     let body = json!({ "manifests": [bot("ci"), openai("main", "sk")] });
     let (_, tree) = bed.call("POST", "/dependency-tree", body).await;

@@ -3,7 +3,10 @@
 use crate::{admin, bed, bot, config, openai};
 use gantry_control::{Control, ControlConfig, Error};
 use gantry_model::ids::Generation;
+use gantry_model::kinds::Manifest;
 use gantry_runtime::clock::Clock;
+use gantry_store::{Put, Store, StoreConfig};
+use serde_json::json;
 use std::sync::Arc;
 
 #[tokio::test]
@@ -69,6 +72,52 @@ async fn a_secret_that_is_gone_at_the_next_start_is_reported_and_left_out() {
     let missing = control.unresolved();
     assert_eq!((missing[0].name.as_str(), missing[0].reference.as_str()), ("main", "env://SET"));
     assert!(snapshot.generation > Generation(0));
+}
+
+#[tokio::test]
+async fn a_stored_permission_with_a_role_that_is_not_known_grants_nothing() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk"), bot("ci")]).await;
+    bed.control.close().await;
+    drop(bed.control);
+    let store = StoreConfig {
+        data_dir: bed.dir.path().to_owned(),
+        clock: bed.clock.clone(),
+        master_key: None,
+    };
+    // Roles, types and tenants that validation refuses, written past it.
+    let permissions = [
+        ("provider-account", "default:openai:main", "provider-account-acess"),
+        ("prov", "default:openai:main", "provider-account-access"),
+        ("provider-account", "default:openai:main", "admin"),
+        ("tenant", "default", "admin"),
+        ("tenant", "other", "tenant-admin"),
+    ];
+    let permissions = permissions.map(|(resource_type, fqn, role)| {
+        json!({ "resource_type": resource_type, "resource_fqn": fqn, "role_id": role })
+    });
+    let (mut manifest, kind) = (bot("ci"), "virtual-account");
+    manifest["permissions"] = json!(permissions);
+    let spec = json!({ kind: manifest }).to_string();
+    let authored = manifest.to_string();
+    let (family, name, actor) = (kind, "ci", "user:test");
+    let store = Store::open(store).await.unwrap();
+    let mut tx = store.write("default").await.unwrap();
+    let put = Put { family, name, kind, spec: &spec, authored: &authored, actor };
+    tx.put_resource(put).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    drop(store);
+
+    let (control, _) = Control::open(config(bed.dir.path(), &bed.clock)).await.unwrap();
+    let snapshot = control.snapshot();
+    let key = snapshot.keys.iter().find(|key| key.name == "ci").unwrap();
+    assert!(!key.caller.admin, "{key:?}");
+    let account = snapshot.manifests.iter().find_map(|manifest| match manifest {
+        Manifest::ProviderAccount(account) => Some(account),
+        _ => None,
+    });
+    assert_eq!(account.unwrap().integrations[0].authorized_subjects, []);
 }
 
 #[tokio::test]

@@ -1,12 +1,10 @@
 //! Who may use a model: decided in memory from the manifests' subjects.
 
 use gantry_model::kinds::Collaborator;
+use gantry_model::roles;
 use gantry_model::snapshot::Caller;
-use gantry_model::subject::Subject;
+use gantry_model::subject::{EVERYONE, SERVICE_ACCOUNT, Subject, VIRTUAL_ACCOUNT};
 use std::collections::BTreeSet;
-
-/// Every authenticated caller belongs to this team.
-pub(super) const EVERYONE: &str = "team:everyone";
 
 /// The subjects that may use one model; tenant administrators always may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,15 +12,15 @@ pub struct Access(BTreeSet<String>);
 
 impl Access {
     /// From a model's `authorized_subjects` (to which permissions of virtual accounts were added
-    /// when the snapshot was assembled) and its account's collaborators.
+    /// when the snapshot was assembled) and its account's collaborators. A role that is not known
+    /// admits nobody: a published manifest may be older than the rules of validation.
     #[must_use]
     pub fn new(subjects: &[Subject], collaborators: &[Collaborator]) -> Self {
         let collaborators = collaborators
             .iter()
-            .filter(|collaborator| !collaborator.role_id.ends_with("-viewer"))
-            .map(|collaborator| collaborator.subject.0.clone());
-        let subjects = subjects.iter().map(|subject| subject.0.clone());
-        Self(subjects.chain(collaborators).collect())
+            .filter(|one| roles::may_use(roles::PROVIDER_ACCOUNT, &one.role_id))
+            .map(|collaborator| &collaborator.subject);
+        Self(subjects.iter().chain(collaborators).map(caller_subject).collect())
     }
 
     #[must_use]
@@ -31,6 +29,14 @@ impl Access {
             || self.0.contains(&caller.subject)
             || self.0.contains(EVERYONE)
             || caller.teams.iter().any(|team| self.0.contains(&format!("team:{team}")))
+    }
+}
+
+/// The subject as callers have it.
+fn caller_subject(subject: &Subject) -> String {
+    match subject.split() {
+        Some((SERVICE_ACCOUNT, name)) => format!("{VIRTUAL_ACCOUNT}:{name}"),
+        _ => subject.0.clone(),
     }
 }
 
@@ -43,21 +49,33 @@ mod tests {
         Caller { subject: subject.to_owned(), teams, admin, tags: Default::default() }
     }
 
+    fn collaborator(subject: &str, role: &str) -> Collaborator {
+        Collaborator { subject: Subject(subject.to_owned()), role_id: role.to_owned() }
+    }
+
+    #[test]
+    fn a_collaborator_whose_role_is_not_known_is_not_admitted() {
+        let roles =
+            ["no-such-role", "provider-account-viwer", "access", "admin", "tenant-admin", ""];
+        for role in roles {
+            let access = Access::new(&[], &[collaborator("virtualaccount:bot", role)]);
+            assert!(!access.allows(&caller("virtualaccount:bot", &[], false)), "{role}");
+        }
+    }
+
     #[test]
     fn admits_by_subject_team_and_collaborator_only() {
-        let viewer = |subject: &str, role: &str| Collaborator {
-            subject: Subject(subject.to_owned()),
-            role_id: role.to_owned(),
-        };
         let access = Access::new(
             &[
                 Subject("user:ann@x.example".into()),
                 Subject("team:ml".into()),
                 Subject("virtualaccount:bot".into()),
+                Subject("serviceaccount:old".into()),
+                Subject("*".into()),
             ],
             &[
-                viewer("user:bob@x.example", "provider-account-access"),
-                viewer("user:eve@x.example", "provider-account-viewer"),
+                collaborator("user:bob@x.example", "provider-account-access"),
+                collaborator("user:eve@x.example", "provider-account-viewer"),
             ],
         );
         let cases = [
@@ -66,6 +84,7 @@ mod tests {
             (caller("user:bob@x.example", &[], false), true),
             (caller("user:eve@x.example", &[], false), false),
             (caller("virtualaccount:bot", &[], false), true),
+            (caller("virtualaccount:old", &[], false), true),
             (caller("virtualaccount:other", &["ops"], false), false),
             (caller("user:root@x.example", &[], true), true),
         ];

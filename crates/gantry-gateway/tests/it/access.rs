@@ -40,16 +40,26 @@ async fn a_refusal_says_what_is_wrong_in_the_callers_envelope_and_leaves_one_rec
     let stranger = ("authorization", "Bearer tfy_nobody");
     let openai = "/v1/chat/completions";
     let (good, unknown) = (chat("mock/gpt"), chat("mock/gtp"));
+    let (short, letter, far) = (chat("for-ml"), chat("g"), chat("r/b"));
     let (private, embedding) = (chat("private/gpt"), r#"{"model":"private/gpt","input":"x"}"#);
     type Headers<'a> = &'a [(&'static str, &'a str)];
-    let cases: [(&str, &str, Headers<'_>, u16, &str); 10] = [
+    let cases: [(&str, &str, Headers<'_>, u16, &str); 13] = [
         (openai, &good, &[stranger], 401, "the token is not known"),
         (openai, &good, &[("authorization", "")], 401, "no token; send"),
         (openai, &unknown, &[], 404, "did you mean `mock/gpt`?"),
+        (openai, &short, &[], 404, "did you mean `private/for-ml`?"),
+        (openai, &letter, &[], 404, "there is no model `g`; GET /v1/models lists"),
+        (openai, &far, &[], 404, "there is no model `r/b`; GET /v1/models lists"),
         (openai, &private, &[member], 403, "user:member@gantry.test may not use"),
         (openai, "{\"model\":", &[], 400, "at line 1 column"),
         (openai, "{}", &[], 400, "`model` is missing"),
-        ("/v1/embeddings", embedding, &[], 400, "does not serve embeddings"),
+        (
+            "/v1/embeddings",
+            embedding,
+            &[],
+            400,
+            "does not serve embeddings; its model_types are [chat]",
+        ),
         (openai, &good, &[("x-tfy-metadata", "x")], 400, "header `x-tfy-metadata`"),
         ("/v1/responses", "{}", &[], 404, "no operation at `/v1/responses`"),
         (openai, &good, &[("content-encoding", "gzip")], 415, "compressed"),

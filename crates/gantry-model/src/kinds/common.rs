@@ -2,7 +2,8 @@
 //!
 //! Doc comments become descriptions in the JSON Schemas. `x-check` names a rule of
 //! [`crate::manifest`] that JSON Schema cannot say; `x-later` lists what the published SDK knows
-//! and Gantry does not implement yet. Neither appears in published schemas.
+//! and Gantry does not implement yet, and `x-instead` says what to write in place of it. None of
+//! them appears in published schemas.
 
 use crate::secret::Secret;
 use crate::subject::Subject;
@@ -19,8 +20,9 @@ pub use status_codes::StatusCode;
 pub struct Collaborator {
     /// `user:…`, `team:…`, `virtualaccount:…`.
     pub subject: Subject,
-    /// `provider-account-manager`, `provider-account-access` or `provider-account-viewer`.
-    #[schemars(length(min = 1))]
+    /// `provider-account-manager`, `provider-account-access` or `provider-account-viewer`; a viewer
+    /// may not call the models.
+    #[schemars(length(min = 1), extend("x-check" = "role"))]
     pub role_id: String,
 }
 
@@ -114,10 +116,22 @@ enum WireCost {
     Per1000EmbeddingTokens(#[schemars(range(min = 0))] f64),
 }
 
+/// What to write in place of tiers.
+///
+/// The published SDK contradicts itself about them, and a guess would be wrong by a factor: a
+/// tier's `cost_per_token` is documented as a price of 1000 tokens; tokens up to a tier keep the
+/// base rate, as if only the part above it cost more, while TrueFoundry's page on cost tracking
+/// selects one tier for the request; and each kind of token has thresholds of its own, where
+/// providers go by the size of the prompt.
+const TIERS_INSTEAD: &str = "write the rates of ordinary requests without tiers, or \
+     `cost: {metric: public_cost}` for the public prices, which have tiers where the provider has";
+
 /// Prices of 1000 tokens in US dollars.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-later" =
-    ["input_tiers", "output_tiers", "cache_read_tiers", "cache_write_tiers"]))]
+#[schemars(extend(
+    "x-later" = ["input_tiers", "output_tiers", "cache_read_tiers", "cache_write_tiers"],
+    "x-instead" = TIERS_INSTEAD,
+))]
 struct TokenPrices {
     /// Of the prompt, without what came from a cache.
     #[schemars(range(min = 0))]

@@ -1,7 +1,8 @@
 //! Rules about single values that JSON Schema cannot say, and the search for the nearest name.
 
 use super::tree::{Node, Step, Tree};
-use crate::subject::Subject;
+use crate::roles;
+use crate::subject::{self, Subject};
 use std::collections::HashMap;
 
 /// One rule; schemas name it in `x-check`.
@@ -11,6 +12,10 @@ pub(crate) enum Check {
     ModelName,
     Target,
     Subject,
+    /// Of a collaborator.
+    Role,
+    /// Of a permission: the role is one on its type of resource.
+    Permission,
     Url,
     Region,
     Date,
@@ -35,6 +40,8 @@ impl Check {
             "model-name" => Self::ModelName,
             "target" => Self::Target,
             "subject" => Self::Subject,
+            "role" => Self::Role,
+            "permission" => Self::Permission,
             "url" => Self::Url,
             "region" => Self::Region,
             "date" => Self::Date,
@@ -57,7 +64,8 @@ impl Check {
             Self::Name => Some("^[a-z0-9][a-z0-9._-]{0,63}$"),
             Self::ModelName => Some("^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$"),
             Self::Target => Some("^[^/]+/.+$"),
-            Self::Subject => Some("^([a-z-]+:.+|\\*)$"),
+            Self::Subject => Some("^[a-z-]+:.+$"),
+            Self::Role => Some("^provider-account-(manager|access|viewer)$"),
             Self::Url => Some("^https?://[^/?#]+"),
             Self::Region => Some("^[a-z]{2}(-[a-z]+)+-[0-9]+$"),
             Self::HeaderName => Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
@@ -67,6 +75,7 @@ impl Check {
             | Self::ApiVersion
             | Self::StatusCode
             | Self::Certificate
+            | Self::Permission
             | Self::Models
             | Self::Weights
             | Self::OverrideParams => None,
@@ -79,6 +88,7 @@ impl Check {
             (Self::StatusCode, _) => status_code(node),
             (Self::Models, Tree::List(models)) => return unique_names(models),
             (Self::OverrideParams, Tree::Map(_)) => return override_params(node),
+            (Self::Permission, Tree::Map(_)) => return permission(node),
             (Self::Weights, Tree::List(targets)) => weights(targets),
             (_, Tree::Text(text)) => self.run_text(text),
             _ => Ok(()),
@@ -92,6 +102,7 @@ impl Check {
             Self::ModelName => model_name(text),
             Self::Target => target(text),
             Self::Subject => subject(text),
+            Self::Role => role(roles::PROVIDER_ACCOUNT, text),
             Self::Url => url(text),
             Self::Region => region(text),
             Self::Date => date(text),
@@ -102,7 +113,11 @@ impl Check {
             Self::User => {
                 ensure(!text.contains(':'), || "a user name holds no colon (RFC 7617)".to_owned())
             }
-            Self::StatusCode | Self::Models | Self::Weights | Self::OverrideParams => Ok(()),
+            Self::StatusCode
+            | Self::Permission
+            | Self::Models
+            | Self::Weights
+            | Self::OverrideParams => Ok(()),
         }
     }
 }
@@ -185,12 +200,16 @@ fn target(text: &str) -> Result<(), String> {
 
 fn subject(text: &str) -> Result<(), String> {
     if text == "*" {
-        return Ok(());
+        return Err(format!("`*` stands for nobody; everybody is in `{}`", subject::EVERYONE));
     }
     let Some((kind, name)) = text.split_once(':') else {
         return Err(format!("`{text}` is not of the form `kind:name`, such as `team:search`"));
     };
     if !Subject::KINDS.contains(&kind) {
+        if Subject::KINDS_LATER.contains(&kind) {
+            let kinds = one_of(Subject::KINDS.into_iter());
+            return Err(format!("`{kind}` is not supported yet as a subject; {kinds}"));
+        }
         let hint = match nearest(kind, Subject::KINDS.into_iter()) {
             Some(near) => format!("did you mean `{near}:{name}`?"),
             None => one_of(Subject::KINDS.into_iter()),
@@ -198,6 +217,40 @@ fn subject(text: &str) -> Result<(), String> {
         return Err(format!("unknown kind of subject `{kind}`; {hint}"));
     }
     ensure(!name.is_empty(), || format!("`{text}` names nobody"))
+}
+
+fn permission(node: &Node) -> Vec<(Vec<Step>, String)> {
+    let text = |field: &str| node.get(field).and_then(Node::text);
+    let (Some(resource_type), Some(id)) = (text("resource_type"), text("role_id")) else {
+        return Vec::new();
+    };
+    // An unknown type is a problem of its own, and nothing is known of the roles on it.
+    if !roles::resource_types().any(|known| known == resource_type) {
+        return Vec::new();
+    }
+    let wrong = role(resource_type, id).err();
+    wrong.map(|message| (vec!["role_id".into()], message)).into_iter().collect()
+}
+
+/// Ids of roles begin with the type of their resource, so only their ends tell which one was
+/// meant.
+fn role(resource_type: &str, id: &str) -> Result<(), String> {
+    let end = |id: &'_ str| -> String {
+        let rest = id.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('-'));
+        rest.unwrap_or(id).to_owned()
+    };
+    let known = roles::ids(resource_type);
+    // That it is empty is a problem of its own.
+    if id.is_empty() || known.clone().any(|known| known == id) {
+        return Ok(());
+    }
+    let ends: Vec<String> = known.clone().map(end).collect();
+    let near = nearest(&end(id), ends.iter().map(String::as_str));
+    let hint = match known.clone().find(|known| near.is_some_and(|near| end(known) == near)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => one_of(known),
+    };
+    Err(format!("unknown role `{id}` on a {resource_type}; {hint}"))
 }
 
 /// `http://` or `https://`, a host, perhaps a port and a path; no user, query or fragment.
@@ -291,13 +344,18 @@ fn certificate(text: &str) -> Result<(), String> {
     ensure(right, || "expected certificates in PEM form".to_owned())
 }
 
+/// No name that anybody may give is longer; measuring the distance of two texts takes memory in the
+/// order of the product of their lengths, and requests may name anything.
+const NEAR_MAX: usize = 256;
+
 /// The known name that was probably meant: at most a third of the letters differ, or it is the
-/// only one that begins so.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-) -> Option<&'a str> {
-    let most = (name.chars().count() / 3).max(1);
+/// only one that begins so. Nothing is near to a single letter.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let most = match name.chars().count() {
+        0 | 1 => return None,
+        _ if name.len() > NEAR_MAX => return None,
+        count => (count / 3).max(1),
+    };
     let near = known
         .clone()
         .map(|known| (strsim::damerau_levenshtein(name, known), known))

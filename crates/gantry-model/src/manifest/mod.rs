@@ -1,10 +1,12 @@
 //! From the text of manifests to validated [`Manifest`]s, and every problem on the way.
 //!
 //! The control plane's apply, `gantry gateway --config` and `gantry diff` call [`parse`], then
-//! [`Document::check`] on each document, then [`check_set`] on everything that would be stored.
+//! [`Document::check`] on each document, then [`check_set`] on everything that would be stored; the
+//! control plane calls [`check_access`] too.
 //! All problems are reported, not the first only, with the place of the offending field. Nothing
 //! here reads files, and no message shows the value of a secret.
 
+mod access;
 mod checks;
 mod json;
 mod scalar;
@@ -14,6 +16,8 @@ mod tree;
 mod validate;
 mod yaml;
 
+pub use access::{Tenancy, check_access};
+pub use checks::nearest;
 pub use json::to_json;
 pub use set::{SetEntry, check_set};
 pub use tree::{Position, Step};
@@ -88,6 +92,13 @@ impl Document {
         let at = self.root.locate(path);
         let (file, field) = (self.file.clone(), tree::print(path));
         Problem { file, line: at.line, column: at.column, field, message }
+    }
+
+    /// A problem with the first field that holds this text, or with the whole manifest when none
+    /// does.
+    #[must_use]
+    pub fn problem_at_text(&self, text: &str, message: String) -> Problem {
+        self.problem(&self.root.path_to(text).unwrap_or_default(), message)
     }
 
     fn known_kind(&self) -> Result<String, Problem> {

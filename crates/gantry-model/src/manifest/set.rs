@@ -6,6 +6,7 @@ use crate::kinds::virtual_account::Permission;
 use crate::kinds::virtual_model::{NESTING_MAX, VirtualModel};
 use crate::kinds::{Manifest, global_settings};
 use crate::rest::Problem;
+use crate::roles;
 use std::collections::{BTreeMap, HashMap};
 
 /// One manifest of the whole set as it would be after an apply.
@@ -15,6 +16,23 @@ pub struct SetEntry<'a> {
     /// Where it was written; `None` for what is stored already. Problems then name the manifest
     /// instead of a line.
     pub document: Option<&'a Document>,
+}
+
+impl SetEntry<'_> {
+    /// A problem with the field at `path`.
+    pub(super) fn problem(&self, path: &[Step], message: String) -> Problem {
+        let SetEntry { manifest, document } = self;
+        match document {
+            Some(document) => document.problem(path, message),
+            None => Problem {
+                file: String::new(),
+                line: 0,
+                column: 0,
+                field: tree::print(path),
+                message: format!("{message} (in {} `{}`)", manifest.kind(), manifest.name()),
+            },
+        }
+    }
 }
 
 /// Checks a tenant's manifests against one another: references to nothing, cycles and depth of
@@ -88,18 +106,9 @@ impl<'a> Checker<'a> {
     }
 
     fn add(&mut self, entry: usize, path: &[Step], message: String) {
-        let Some(SetEntry { manifest, document }) = self.entries.get(entry) else { return };
-        let problem = match document {
-            Some(document) => document.problem(path, message),
-            None => Problem {
-                file: String::new(),
-                line: 0,
-                column: 0,
-                field: tree::print(path),
-                message: format!("{message} (in {} `{}`)", manifest.kind(), manifest.name()),
-            },
-        };
-        self.found.push((entry, problem));
+        if let Some(written) = self.entries.get(entry) {
+            self.found.push((entry, written.problem(path, message)));
+        }
     }
 
     fn check_names(&mut self) {
@@ -262,10 +271,8 @@ fn cycle(stack: &[Visit<'_>], back: &str) -> String {
 /// Account and model of a permission about models: `account`, `account/model` or
 /// `tenant:provider:account:model:name`. `None` for all other resources and for patterns.
 fn granted(permission: &Permission) -> Option<(&str, Option<&str>)> {
-    const ABOUT_MODELS: [&str; 5] =
-        ["provider-account", "provider-integration", "integration", "model", "virtual-model"];
     let name = permission.resource_fqn.as_str();
-    if !ABOUT_MODELS.contains(&permission.resource_type.as_str()) || name.contains('*') {
+    if !roles::about_models(&permission.resource_type) || name.contains('*') {
         return None;
     }
     if let Some((account, model)) = name.split_once('/')

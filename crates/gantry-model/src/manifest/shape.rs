@@ -50,6 +50,8 @@ pub(crate) struct Shape {
     pub secret: bool,
     /// Names of fields or variants that the published SDK knows and Gantry does not implement yet.
     pub later: Vec<String>,
+    /// What to write in place of those; may be empty.
+    pub instead: String,
     /// Fields that other kinds have here, and this one has not.
     pub elsewhere: Vec<String>,
     /// What has not got them, for messages.

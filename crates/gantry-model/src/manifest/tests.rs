@@ -171,3 +171,20 @@ fn model_types_are_spelled_as_they_are_read() {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
     }
 }
+
+#[test]
+fn only_names_that_are_near_are_suggested() {
+    let long = "x".repeat(100_000);
+    let cases = [
+        ("mock/gtp", Some("mock/gpt")),
+        ("mock/gp", Some("mock/gpt")),
+        ("moc", Some("mock/gpt")),
+        ("r/b", None),
+        ("g", None),
+        ("", None),
+        (long.as_str(), None),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(nearest(name, ["mock/gpt", "a", "r/fbanth"].into_iter()), expected, "{name:.9}");
+    }
+}

@@ -101,6 +101,24 @@ impl Node {
         inner.map_or(self.at, |node| node.locate(rest))
     }
 
+    /// The way to the first node in the text that is this text.
+    pub(crate) fn path_to(&self, text: &str) -> Option<Vec<Step>> {
+        let inside = |step: Step, node: &Node| {
+            let rest = node.path_to(text)?;
+            Some([step].into_iter().chain(rest).collect())
+        };
+        match &self.value {
+            Tree::Text(found) => (found == text).then(Vec::new),
+            Tree::List(items) => {
+                items.iter().enumerate().find_map(|(index, item)| inside(index.into(), item))
+            }
+            Tree::Map(members) => {
+                members.iter().find_map(|one| inside(one.key.as_str().into(), &one.node))
+            }
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) => None,
+        }
+    }
+
     /// For "found …": what kind of value it is and, if it is short, which.
     pub(crate) fn describe(&self) -> String {
         const SHOWN_MAX: usize = 40;

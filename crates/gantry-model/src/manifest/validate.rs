@@ -90,7 +90,8 @@ impl<'a> Validator<'a> {
         let key = &member.key;
         if shape.closed {
             let message = if shape.later.contains(key) {
-                format!("`{key}` is not supported yet")
+                let stop = if shape.instead.is_empty() { "" } else { "; " };
+                format!("`{key}` is not supported yet{stop}{}", shape.instead)
             } else if shape.elsewhere.contains(key) {
                 format!("`{key}` is not a field of {}", shape.title)
             } else {
@@ -129,7 +130,12 @@ impl<'a> Validator<'a> {
     fn check_text(&mut self, node: &Node, text: &str, shape: &Shape) {
         if !shape.choices.is_empty() && !shape.choices.iter().any(|choice| choice == text) {
             let choices = shape.choices.iter().map(String::as_str);
-            return self.add(node.at, unknown_value(text, choices));
+            let message = if shape.later.iter().any(|later| later == text) {
+                format!("`{text}` is not supported yet; {}", checks::one_of(choices))
+            } else {
+                unknown_value(text, choices)
+            };
+            return self.add(node.at, message);
         }
         let length = text.chars().count() as u64;
         match shape.length {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// The keywords that [`shape`] understands, or that say nothing about what is allowed.
 #[cfg(test)]
-pub(super) const KEYWORDS: [&str; 29] = [
+pub(super) const KEYWORDS: [&str; 30] = [
     "$schema",
     "$defs",
     "$ref",
@@ -37,6 +37,7 @@ pub(super) const KEYWORDS: [&str; 29] = [
     "maximum",
     "x-check",
     "x-later",
+    "x-instead",
     "x-elsewhere",
     "x-title",
 ];
@@ -161,6 +162,9 @@ fn add_scalars(shape: &mut Shape, fields: &Fields) {
     shape.required.extend(names("required"));
     shape.later.extend(names("x-later"));
     shape.elsewhere.extend(names("x-elsewhere"));
+    if let Some(instead) = text("x-instead") {
+        shape.instead = instead.to_owned();
+    }
     if let Some(title) = text("x-title") {
         shape.title = title.to_owned();
     }

@@ -8,6 +8,7 @@
 use super::SnapshotSource;
 use crate::kinds::virtual_account::Permission;
 use crate::kinds::{Manifest, VirtualAccount};
+use crate::roles;
 use crate::secret::Secret;
 use crate::secrets;
 use crate::subject::Subject;
@@ -55,14 +56,6 @@ pub fn assemble(
     (source, unresolved)
 }
 
-/// Types of resources whose permissions are about the use of models.
-const MODEL_RESOURCES: [&str; 5] =
-    ["provider-account", "provider-integration", "integration", "model", "virtual-model"];
-
-/// Ends of role ids that include use: `provider-account-access`, `model-user`, …. A viewer sees
-/// a model but may not call it.
-const USING_ROLES: [&str; 4] = ["access", "user", "manager", "admin"];
-
 /// Adds each virtual account to the authorised subjects of the models that its permissions name.
 fn grant(tenant: &str, manifests: &mut [Manifest]) {
     let accounts: Vec<VirtualAccount> = manifests
@@ -80,11 +73,9 @@ fn grant(tenant: &str, manifests: &mut [Manifest]) {
     }
 }
 
-/// What a permission lets its holder use, if it is about models at all.
+/// What a permission lets its holder use, if it does so at all.
 fn used_target<'a>(tenant: &str, permission: &'a Permission) -> Option<Target<'a>> {
-    let role = permission.role_id.rsplit('-').next().unwrap_or_default();
-    let usable =
-        USING_ROLES.contains(&role) && MODEL_RESOURCES.contains(&permission.resource_type.as_str());
+    let usable = roles::may_use(&permission.resource_type, &permission.role_id);
     Target::parse(tenant, &permission.resource_fqn).filter(|_| usable)
 }
 

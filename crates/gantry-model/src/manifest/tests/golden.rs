@@ -23,7 +23,10 @@ fn problems(text: &str) -> Vec<String> {
             .iter()
             .map(|(manifest, document)| SetEntry { manifest, document: Some(document) })
             .collect();
-        found.extend(check_set(&entries).into_iter().map(|(_, problem)| problem));
+        let teams = ["ml".to_owned(), "search".to_owned()];
+        let tenancy = Tenancy { tenant: "acme", teams: &teams };
+        let set = check_set(&entries).into_iter().chain(check_access(&entries, tenancy));
+        found.extend(set.map(|(_, problem)| problem));
     }
     found.iter().map(Problem::to_string).collect()
 }
