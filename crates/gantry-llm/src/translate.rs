@@ -12,7 +12,7 @@
 //!   ids) is refused.
 
 use crate::dialect::{anthropic, openai};
-use crate::neutral::{Arguments, Body, Losses, Part, Request};
+use crate::neutral::{Arguments, Body, Losses, Part, Request, Text};
 use gantry_model::catalogue::{Dialect, Quirks};
 use gantry_model::record::Loss;
 use std::fmt::Display;
@@ -140,7 +140,7 @@ pub fn prompt_text_bytes(dialect: Dialect, body: &[u8]) -> PromptSize {
     request.turns.iter().flat_map(|turn| &turn.parts).for_each(|part| size.add(part));
     for tool in &request.tools {
         size.text_bytes += tool.name.len()
-            + tool.description.as_ref().map_or(0, |text| text.decode().len())
+            + tool.description.as_ref().map_or(0, Text::len)
             + tool.schema.map_or(0, |schema| schema.get().len());
     }
     size
@@ -150,14 +150,14 @@ impl PromptSize {
     fn add(&mut self, part: &Part<'_>) {
         match &part.body {
             Body::Text(text) | Body::Refusal(text) | Body::Thinking { text, .. } => {
-                self.text_bytes += text.decode().len();
+                self.text_bytes += text.len();
             }
             Body::Image(_) => self.images += 1,
             Body::Document(_) => self.documents += 1,
             Body::ToolCall(call) => {
                 self.text_bytes += call.name.len();
                 self.text_bytes += match &call.arguments {
-                    Arguments::Text(text) => text.decode().len(),
+                    Arguments::Text(text) => text.len(),
                     Arguments::Json(raw) => raw.get().len(),
                 };
             }

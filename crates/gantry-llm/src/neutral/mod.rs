@@ -17,4 +17,5 @@ pub use request::{
     Arguments, Body, Cache, Document, Effort, Format, Media, Names, Part, Reasoning, Request, Role,
     Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
+pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};

@@ -51,6 +51,9 @@ impl From<String> for Str<'_> {
     }
 }
 
+/// The quotes around a JSON string.
+const QUOTES_BYTES: usize = 2;
+
 /// A string to pass on: printers copy it as the body spelled it.
 #[derive(Clone, Debug)]
 pub enum Text<'a> {
@@ -107,6 +110,16 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Bytes of the text itself.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Plain(text) => text.len(),
+            Self::Escaped(json) => unescaped_len(json.as_bytes()).saturating_sub(QUOTES_BYTES),
+            Self::Owned(text) => text.len(),
+        }
+    }
+
     /// Appends the text itself.
     pub fn push_to(&self, to: &mut String) {
         to.push_str(&self.decode());
@@ -128,6 +141,32 @@ impl From<String> for Text<'_> {
 /// The content of a JSON string that is known to be one.
 fn unescape(json: &str) -> String {
     serde_json::from_str(json).unwrap_or_default()
+}
+
+/// UTF-8 length of a JSON string's inside after unescaping. Each half of a surrogate pair counts 2.
+pub(crate) fn unescaped_len(raw: &[u8]) -> usize {
+    let mut len = 0;
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        len += at;
+        let escape = rest.get(at + 1..).unwrap_or_default();
+        let (taken, made) = match escape {
+            [b'u', digits @ ..] => (5, utf8_len(digits.get(..4).unwrap_or_default())),
+            _ => (1, 1),
+        };
+        len += made;
+        rest = escape.get(taken..).unwrap_or_default();
+    }
+    len + rest.len()
+}
+
+fn utf8_len(digits: &[u8]) -> usize {
+    let text = std::str::from_utf8(digits).unwrap_or_default();
+    match u16::from_str_radix(text, 16).unwrap_or_default() {
+        0..=0x7F => 1,
+        0x80..=0x7FF | 0xD800..=0xDFFF => 2,
+        _ => 3,
+    }
 }
 
 /// A JSON value as the body spells it, without whitespace around.
@@ -237,6 +276,7 @@ mod tests {
     fn escaped_texts_are_unescaped() {
         let text = Text::Escaped(r#""a\n\u00e4\ud83d\ude00\"""#);
         assert_eq!(text.decode(), "a\nä😀\"");
+        assert_eq!(text.len(), "a\nä😀\"".len());
         assert_eq!(&*text.into_str(), "a\nä😀\"");
     }
 }

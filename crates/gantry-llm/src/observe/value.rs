@@ -1,6 +1,7 @@
 //! Small values of replies: strings, their lengths, errors. Lenient: a wrong type counts as absent.
 
 use super::UpstreamError;
+use crate::neutral::unescaped_len;
 use crate::scan::cursor::{Cursor, Fault};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -138,31 +139,5 @@ fn is_empty(cursor: &Cursor<'_>, range: &Range<usize>) -> bool {
         [b'"', inner @ .., b'"'] => inner.is_empty(),
         [b'[' | b'{', inner @ .., _] => inner.trim_ascii().is_empty(),
         _ => false,
-    }
-}
-
-/// UTF-8 length of a string's inside after unescaping. Each half of a surrogate pair counts 2.
-fn unescaped_len(raw: &[u8]) -> usize {
-    let mut len = 0;
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        len += at;
-        let escape = rest.get(at + 1..).unwrap_or_default();
-        let (taken, made) = match escape {
-            [b'u', digits @ ..] => (5, utf8_len(digits.get(..4).unwrap_or_default())),
-            _ => (1, 1),
-        };
-        len += made;
-        rest = escape.get(taken..).unwrap_or_default();
-    }
-    len + rest.len()
-}
-
-fn utf8_len(digits: &[u8]) -> usize {
-    let text = std::str::from_utf8(digits).unwrap_or_default();
-    match u16::from_str_radix(text, 16).unwrap_or_default() {
-        0..=0x7F => 1,
-        0x80..=0x7FF | 0xD800..=0xDFFF => 2,
-        _ => 3,
     }
 }
