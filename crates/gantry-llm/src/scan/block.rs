@@ -1,12 +1,15 @@
-//! Finds the end of a string, looking at 16 or 32 bytes at a time.
+//! Finds the end of a string, looking at up to 64 bytes at a time.
 //!
 //! The cursor's innermost step. Special are the quote, the backslash and control characters; bytes
-//! beyond ASCII are only noted. It never reads outside the given bytes.
+//! beyond ASCII are only noted. It never reads outside the given bytes. Long strings are walked
+//! with the widest vectors that the processor has, found out once.
 
-use wide::u8x16;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x16, u8x64};
+use std::sync::LazyLock;
 
 /// Bytes looked at together in long strings.
-const BLOCK: u32 = 32;
+const BLOCK: u32 = 64;
 
 /// Where and why a walk along a string stopped.
 pub(super) struct End {
@@ -33,36 +36,54 @@ pub(super) enum Stop {
 #[inline(always)]
 pub(super) fn short_string(bytes: &[u8]) -> Option<usize> {
     let block = bytes.first_chunk::<16>()?;
-    let (specials, seen) = specials16(block);
-    let len = specials.to_bitmask().trailing_zeros() as usize;
-    Some(len).filter(|len| block.get(*len) == Some(&b'"') && is_ascii(seen))
+    // What every processor of the target has, so that this costs no call.
+    let (specials, ascii) = dispatch!(Level::baseline(), simd => {
+        let bytes = u8x16::from_slice(simd, block);
+        (specials16(bytes).to_bitmask(), bytes.simd_ge(0x80).to_bitmask() == 0)
+    });
+    let len = specials.trailing_zeros() as usize;
+    Some(len).filter(|len| block.get(*len) == Some(&b'"') && ascii)
 }
 
 /// Walks along a string from the byte behind its first quote.
 #[inline(never)]
 pub(super) fn string(bytes: &[u8]) -> End {
-    let (mut at, mut seen, mut escaped) = (0, u8x16::ZERO, false);
+    static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
+    dispatch!(*LEVEL, simd => walk(simd, bytes))
+}
+
+#[inline(always)]
+fn walk<S: Simd>(simd: S, bytes: &[u8]) -> End {
+    let (mut at, mut seen, mut escaped) = (0, u8x64::splat(simd, 0), false);
     loop {
-        let (plain, specials) = find(bytes.get(at..).unwrap_or_default(), &mut seen);
+        let (plain, specials) = find(simd, bytes.get(at..).unwrap_or_default(), &mut seen);
         match pass(bytes, at + plain, specials, &mut escaped) {
             Ok(next) => at = next,
-            Err((at, stop)) => return End { at, stop, escaped, ascii: is_ascii(seen) },
+            Err((at, stop)) => {
+                let ascii = seen.simd_ge(0x80).to_bitmask() == 0;
+                return End { at, stop, escaped, ascii };
+            }
         }
     }
 }
 
-/// Finds the first block of 32 bytes with special ones: its place and theirs.
+/// Finds the first block with special bytes: its place and theirs, one bit each, the first byte's
+/// the lowest. `seen` collects the high bits.
 #[inline(always)]
-fn find(bytes: &[u8], seen: &mut u8x16) -> (usize, u32) {
+fn find<S: Simd>(simd: S, bytes: &[u8], seen: &mut u8x64<S>) -> (usize, u64) {
     let mut rest = bytes;
-    while let Some((block, after)) = rest.split_first_chunk::<32>() {
-        let specials = specials32(block, seen);
+    while let Some((block, after)) = rest.split_first_chunk::<64>() {
+        let block = u8x64::from_slice(simd, block);
+        *seen |= block;
+        let specials = specials64(block).to_bitmask();
         if specials != 0 {
             return (bytes.len() - rest.len(), specials);
         }
         rest = after;
     }
-    (bytes.len() - rest.len(), specials32(&padded(rest), seen))
+    let block = u8x64::from_slice(simd, &padded::<64>(rest));
+    *seen |= block;
+    (bytes.len() - rest.len(), specials64(block).to_bitmask())
 }
 
 /// Passes over the escapes of a block at `start`. Returns where the string goes on, behind the
@@ -71,7 +92,7 @@ fn find(bytes: &[u8], seen: &mut u8x16) -> (usize, u32) {
 fn pass(
     bytes: &[u8],
     start: usize,
-    mut specials: u32,
+    mut specials: u64,
     escaped: &mut bool,
 ) -> Result<usize, (usize, Stop)> {
     while specials != 0 {
@@ -90,34 +111,20 @@ fn pass(
         if next >= BLOCK {
             return Ok(start + next as usize);
         }
-        specials &= u32::MAX << next;
+        specials &= u64::MAX << next;
     }
     Ok(start + BLOCK as usize)
 }
 
-/// One bit for each special byte, the first byte's the lowest. `seen` collects the high bits.
+/// The special bytes of a block.
 #[inline(always)]
-fn specials32(block: &[u8; 32], seen: &mut u8x16) -> u32 {
-    let ([low, high], _) = block.as_chunks::<16>() else { return 0 };
-    let ((low, first), (high, second)) = (specials16(low), specials16(high));
-    *seen |= first | second;
-    low.to_bitmask() | high.to_bitmask() << 16
-}
-
-/// All bits set at the special bytes, and the bytes, changed below the high bit.
-///
-/// Exchanging bit 1 moves the quote (0x22) to 0x20, next to the control characters, so that one
-/// comparison finds both; those stay among themselves, and no other byte gets there.
-#[inline(always)]
-fn specials16(bytes: &[u8; 16]) -> (u8x16, u8x16) {
-    let moved = u8x16::new(*bytes) ^ u8x16::splat(0x02);
-    let low = moved.simd_eq(moved.min(u8x16::splat(b'"' ^ 0x02)));
-    (low | moved.simd_eq(u8x16::splat(b'\\' ^ 0x02)), moved)
+fn specials64<S: Simd>(block: u8x64<S>) -> <u8x64<S> as SimdBase<S>>::Mask {
+    block.simd_lt(0x20) | block.simd_eq(b'"') | block.simd_eq(b'\\')
 }
 
 #[inline(always)]
-fn is_ascii(seen: u8x16) -> bool {
-    seen.to_bitmask() == 0
+fn specials16<S: Simd>(block: u8x16<S>) -> <u8x16<S> as SimdBase<S>>::Mask {
+    block.simd_lt(0x20) | block.simd_eq(b'"') | block.simd_eq(b'\\')
 }
 
 /// The length of the escape at a backslash, 0 when it is none.
