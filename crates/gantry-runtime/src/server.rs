@@ -36,7 +36,8 @@ const HEADERS_ON_STACK: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Longest time for a request's head to arrive; an idle connection is closed after it too, or
-    /// after half as long again. Default 75 s, longer than clients keep theirs, so that the client closes first.
+    /// after half as long again. Default 75 s, longer than clients keep theirs, so that the client
+    /// closes first.
     pub head_timeout: Duration,
     /// A client that accepts no byte for so long is cut off (TCP user timeout). Default 60 s.
     pub stalled_client_timeout: Duration,

@@ -4,6 +4,8 @@
 //! more than the record's way through the queue; filled again, they cost nothing. Used by
 //! [`super::Recorder`] only.
 
+#![expect(clippy::vec_box, reason = "a record travels in its box, it is not copied")]
+
 use gantry_model::record::RequestRecord;
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError, TryLockError};
