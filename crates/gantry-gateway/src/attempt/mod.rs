@@ -8,6 +8,7 @@ mod encode;
 mod failure;
 mod policy;
 mod pump;
+mod scrub;
 mod send;
 
 pub(crate) use pump::{Break, Pump, Step};
@@ -27,6 +28,7 @@ use gantry_model::record::{Attempt, Loss, LossKind};
 use gantry_providers::http1::Fields;
 use gantry_providers::upstream::Operation;
 use policy::Policy;
+use scrub::Secrets;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +123,10 @@ impl Target<'_> {
         loop {
             let started_us = clock.monotonic_us();
             let span = ledger.traceparent();
-            let done = send::send(self, started_us, span).await;
+            let mut done = send::send(self, started_us, span).await;
+            if let Err(failure) = &mut done {
+                Secrets::of(&self.hop.model, &self.hop.policies).scrub(failure);
+            }
             ledger.attempted(self.entry(
                 ledger.since_start(started_us),
                 ledger.elapsed_us(),

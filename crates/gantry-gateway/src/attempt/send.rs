@@ -3,6 +3,7 @@
 use super::encode::request_head;
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
 use super::pump::{Pump, Step};
+use super::scrub::Secrets;
 use super::{Attempted, Stream, Target, Whole};
 use crate::decode::Call;
 use crate::gateway::Worker;
@@ -88,7 +89,9 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 /// An error status, with its body.
 async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
     let status = reply.status.as_u16();
-    let body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    let mut body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    // Before parsing, which shortens long texts: it must not cut a credential in two.
+    Secrets::of(&hop.model, &hop.policies).bytes(&mut body);
     Failure {
         outcome: Outcome::Status,
         status,
@@ -102,9 +105,8 @@ async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
 async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
-    let mut pump =
-        Pump::new(&hop.model, reply.body, wire(encoded.operation), config.event_bytes_max)
-            .stripping_usage(encoded.usage_added);
+    let mut pump = Pump::new(hop, reply.body, wire(encoded.operation), config.event_bytes_max)
+        .stripping_usage(encoded.usage_added);
     let (from, to) = (hop.model.dialect(), call.caller.dialect());
     if from != to {
         pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call)));
