@@ -245,6 +245,7 @@ fn give_up(
         Outcome::Connect => (RefusalKind::UpstreamFailed, "could not be reached"),
         Outcome::Reset => (RefusalKind::UpstreamFailed, "broke the connection"),
         Outcome::Malformed => (RefusalKind::UpstreamFailed, "sent a malformed reply"),
+        Outcome::TooLarge => (RefusalKind::UpstreamFailed, "sent a reply that is too large"),
         Outcome::StreamError | Outcome::Status => {
             (RefusalKind::UpstreamFailed, "answered with an error")
         }

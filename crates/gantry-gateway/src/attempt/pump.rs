@@ -61,6 +61,10 @@ pub(crate) enum Break {
     /// The upstream closed the stream before its end.
     Cut,
     Malformed(String),
+    /// The stream came to its end and said nothing.
+    Empty,
+    /// An event beyond the limit.
+    TooLarge(String),
 }
 
 impl Break {
@@ -72,6 +76,8 @@ impl Break {
             Self::Malformed(error) => {
                 ("malformed", format!("the upstream sent a malformed event: {error}"))
             }
+            Self::Empty => ("malformed", "the upstream's stream ended without a word".to_owned()),
+            Self::TooLarge(error) => ("too_large", format!("the upstream sent a {error}")),
         }
     }
 }
@@ -132,7 +138,7 @@ impl Pump {
             let complete = match self.splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {
-                    return Poll::Ready(Step::Failed(Break::Malformed(error.to_string())));
+                    return Poll::Ready(Step::Failed(Break::TooLarge(error.to_string())));
                 }
             };
             if !complete.is_empty() {
@@ -173,6 +179,7 @@ impl Pump {
                     progress = true;
                     tokens += 1;
                 }
+                Seen::Done if self.observer.is_empty() => return Step::Failed(Break::Empty),
                 Seen::Finish | Seen::Done => progress = true,
                 Seen::Usage => reframe |= self.strip_usage,
                 Seen::Error(_) => error = Some(self.view(&event.data)),

@@ -2,7 +2,7 @@
 
 use super::encode::request_head;
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
-use super::pump::{Pump, Step};
+use super::pump::{Break, Pump, Step};
 use super::scrub::Secrets;
 use super::{Attempted, Stream, Target, Whole};
 use crate::decode::Call;
@@ -133,9 +133,7 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
                 break;
             }
             Step::Failed(broken) => {
-                let (_, message) = broken.describe();
-                let error = view(ErrorKind::Upstream, 502, message);
-                return Err(Failure::silent(Outcome::Malformed, error));
+                return Err(early_break(&broken));
             }
         }
     }
@@ -146,12 +144,23 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
     Ok(Attempted::Stream(Box::new(stream)))
 }
 
+/// A stream that broke before its first token.
+fn early_break(broken: &Break) -> Failure {
+    let outcome = match broken {
+        Break::Reset(_) => Outcome::Reset,
+        Break::TooLarge(_) => Outcome::TooLarge,
+        Break::Cut | Break::Malformed(_) | Break::Empty => Outcome::Malformed,
+    };
+    let (_, message) = broken.describe();
+    Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
+}
+
 async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let body =
-        collect(reply.body, worker.shared.config.reply_bytes_max).await.map_err(|message| {
-            Failure::silent(Outcome::Reset, view(ErrorKind::Upstream, 502, message))
-        })?;
+    let body = collect(reply.body, worker.shared.config.reply_bytes_max).await;
+    let body = body.map_err(|(outcome, message)| {
+        Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
+    })?;
     let mut observer = None;
     if encoded.operation != Operation::CountTokens {
         let seen = observer.insert(Observer::new(wire(encoded.operation)));
@@ -193,7 +202,7 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
 fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
     match malformed {
         Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 500, body)),
-        Malformed::Json(_) | Malformed::Missing { .. } => {
+        Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
             let message = malformed.to_string();
             Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
         }
@@ -243,13 +252,15 @@ pub(super) fn upstream_error(
     }
 }
 
-async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, String> {
+/// The whole body, or why there is none.
+async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
-    let failed = |error| format!("the upstream's reply broke: {}", chain(&error));
+    let failed = |error| (Outcome::Reset, format!("the upstream's reply broke: {}", chain(&error)));
     while let Some(data) = body.piece().await.map_err(failed)? {
         if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
-            return Err(format!("the upstream's reply is larger than {limit} bytes"));
+            let message = format!("the upstream's reply is larger than {limit} bytes");
+            return Err((Outcome::TooLarge, message));
         }
         match first.take() {
             None if all.is_empty() => first = Some(data),

@@ -103,6 +103,7 @@ async fn an_upstreams_body_that_is_not_json_is_never_shown() {
     let gateway = Harness::start(source(&[account(priced(&mock.url())).unwrap()]).unwrap()).await;
     mock.script(vec![Step::Fault(gantry_testkit::Fault::Html)]);
     let answer = gateway.post("/v1/chat/completions", &chat("mock/gpt")).await;
-    assert_eq!(answer.status, 200, "tried again: {}", text(&answer));
-    assert_eq!(json(&answer)["object"], "chat.completion");
+    assert_eq!(answer.status, 502, "{}", text(&answer));
+    assert_eq!(json(&answer)["error"]["code"], "upstream_failed");
+    assert!(!format!("{}{:?}", text(&answer), gateway.record()).contains("It works!"));
 }

@@ -299,6 +299,25 @@ fn meters_whole_replies() {
     }
 }
 
+const EMPTY: &str = "the reply is empty: no content, no finish reason, no usage";
+
+#[test]
+fn a_reply_that_says_one_thing_is_not_empty() {
+    let cases = [
+        (Wire::Chat, r#"{"choices":[{"message":{"content":"a"}}]}"#),
+        (Wire::Chat, r#"{"choices":[{"message":{"refusal":"no"}}]}"#),
+        (Wire::Chat, r#"{"choices":[{"message":{"tool_calls":[{"id":"a"}]}}]}"#),
+        (Wire::Chat, r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#),
+        (Wire::Chat, r#"{"choices":[],"usage":{"prompt_tokens":3}}"#),
+        (Wire::Embedding, r#"{"data":[{"embedding":[1]}]}"#),
+        (Wire::Messages, r#"{"content":[],"stop_reason":"end_turn"}"#),
+        (Wire::Messages, r#"{"content":[{"type":"tool_use","name":"f"}]}"#),
+    ];
+    for (wire, body) in cases {
+        assert_eq!(Observer::new(wire).reply(body.as_bytes()), Ok(()), "{body}");
+    }
+}
+
 #[test]
 fn refuses_replies_that_are_none() {
     let cases = [
@@ -309,6 +328,11 @@ fn refuses_replies_that_are_none() {
         (Wire::Chat, r#"{"choices":null}"#, "the reply has no `choices`"),
         (Wire::Embedding, r#"{"choices":1}"#, "the reply has no `data`"),
         (Wire::Messages, r#"{"choices":[]}"#, "the reply has no `content`"),
+        (Wire::Chat, r#"{"choices":[]}"#, EMPTY),
+        (Wire::Chat, r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#, EMPTY),
+        (Wire::Completion, r#"{"choices":[{"text":"","finish_reason":null}]}"#, EMPTY),
+        (Wire::Embedding, r#"{"data":[]}"#, EMPTY),
+        (Wire::Messages, r#"{"content":[{"type":"text","text":""}],"stop_reason":null}"#, EMPTY),
         (Wire::Chat, r#"{"error":{}}"#, "the reply has status 200 but holds an error"),
         (
             Wire::Messages,
