@@ -1,6 +1,6 @@
 //! One gate before the first byte: whatever goes wrong before it, the caller notices nothing.
 
-use crate::harness::{Harness, chat, chat_stream, json, text};
+use crate::harness::{Harness, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
 use gantry_gateway::Config;
 use gantry_model::snapshot::SnapshotSource;
@@ -222,9 +222,16 @@ async fn the_last_upstreams_own_error_reaches_the_caller() {
     let answer = gateway.post("/v1/chat/completions", &chat("claude/m")).await;
     assert_eq!(answer.status, 429);
     assert!(json(&answer)["error"]["message"].is_string(), "translated: {}", text(&answer));
+    for (model, whose) in [("mock/m", "Gantry's"), ("claude/m", "the upstream's own")] {
+        let answer = gateway.post("/v1/messages", &messages(model, false)).await;
+        let id = json(&answer)["request_id"].clone();
+        let ours = answer.headers["request-id"].to_str().unwrap();
+        assert_eq!(id == ours, model == "mock/m", "{whose}: {}", text(&answer));
+        assert_ne!(id, "", "{whose}: {}", text(&answer));
+    }
     let faults: Vec<String> =
         gateway.records().into_iter().map(|record| record.fault.into_owned()).collect();
-    assert_eq!(faults, ["upstream", "upstream"]);
+    assert_eq!(faults, ["upstream"; 4]);
 }
 
 #[tokio::test]
