@@ -31,6 +31,8 @@ pub struct Relay {
     last_read: Instant,
     times: Times,
     logged: Option<Vec<u8>>,
+    /// How many of the record's losses are the request's; the stream's follow them.
+    request_losses: usize,
     /// Counts this stream as open while it lives.
     _open: OpenStream,
 }
@@ -70,6 +72,7 @@ impl Relay {
             last_read: now,
             times,
             logged,
+            request_losses: stream.request_losses,
             _open: open,
         };
         for bytes in stream.held {
@@ -242,8 +245,11 @@ impl Relay {
         });
         let finish_reason = self.pump.finish_reason().unwrap_or_default().to_owned();
         let logged = self.logged.take().map(|body| String::from_utf8_lossy(&body).into_owned());
-        let times = &self.times;
+        let (times, lost) = (&self.times, self.pump.losses());
+        let request_losses = self.request_losses;
         ledger.with(|record| {
+            record.fidelity.truncate(request_losses);
+            record.fidelity.extend_from_slice(lost);
             record.finish_reason = finish_reason;
             record.response_bytes = times.bytes;
             record.response_body = logged;

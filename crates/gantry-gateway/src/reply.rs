@@ -16,6 +16,7 @@ use gantry_model::record::{Loss, LossKind};
 use gantry_providers::http1::Fields;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::borrow::Cow;
 use std::time::Duration;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -256,7 +257,7 @@ fn fidelity(losses: &[Loss]) -> String {
             LossKind::Dropped => "dropped",
             LossKind::Approximated => "approximated",
         };
-        let item = format!("{verb} {}", loss.field);
+        let item = format!("{verb} {}", in_header(&loss.field));
         if text.len() + item.len() > FIDELITY_CHARS_MAX {
             text.push_str("; and more");
             break;
@@ -266,6 +267,15 @@ fn fidelity(losses: &[Loss]) -> String {
         text.push_str(&item);
     }
     text
+}
+
+/// A caller's name for a field, of which a header can only show ASCII.
+fn in_header(field: &str) -> Cow<'_, str> {
+    let fits = |c: char| c == ' ' || c.is_ascii_graphic();
+    if field.chars().all(fits) {
+        return Cow::Borrowed(field);
+    }
+    Cow::Owned(field.chars().map(|c| if fits(c) { c } else { '?' }).collect())
 }
 
 /// `server-timing` (W3C): the whole time and Gantry's own part, in milliseconds.

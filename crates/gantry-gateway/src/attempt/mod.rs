@@ -64,6 +64,8 @@ pub(crate) struct Stream {
     pub(crate) ended: bool,
     pub(crate) error: Option<ErrorView>,
     pub(crate) losses: Vec<Loss>,
+    /// How many of them are the request's; the others are the stream's so far.
+    pub(crate) request_losses: usize,
     /// When the attempt began, on the monotonic clock.
     pub(crate) started_us: u64,
 }

@@ -138,10 +138,19 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
         }
     }
     let mut losses = encoded.losses.clone();
+    let request_losses = losses.len();
     losses.extend_from_slice(pump.losses());
-    let fields = reply.fields;
-    let stream = Stream { fields, pump, held, tokens, ended, error, losses, started_us };
-    Ok(Attempted::Stream(Box::new(stream)))
+    Ok(Attempted::Stream(Box::new(Stream {
+        fields: reply.fields,
+        pump,
+        held,
+        tokens,
+        ended,
+        error,
+        losses,
+        request_losses,
+        started_us,
+    })))
 }
 
 /// A stream that broke before its first token.

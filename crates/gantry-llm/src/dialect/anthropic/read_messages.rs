@@ -152,8 +152,10 @@ impl Reader<'_> {
             }
             Some(StrOr::Other(raw)) => raw,
         };
-        let blocks: Vec<Block<'a>> = wire::parse_text(raw.get())
-            .map_err(|error| Error::new(format!("{place}.content"), error.message))?;
+        let path = format!("{place}.content");
+        let mut blocks: Vec<Block<'a>> = Vec::new();
+        let unknown = wire::parse_whole_into(&mut blocks, raw.get().as_bytes())
+            .map_err(|error| Error::new(&path, error.message))?;
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(Error::new(place, "content is nested too deeply"));
@@ -170,6 +172,7 @@ impl Reader<'_> {
             parts.extend(title.map(|body| Part { place, cache: None, body }));
             parts.extend(self.tool_content(place, each.content)?);
         }
+        self.losses.unknown(&path, unknown);
         self.depth -= 1;
         Ok(parts)
     }
