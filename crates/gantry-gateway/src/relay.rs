@@ -235,14 +235,6 @@ impl Relay {
     /// Writes into the record what the stream came to so far.
     fn account(&mut self) {
         let Some(ledger) = &mut self.ledger else { return };
-        let observer = &self.pump.observer;
-        ledger.observed(&Observed {
-            usage: observer.usage(),
-            usage_is_final: observer.usage_is_final(),
-            output_bytes: observer.output_bytes(),
-            prompt: &self.prompt,
-            dialect: self.dialect,
-        });
         let finish_reason = self.pump.finish_reason().unwrap_or_default().to_owned();
         let logged = self.logged.take().map(|body| String::from_utf8_lossy(&body).into_owned());
         let (times, lost) = (&self.times, self.pump.losses());
@@ -257,6 +249,15 @@ impl Relay {
             record.first_token_us = Some(times.first_token_us);
             let spent = times.last_token_us.saturating_sub(times.first_token_us);
             record.inter_token_us = (times.tokens > 1).then(|| spent / (times.tokens - 1));
+        });
+        let observer = &self.pump.observer;
+        ledger.observed(&Observed {
+            usage: observer.usage(),
+            usage_is_final: observer.usage_is_final(),
+            usage_is_doubted: observer.usage_is_doubted(),
+            output_bytes: observer.output_bytes(),
+            prompt: &self.prompt,
+            dialect: self.dialect,
         });
     }
 

@@ -144,7 +144,8 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
         reply.model.health.measured(now_us, None, spent);
         ledger.observed(&Observed {
             usage: seen.usage(),
-            usage_is_final: seen.usage().is_some(),
+            usage_is_final: seen.usage_is_final(),
+            usage_is_doubted: seen.usage_is_doubted(),
             output_bytes: seen.output_bytes(),
             prompt,
             dialect: caller.dialect(),

@@ -173,7 +173,14 @@ impl Observer {
     /// [`Self::output_bytes`] say.
     #[must_use]
     pub fn usage_is_final(&self) -> bool {
-        self.counts_output && (self.ended || self.finish_reason.is_some())
+        let whole = self.counts_output && (self.ended || self.finish_reason.is_some());
+        whole && !self.usage_is_doubted()
+    }
+
+    /// Whether a count was beyond belief, and is treated as not sent.
+    #[must_use]
+    pub fn usage_is_doubted(&self) -> bool {
+        self.counts.is_some_and(|counts| counts.doubted)
     }
 
     /// Why the model stopped, in the upstream's words; of several choices, the last one's.

@@ -1,6 +1,6 @@
 //! What requests leave behind.
 
-use crate::harness::{Harness, chat, json, text};
+use crate::harness::{Harness, chat, chat_stream, json, text};
 use gantry_model::money::NanoUsd;
 use gantry_model::usage::TokenUsage;
 use gantry_testkit::snapshot::{account, source, virtual_model};
@@ -85,6 +85,26 @@ async fn bodies_are_kept_only_when_asked_for() {
         let record = gateway.records().pop().unwrap();
         assert_eq!(record.request_body, enabled.then(|| body.clone()));
         assert_eq!(record.response_body, enabled.then(|| text(&answer)));
+    }
+}
+
+#[tokio::test]
+async fn a_usage_beyond_belief_is_estimated_and_says_so() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(source(&[account(priced(&mock.url())).unwrap()]).unwrap()).await;
+    for body in [chat("mock/gpt"), chat_stream("mock/gpt")] {
+        let usage =
+            TokenUsage { input: 1_000_000_000_000_000_000, output: 50, ..Default::default() };
+        mock.script(vec![Step::Answer(Answer { usage: Some(usage), ..Answer::text("hello") })]);
+        let answer = gateway.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        let record = gateway.records().pop().unwrap();
+        assert!(record.usage_estimated, "{record:#?}");
+        assert!((1..100).contains(&record.usage.input), "{record:#?}");
+        assert_eq!(record.usage.output, 50, "what is credible is kept");
+        assert!(record.cost < NanoUsd(1_000_000), "{record:#?}");
+        let said = record.fidelity.iter().find(|loss| loss.field == "reply.usage").unwrap();
+        assert!(said.note.contains("beyond belief"), "{said:?}");
     }
 }
 

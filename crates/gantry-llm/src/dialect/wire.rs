@@ -265,10 +265,18 @@ pub(crate) fn parse_whole_into<'a, T: FromJson<'a>>(
     body: &'a [u8],
 ) -> Result<Unknown, Error> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    parse_whole_text_into(to, text)
+}
+
+/// The same of text.
+pub(crate) fn parse_whole_text_into<'a, T: FromJson<'a>>(
+    to: &mut T,
+    text: &'a str,
+) -> Result<Unknown, Error> {
     let mut reader = Reader::noting_strays(text);
-    fill(to, &mut reader).map_err(|fault| error(body, *fault))?;
+    fill(to, &mut reader).map_err(|fault| error(text.as_bytes(), *fault))?;
     let strays = reader.take_strays();
-    Ok(Unknown { paths: paths_at(body, &strays.at), more: strays.more })
+    Ok(Unknown { paths: paths_at(text.as_bytes(), &strays.at), more: strays.more })
 }
 
 /// The same for the rest of an object, whose first `known` bytes are members that need not be read

@@ -247,6 +247,45 @@ fn normalises_the_counts_of_compatible_servers() {
 }
 
 #[test]
+fn counts_beyond_belief_are_taken_as_not_sent() {
+    let absurd = 1_000_000_000_000_000_000_u64;
+    let choice = r#""choices":[{"message":{"content":"abc"},"finish_reason":"stop"}]"#;
+    let content = r#""content":[{"type":"text","text":"abc"}],"stop_reason":"end_turn""#;
+    let cases = [
+        (
+            Wire::Chat,
+            format!(r#"{{{choice},"usage":{{"prompt_tokens":3,"completion_tokens":{absurd}}}}}"#),
+            (usage(3, 0, 0, 0), true),
+        ),
+        (
+            Wire::Chat,
+            format!(r#"{{{choice},"usage":{{"prompt_tokens":{absurd},"completion_tokens":2}}}}"#),
+            (usage(0, 0, 0, 2), true),
+        ),
+        (
+            Wire::Chat,
+            format!(r#"{{{choice},"usage":{{"prompt_tokens":100000000,"completion_tokens":2}}}}"#),
+            (usage(100_000_000, 0, 0, 2), false),
+        ),
+        (
+            Wire::Messages,
+            format!(
+                r#"{{{content},"usage":{{"input_tokens":3,"output_tokens":2,
+                    "cache_read_input_tokens":{absurd}}}}}"#
+            ),
+            (usage(3, 0, 0, 2), true),
+        ),
+    ];
+    for (wire, body, (expected, doubted)) in cases {
+        let mut observer = Observer::new(wire);
+        observer.reply(body.as_bytes()).unwrap();
+        assert_eq!(observer.usage(), Some(expected), "{body}");
+        assert_eq!(observer.usage_is_doubted(), doubted, "{body}");
+        assert_eq!(observer.usage_is_final(), !doubted, "{body}");
+    }
+}
+
+#[test]
 fn takes_the_last_of_cumulative_usages() {
     let event = |output: u64| {
         let counts = format!(r#""usage":{{"prompt_tokens":9,"completion_tokens":{output}}}"#);

@@ -154,7 +154,7 @@ impl Reader<'_> {
         };
         let path = format!("{place}.content");
         let mut blocks: Vec<Block<'a>> = Vec::new();
-        let unknown = wire::parse_whole_into(&mut blocks, raw.get().as_bytes())
+        let unknown = wire::parse_whole_text_into(&mut blocks, raw.get())
             .map_err(|error| Error::new(&path, error.message))?;
         self.depth += 1;
         if self.depth > DEPTH_MAX {
