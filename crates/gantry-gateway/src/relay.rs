@@ -4,6 +4,7 @@
 //! end. Dropping the relay (the caller left) closes the upstream's connection at once.
 
 use crate::attempt::{Break, Pump, Step, Stream};
+use crate::config::shown;
 use crate::reply::Prompt;
 use crate::settle::{Ending, Ledger, Observed};
 use bytes::Bytes;
@@ -133,7 +134,7 @@ impl Relay {
             }
             self.idle.as_mut().reset(end);
         }
-        let message = format!("the model sent nothing for {} s", self.idle_limit.as_secs());
+        let message = format!("the model sent nothing for {}", shown(self.idle_limit));
         self.fail("idle_timeout", ErrorKind::Timeout, message);
         Poll::Ready(())
     }

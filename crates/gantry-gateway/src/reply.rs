@@ -5,7 +5,7 @@ use crate::body::ReplyBody;
 use crate::decode::Call;
 use crate::headers;
 use crate::receive::Caller;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalKind};
 use crate::relay::Relay;
 use crate::settle::{Ending, Ledger, Observed};
 use crate::snapshot::Model;
@@ -14,7 +14,7 @@ use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_providers::http1::Fields;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -124,6 +124,12 @@ pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Res
     headers.insert(CONTENT_TYPE, JSON);
     if let Some(wait) = refusal.retry_after {
         insert_wait(&mut headers, wait);
+    }
+    if let Some(method) = &refusal.allow {
+        set(&mut headers, ALLOW, value(method.to_string()));
+    }
+    if refusal.kind == RefusalKind::Unauthenticated {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let status = StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = ReplyBody::whole(errors::print_body(dialect, &view));

@@ -248,6 +248,9 @@ fn carried(name: &HeaderName) -> bool {
             | "forwarded"
             | "host"
             | "keep-alive"
+            // They name an account of the caller's own, which Gantry's key knows nothing of.
+            | "openai-organization"
+            | "openai-project"
             | "te"
             | "trailer"
             | "transfer-encoding"

@@ -254,6 +254,8 @@ async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
         assert_eq!(answer.status, 200, "{fault:?}");
         let stream = text(&answer);
         assert!(stream.contains("\"error\":{"), "{fault:?}: {stream}");
+        let idle = stream.contains("the model sent nothing for 200 ms");
+        assert_eq!(idle, matches!(fault, Fault::Pause { .. }), "{fault:?}: {stream}");
         let record = gateway.record();
         assert_eq!(record.fault, "upstream", "{fault:?}: {record:#?}");
         assert_ne!(record.refusal, "", "{fault:?}");
