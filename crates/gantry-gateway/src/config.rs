@@ -35,6 +35,14 @@ pub struct Config {
     pub workers: usize,
 }
 
+/// A length of time for people: `30 s`, `800 ms`.
+pub(crate) fn shown(time: Duration) -> String {
+    match time.as_millis() {
+        ms if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        ms => format!("{ms} ms"),
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

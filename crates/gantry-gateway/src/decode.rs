@@ -4,7 +4,7 @@
 
 use crate::authenticate::Identified;
 use crate::buffers::Buffer;
-use crate::config::Config;
+use crate::config::{Config, shown};
 use crate::headers::Wishes;
 use crate::receive::{Caller, Inbound, Operation, Route};
 use crate::refusal::{Refusal, RefusalKind};
@@ -158,8 +158,7 @@ async fn next(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Refu
         let frame = match body.frame().now_or_never() {
             Some(frame) => frame,
             None => tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
-                let public =
-                    format!("no more of the request body came within {} s", idle.as_secs());
+                let public = format!("no more of the request body came within {}", shown(idle));
                 Refusal::caller(RefusalKind::SlowBody, public)
             })?,
         };

@@ -42,6 +42,9 @@ pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-up
 /// Where the time went (W3C Server Timing).
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// Features of Anthropic's API by name, which only it knows; so too OpenAI's.
+pub(crate) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+pub(crate) const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// What some of Azure's services say instead.
 pub(crate) const AZURE_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
@@ -99,7 +102,12 @@ impl Wishes {
         }
         wishes.attempt_timeout = milliseconds(headers, &REQUEST_TIMEOUT)?;
         wishes.first_token_timeout = milliseconds(headers, &TTFT_TIMEOUT)?;
-        wishes.strict = text(headers, &STRICT)? == Some("true");
+        wishes.strict = match text(headers, &STRICT)?.map(str::trim) {
+            None => false,
+            Some(text) if text.eq_ignore_ascii_case("true") => true,
+            Some(text) if text.eq_ignore_ascii_case("false") => false,
+            Some(_) => return Err(bad(&STRICT, "expected `true` or `false`")),
+        };
         if let Some(model) = text(headers, &MODEL_NAME)? {
             wishes.model = Some(match text(headers, &PROVIDER_NAME)? {
                 Some(provider) => format!("{provider}/{model}"),
@@ -191,6 +199,9 @@ mod tests {
             ("x-tfy-metadata", long.as_str(), "the value of `a` has more than 128 characters"),
             ("x-tfy-request-timeout", "2s", "expected a positive whole number of milliseconds"),
             ("x-tfy-logging-config", "{}", "missing field `enabled`"),
+            ("x-gantry-strict", "1", "expected `true` or `false`"),
+            ("x-gantry-strict", "banana", "expected `true` or `false`"),
+            ("x-gantry-strict", "", "expected `true` or `false`"),
         ];
         for (name, value, expected) in cases {
             let message = read(&[(name, value)]).unwrap_err();

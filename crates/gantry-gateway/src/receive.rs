@@ -82,8 +82,13 @@ const PREFIX: &str = "/api/llm/";
 
 /// Tells the gateway's paths from the others.
 pub(crate) fn receive(request: Request<Incoming>) -> Received {
-    let Some(path) = own_path(request.uri()) else { return Received::Other(Box::new(request)) };
-    let (caller, route) = (caller(path, request.headers()), parse(path));
+    let (caller, route) = match own_path(request.uri()) {
+        Some(path) => (caller(path, request.headers()), parse(path)),
+        None => match misspelled(request.uri().path()) {
+            Some(path) => (caller(&path, request.headers()), None),
+            None => return Received::Other(Box::new(request)),
+        },
+    };
     let (head, body) = request.into_parts();
     let (method, uri, headers) = (head.method, head.uri, head.headers);
     Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, body }))
@@ -97,6 +102,14 @@ fn own_path(uri: &Uri) -> Option<&str> {
         None if path.starts_with("/v1/") || path.starts_with("/openai/") => path.strip_prefix('/'),
         None => None,
     }
+}
+
+/// What a path would be but for its slashes and letters (`//v1/…`, `/V1/…`). It is refused, in the
+/// envelope that the client reads.
+fn misspelled(path: &str) -> Option<String> {
+    let path = path.trim_start_matches('/').to_ascii_lowercase();
+    let own = ["v1/", "openai/", PREFIX.trim_start_matches('/')];
+    own.iter().any(|begin| path.starts_with(begin)).then_some(path)
 }
 
 fn caller(path: &str, headers: &HeaderMap) -> Caller {
@@ -115,7 +128,9 @@ impl Inbound {
     /// What the path and method mean.
     pub(crate) fn route(&mut self) -> Result<Route, Refusal> {
         let route = self.route.take();
-        checked(route, own_path(&self.uri).unwrap_or_default(), &self.method)
+        let path = self.uri.path();
+        let path = own_path(&self.uri).or(path.strip_prefix('/')).unwrap_or(path);
+        checked(route, path, &self.method)
     }
 
     /// The operation's name for the record, also when it is refused.
@@ -140,7 +155,8 @@ fn checked(route: Option<Route>, path: &str, method: &Method) -> Result<Route, R
         return Ok(route);
     }
     let public = format!("`/{path}` takes {wanted}, not {method}");
-    Err(Refusal::caller(RefusalKind::BadMethod, public))
+    let refusal = Refusal::caller(RefusalKind::BadMethod, public);
+    Err(Refusal { allow: Some(wanted), ..refusal })
 }
 
 fn parse(path: &str) -> Option<Route> {
@@ -228,6 +244,21 @@ mod tests {
         }
         for path in ["v1/chat", "openai/deployments/embeddings", "v1/responses", "v1/"] {
             assert_eq!(parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_are_nearly_the_gateways_are_not_handed_on() {
+        let cases = [
+            ("//v1/messages", Some("v1/messages")),
+            ("/V1/chat/completions", Some("v1/chat/completions")),
+            ("/API/LLM/v1/models", Some("api/llm/v1/models")),
+            ("/healthz", None),
+            ("/api/svc/v1/apply", None),
+            ("/", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(misspelled(path).as_deref(), expected, "{path}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::route;
 use gantry_llm::errors::ErrorKind;
+use http::Method;
 use std::time::Duration;
 
 /// Why Gantry answers instead of the upstream.
@@ -11,6 +12,8 @@ pub(crate) struct Refusal {
     pub kind: RefusalKind,
     pub fault: Fault,
     pub retry_after: Option<Duration>,
+    /// The method that the path takes.
+    pub allow: Option<Method>,
     /// Safe to show to the caller: no secrets, no addresses.
     pub public: String,
     /// For the log and the record only.
@@ -51,6 +54,7 @@ pub(crate) enum RefusalKind {
     UnknownModel,
     WrongOperation,
     Untranslatable,
+    NoMatch,
     NoTarget,
     Unavailable,
     UpstreamFailed,
@@ -75,6 +79,7 @@ impl RefusalKind {
             Self::UnknownModel => "model_not_found",
             Self::WrongOperation => "operation_not_supported",
             Self::Untranslatable => "not_translatable",
+            Self::NoMatch => "no_matching_target",
             Self::NoTarget => "no_target",
             Self::Unavailable => "model_unavailable",
             Self::UpstreamFailed => "upstream_failed",
@@ -96,6 +101,7 @@ impl RefusalKind {
             | Self::Encoding
             | Self::Malformed
             | Self::WrongOperation
+            | Self::NoMatch
             | Self::Untranslatable => ErrorKind::InvalidRequest,
             Self::SlowBody | Self::FirstTokenTimeout | Self::UpstreamTimeout => ErrorKind::Timeout,
             Self::NoTarget | Self::Unavailable => ErrorKind::Overloaded,
@@ -107,7 +113,11 @@ impl RefusalKind {
     #[must_use]
     pub(crate) fn status(self) -> u16 {
         match self {
-            Self::BadHeader | Self::Malformed | Self::WrongOperation | Self::Untranslatable => 400,
+            Self::BadHeader
+            | Self::Malformed
+            | Self::WrongOperation
+            | Self::NoMatch
+            | Self::Untranslatable => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
             Self::BadRoute | Self::UnknownModel => 404,
@@ -126,7 +136,14 @@ impl Refusal {
     /// The caller's mistake.
     #[must_use]
     pub(crate) fn caller(kind: RefusalKind, public: impl Into<String>) -> Self {
-        Self { kind, fault: Fault::Caller, retry_after: None, public: public.into(), detail: None }
+        Self {
+            kind,
+            fault: Fault::Caller,
+            retry_after: None,
+            allow: None,
+            public: public.into(),
+            detail: None,
+        }
     }
 
     /// Something that whoever runs the gateway must put right.
@@ -157,8 +174,15 @@ impl From<route::Error> for Refusal {
     fn from(error: route::Error) -> Self {
         match error {
             route::Error::NoTarget { model } => {
-                let public = format!("no target of `{model}` fits the request");
-                Self::operator(RefusalKind::NoTarget, public)
+                Self::operator(RefusalKind::NoTarget, format!("the model `{model}` has no target"))
+            }
+            route::Error::NoMatch { model, reasons } => {
+                let public = format!(
+                    "no target of `{model}` fits the request's metadata ({}); send other values \
+                     in the header `x-tfy-metadata`",
+                    reasons.join("; ")
+                );
+                Self::caller(RefusalKind::NoMatch, public)
             }
             route::Error::Unavailable { broken } => {
                 let public = format!("the model `{}` is set up wrongly; ask its owner", broken.id);

@@ -4,6 +4,7 @@
 //! end. Dropping the relay (the caller left) closes the upstream's connection at once.
 
 use crate::attempt::{Break, Pump, Step, Stream};
+use crate::config::shown;
 use crate::reply::Prompt;
 use crate::settle::{Ending, Ledger, Observed};
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub struct Relay {
     last_read_us: u64,
     times: Times,
     logged: Option<Vec<u8>>,
+    /// How many of the record's losses are the request's; the stream's follow them.
+    request_losses: usize,
     /// Counts this stream as open while it lives.
     _open: OpenStream,
 }
@@ -70,6 +73,7 @@ impl Relay {
             last_read_us: elapsed_us,
             times,
             logged,
+            request_losses: stream.request_losses,
             _open: open,
         };
         for bytes in stream.held {
@@ -131,7 +135,7 @@ impl Relay {
             }
             self.idle.as_mut().reset(Instant::now() + left);
         }
-        let message = format!("the model sent nothing for {} s", self.idle_limit.as_secs());
+        let message = format!("the model sent nothing for {}", shown(self.idle_limit));
         self.fail("idle_timeout", ErrorKind::Timeout, message);
         Poll::Ready(())
     }
@@ -232,18 +236,13 @@ impl Relay {
     /// Writes into the record what the stream came to so far.
     fn account(&mut self) {
         let Some(ledger) = &mut self.ledger else { return };
-        let observer = &self.pump.observer;
-        ledger.observed(&Observed {
-            usage: observer.usage(),
-            usage_is_final: observer.usage_is_final(),
-            output_bytes: observer.output_bytes(),
-            prompt: &self.prompt,
-            dialect: self.dialect,
-        });
         let finish_reason = self.pump.finish_reason().unwrap_or_default().to_owned();
         let logged = self.logged.take().map(|body| String::from_utf8_lossy(&body).into_owned());
-        let times = &self.times;
+        let (times, lost) = (&self.times, self.pump.losses());
+        let request_losses = self.request_losses;
         ledger.with(|record| {
+            record.fidelity.truncate(request_losses);
+            record.fidelity.extend_from_slice(lost);
             record.finish_reason = finish_reason;
             record.response_bytes = times.bytes;
             record.response_body = logged;
@@ -251,6 +250,15 @@ impl Relay {
             record.first_token_us = Some(times.first_token_us);
             let spent = times.last_token_us.saturating_sub(times.first_token_us);
             record.inter_token_us = (times.tokens > 1).then(|| spent / (times.tokens - 1));
+        });
+        let observer = &self.pump.observer;
+        ledger.observed(&Observed {
+            usage: observer.usage(),
+            usage_is_final: observer.usage_is_final(),
+            usage_is_doubted: observer.usage_is_doubted(),
+            output_bytes: observer.output_bytes(),
+            prompt: &self.prompt,
+            dialect: self.dialect,
         });
     }
 

@@ -5,7 +5,7 @@ use crate::body::ReplyBody;
 use crate::decode::Call;
 use crate::headers;
 use crate::receive::Caller;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalKind};
 use crate::relay::Relay;
 use crate::settle::{Ending, Ledger, Observed};
 use crate::snapshot::Model;
@@ -14,8 +14,9 @@ use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_providers::http1::Fields;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::borrow::Cow;
 use std::time::Duration;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -125,6 +126,12 @@ pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Res
     if let Some(wait) = refusal.retry_after {
         insert_wait(&mut headers, wait);
     }
+    if let Some(method) = &refusal.allow {
+        set(&mut headers, ALLOW, value(method.to_string()));
+    }
+    if refusal.kind == RefusalKind::Unauthenticated {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     let status = StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = ReplyBody::whole(errors::print_body(dialect, &view));
     ledger.refuse(refusal);
@@ -144,7 +151,8 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
         reply.model.health.measured(now_us, None, spent);
         ledger.observed(&Observed {
             usage: seen.usage(),
-            usage_is_final: seen.usage().is_some(),
+            usage_is_final: seen.usage_is_final(),
+            usage_is_doubted: seen.usage_is_doubted(),
             output_bytes: seen.output_bytes(),
             prompt,
             dialect: caller.dialect(),
@@ -259,7 +267,7 @@ fn fidelity(losses: &[Loss]) -> String {
             LossKind::Dropped => "dropped",
             LossKind::Approximated => "approximated",
         };
-        let item = format!("{verb} {}", loss.field);
+        let item = format!("{verb} {}", in_header(&loss.field));
         if text.len() + item.len() > FIDELITY_CHARS_MAX {
             text.push_str("; and more");
             break;
@@ -269,6 +277,15 @@ fn fidelity(losses: &[Loss]) -> String {
         text.push_str(&item);
     }
     text
+}
+
+/// A caller's name for a field, of which a header can only show ASCII.
+fn in_header(field: &str) -> Cow<'_, str> {
+    let fits = |c: char| c == ' ' || c.is_ascii_graphic();
+    if field.chars().all(fits) {
+        return Cow::Borrowed(field);
+    }
+    Cow::Owned(field.chars().map(|c| if fits(c) { c } else { '?' }).collect())
 }
 
 /// `server-timing` (W3C): the whole time and Gantry's own part, in milliseconds.

@@ -18,7 +18,7 @@ use gantry_model::catalogue::Dialect;
 use gantry_model::estimate;
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::kinds::global_settings::LoggingSettings;
-use gantry_model::record::{Attempt, Loss, RequestRecord, RouteStep};
+use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::trace::{SAMPLED, TraceParent, span_id};
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::ids::request_id;
@@ -53,6 +53,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) usage: Option<TokenUsage>,
     /// Whether `usage` covers the whole reply, not only its beginning.
     pub(crate) usage_is_final: bool,
+    /// Whether the upstream sent a count that is beyond belief.
+    pub(crate) usage_is_doubted: bool,
     pub(crate) output_bytes: u64,
     pub(crate) prompt: &'a Prompt,
     /// Of the caller, whose body the prompt is.
@@ -243,6 +245,9 @@ impl Ledger {
 
     /// Takes the upstream's token counts, and estimates what it did not report.
     pub(crate) fn observed(&mut self, observed: &Observed<'_>) {
+        if observed.usage_is_doubted {
+            self.with(|record| record.fidelity.push(doubted()));
+        }
         match observed.usage {
             Some(usage) if observed.usage_is_final => self.charge(usage, false),
             partial => {
@@ -299,6 +304,15 @@ impl Ledger {
         record.fault = ending.fault.into();
         record.error = ending.error;
         self.shared.recorder.record(record);
+    }
+}
+
+/// What a record says of a usage that is not believed.
+fn doubted() -> Loss {
+    Loss {
+        field: "reply.usage".to_owned(),
+        kind: LossKind::Approximated,
+        note: "the upstream's count is beyond belief, so it is estimated".to_owned(),
     }
 }
 

@@ -70,6 +70,8 @@ pub enum Malformed {
     Json(#[source] ScanError),
     #[error("the reply has no `{field}`")]
     Missing { field: &'static str },
+    #[error("the reply is empty: no content, no finish reason, no usage")]
+    Empty,
     #[error("the reply has status 200 but holds an error")]
     Error(Box<UpstreamError>),
 }
@@ -85,6 +87,8 @@ pub struct Observer {
     /// A usage that covers the whole reply was seen, not only the input's side of it.
     counts_output: bool,
     output_bytes: u64,
+    /// The model has produced something.
+    content: bool,
     ended: bool,
 }
 
@@ -115,6 +119,7 @@ impl Observer {
             counts: None,
             counts_output: false,
             output_bytes: 0,
+            content: false,
             ended: false,
         }
     }
@@ -122,7 +127,8 @@ impl Observer {
     /// Reads a whole reply with status 200.
     ///
     /// # Errors
-    /// When it is not a JSON object, has no `choices` (`data`, `content`), or is an error.
+    /// When it is not a JSON object, has no `choices` (`data`, `content`), is an error, or says
+    /// nothing at all.
     pub fn reply(&mut self, body: &[u8]) -> Result<(), Malformed> {
         let found = self.read(body).map_err(|f| Malformed::Json(ScanError::new(body, f)))?;
         if let Some(error) = found.error {
@@ -135,6 +141,9 @@ impl Observer {
                 Wire::Messages => "content",
             };
             return Err(Malformed::Missing { field });
+        }
+        if self.is_empty() {
+            return Err(Malformed::Empty);
         }
         self.ended = true;
         Ok(())
@@ -164,7 +173,14 @@ impl Observer {
     /// [`Self::output_bytes`] say.
     #[must_use]
     pub fn usage_is_final(&self) -> bool {
-        self.counts_output && (self.ended || self.finish_reason.is_some())
+        let whole = self.counts_output && (self.ended || self.finish_reason.is_some());
+        whole && !self.usage_is_doubted()
+    }
+
+    /// Whether a count was beyond belief, and is treated as not sent.
+    #[must_use]
+    pub fn usage_is_doubted(&self) -> bool {
+        self.counts.is_some_and(|counts| counts.doubted)
     }
 
     /// Why the model stopped, in the upstream's words; of several choices, the last one's.
@@ -177,6 +193,13 @@ impl Observer {
     #[must_use]
     pub fn output_bytes(&self) -> u64 {
         self.output_bytes
+    }
+
+    /// Whether the model has said nothing so far: no content, no reason to stop, and no usage of
+    /// its own. A reply that ends so is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.content && self.finish_reason.is_none() && !self.counts_output
     }
 
     /// Whether the dialect's own end was seen (`[DONE]`, `message_stop`, a whole reply).
@@ -212,6 +235,7 @@ impl Observer {
             found.error = Some(value::error_of(body));
         }
         self.output_bytes += found.text_bytes;
+        self.content |= found.content;
         Ok(found)
     }
 

@@ -63,6 +63,8 @@ pub struct Translated {
     pub body: Vec<u8>,
     /// What was dropped or approximated, in the order it was found.
     pub losses: Vec<Loss>,
+    /// Defaults that were added, which take nothing from the caller's request.
+    pub added: Vec<Loss>,
 }
 
 /// A reply in another dialect.
@@ -102,7 +104,8 @@ pub fn request(
         Dialect::OpenAi => openai::print_request(&request, ctx, &mut losses, &mut out)?,
         Dialect::Anthropic => anthropic::print_request(&request, ctx, &mut losses, &mut out)?,
     }
-    Ok(Translated { body: out, losses: losses.into_vec() })
+    let added = losses.take_added();
+    Ok(Translated { body: out, losses: losses.into_vec(), added })
 }
 
 /// Translates a whole reply from the upstream's dialect to the caller's.

@@ -138,7 +138,7 @@ pub struct Attempt {
     /// Upstream's HTTP status; 0 when there was none.
     pub status: u16,
     /// `ok`, `connect`, `timeout`, `first_token_timeout`, `status`, `stream_error`, `malformed`,
-    /// `reset`, `idle_timeout`, `cancelled`, `untranslatable`.
+    /// `reset`, `too_large`, `idle_timeout`, `cancelled`, `untranslatable`.
     pub outcome: Name,
     pub error: String,
     pub started_us: u64,

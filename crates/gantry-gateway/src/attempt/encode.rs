@@ -50,11 +50,13 @@ pub(super) enum Error {
 pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let operation = operation(call.operation, to)?;
-    let (body, losses, usage_added) = match from == to {
+    let mut added = Vec::new();
+    let (body, mut losses, usage_added) = match from == to {
         true => spliced(call, hop)?,
         false => {
-            let (body, losses) = translated(call, hop)?;
-            (body, losses, false)
+            let done = translated(call, hop)?;
+            added = done.added;
+            (done.body, done.losses, false)
         }
     };
     let strict = hop.strict() || call.wishes.strict;
@@ -62,6 +64,7 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
         let lost: Vec<&str> = losses.iter().map(|loss| loss.field.as_str()).collect();
         return Err(Error::Strict { lost: lost.join(", ") });
     }
+    losses.append(&mut added);
     Ok(Encoded { operation, path: path(call, hop, operation)?, body, losses, usage_added })
 }
 
@@ -130,7 +133,15 @@ fn override_params<'a>(
     Ok(())
 }
 
-fn translated(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>), Error> {
+/// A body in another dialect than the caller's.
+struct Foreign {
+    body: Pieces,
+    losses: Vec<Loss>,
+    /// What Gantry added, which is no reason for a strict route to refuse.
+    added: Vec<Loss>,
+}
+
+fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let quirks = hop.model.quirks();
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
@@ -140,14 +151,22 @@ fn translated(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>), Error> {
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
+    let (mut losses, added) = (done.losses, done.added);
+    for name in [headers::ANTHROPIC_BETA, headers::OPENAI_BETA] {
+        if call.headers.contains_key(&name) {
+            let field = name.as_str().to_owned();
+            let note = "the header means nothing to the upstream".to_owned();
+            losses.push(Loss { field, kind: LossKind::Dropped, note });
+        }
+    }
     let body = Bytes::from(done.body);
     if hop.policies.iter().all(|policy| policy.override_params.is_empty()) {
-        return Ok((body.into(), done.losses));
+        return Ok(Foreign { body: body.into(), losses, added });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
     override_params(&mut draft, &hop.policies)?;
-    Ok((draft.finish(), done.losses))
+    Ok(Foreign { body: draft.finish(), losses, added })
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.
@@ -229,6 +248,9 @@ fn carried(name: &HeaderName) -> bool {
             | "forwarded"
             | "host"
             | "keep-alive"
+            // They name an account of the caller's own, which Gantry's key knows nothing of.
+            | "openai-organization"
+            | "openai-project"
             | "te"
             | "trailer"
             | "transfer-encoding"

@@ -20,6 +20,8 @@ pub(crate) enum Outcome {
     Status,
     StreamError,
     Malformed,
+    /// The reply is larger than Gantry takes.
+    TooLarge,
     Untranslatable,
 }
 
@@ -33,6 +35,7 @@ impl Outcome {
             Self::Status => "status",
             Self::StreamError => "stream_error",
             Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
             Self::Untranslatable => "untranslatable",
         }
     }
@@ -67,7 +70,7 @@ impl Failure {
     /// Whether it speaks against the target: 5xx, 429, 401, 403 or no reply.
     pub(crate) fn counts_against_target(&self) -> bool {
         match self.outcome {
-            Outcome::Untranslatable => false,
+            Outcome::Untranslatable | Outcome::TooLarge => false,
             Outcome::Status | Outcome::StreamError => {
                 self.status >= 500 || matches!(self.status, 401 | 403 | 429)
             }
@@ -79,13 +82,19 @@ impl Failure {
         }
     }
 
-    /// The status that retry lists are asked about: failures without a status count as 502, and
-    /// timeouts as none, since a second wait on the same target rarely helps.
+    /// The status that retry lists are asked about: failures without a status count as 502.
+    ///
+    /// Timeouts count as none, since a second wait on the same target rarely helps. Replies that
+    /// came but are of no use count as none too: they have been paid for already.
     pub(crate) fn retry_status(&self) -> Option<u16> {
         match self.outcome {
             Outcome::Status | Outcome::StreamError => Some(self.status),
-            Outcome::Connect | Outcome::Reset | Outcome::Malformed => Some(502),
-            Outcome::Timeout | Outcome::FirstTokenTimeout | Outcome::Untranslatable => None,
+            Outcome::Connect | Outcome::Reset => Some(502),
+            Outcome::Timeout
+            | Outcome::FirstTokenTimeout
+            | Outcome::Malformed
+            | Outcome::TooLarge
+            | Outcome::Untranslatable => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod encode;
 mod failure;
 mod policy;
 mod pump;
+mod scrub;
 mod send;
 
 pub(crate) use pump::{Break, Pump, Step};
@@ -27,6 +28,7 @@ use gantry_model::record::{Attempt, Loss, LossKind};
 use gantry_providers::http1::Fields;
 use gantry_providers::upstream::Operation;
 use policy::Policy;
+use scrub::Secrets;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +64,8 @@ pub(crate) struct Stream {
     pub(crate) ended: bool,
     pub(crate) error: Option<ErrorView>,
     pub(crate) losses: Vec<Loss>,
+    /// How many of them are the request's; the others are the stream's so far.
+    pub(crate) request_losses: usize,
     /// When the attempt began, on the monotonic clock.
     pub(crate) started_us: u64,
 }
@@ -120,10 +124,13 @@ impl Target<'_> {
         loop {
             let started_us = ledger.now_us();
             let span = ledger.traceparent();
-            let done = send::send(self, started_us, span).await;
-            let ended_us = ledger.look();
-            let entry = self.entry(ledger.since_start(started_us), ledger.elapsed_us(), &done);
-            ledger.attempted(entry);
+            let underway = Underway { target: self, started_us, ended: false, ledger };
+            let mut done = send::send(self, started_us, span).await;
+            if let Err(failure) = &mut done {
+                Secrets::of(&self.hop.model, &self.hop.policies).scrub(failure);
+            }
+            underway.end(&done);
+            let ended_us = ledger.now_us();
             let failure = match done {
                 Ok(attempted) => return Ok(attempted),
                 Err(failure) => failure,
@@ -140,27 +147,59 @@ impl Target<'_> {
             ledger.look();
         }
     }
+}
 
-    fn entry(&self, started_us: u64, now_us: u64, done: &Result<Attempted, Failure>) -> Attempt {
-        let (status, outcome, error, retry_after) = match done {
-            Ok(_) => (200, "ok", "", None),
-            Err(failure) => (
+/// An attempt in progress. Dropped before it ended, it is recorded too: the caller left.
+struct Underway<'a> {
+    target: &'a Target<'a>,
+    ledger: &'a mut Ledger,
+    started_us: u64,
+    ended: bool,
+}
+
+impl Underway<'_> {
+    fn end(mut self, done: &Result<Attempted, Failure>) {
+        self.ended = true;
+        self.ledger.look();
+        match done {
+            Ok(_) => self.record(200, "ok", "", None),
+            Err(failure) => self.record(
                 failure.status,
                 failure.outcome.name(),
-                failure.error.message.as_str(),
+                &failure.error.message,
                 failure.retry_after,
             ),
-        };
+        }
+    }
+
+    fn record(
+        &mut self,
+        status: u16,
+        outcome: &'static str,
+        error: &str,
+        retry_after: Option<Duration>,
+    ) {
+        let Target { hop, encoded, .. } = self.target;
+        let started_us = self.ledger.since_start(self.started_us);
         let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        Attempt {
-            target: self.hop.model.id.clone(),
-            url: self.hop.model.upstream.url(self.encoded.operation).to_owned(),
+        self.ledger.attempted(Attempt {
+            target: hop.model.id.clone(),
+            url: hop.model.upstream.url(encoded.operation).to_owned(),
             status,
             outcome: outcome.into(),
             error: error.to_owned(),
             started_us,
-            duration_us: now_us.saturating_sub(started_us),
+            duration_us: self.ledger.elapsed_us().saturating_sub(started_us),
             retry_after_ms: retry_after.map(ms),
+        });
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.ledger.look();
+            self.record(0, "cancelled", "the caller left", None);
         }
     }
 }
@@ -215,9 +254,10 @@ fn untranslatable(hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Fail
 fn give_up(
     call: &Call,
     hop: &Hop,
-    failure: Failure,
+    mut failure: Failure,
     ledger: &mut Ledger,
 ) -> Result<Attempted, Refusal> {
+    failure.error.request_id = ledger.id().to_string();
     if let Some(reply) = failure.reply {
         return Ok(Attempted::Whole(Box::new(send::upstream_error(
             call,
@@ -238,6 +278,7 @@ fn give_up(
         Outcome::Connect => (RefusalKind::UpstreamFailed, "could not be reached"),
         Outcome::Reset => (RefusalKind::UpstreamFailed, "broke the connection"),
         Outcome::Malformed => (RefusalKind::UpstreamFailed, "sent a malformed reply"),
+        Outcome::TooLarge => (RefusalKind::UpstreamFailed, "sent a reply that is too large"),
         Outcome::StreamError | Outcome::Status => {
             (RefusalKind::UpstreamFailed, "answered with an error")
         }

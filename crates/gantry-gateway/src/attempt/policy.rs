@@ -84,6 +84,7 @@ impl Policy {
             | Outcome::FirstTokenTimeout
             | Outcome::StreamError
             | Outcome::Malformed
+            | Outcome::TooLarge
             | Outcome::Untranslatable => true,
         }
     }

@@ -2,8 +2,10 @@
 //!
 //! The gate (before the first byte) and the relay (after it) read the same pump.
 
+use super::scrub::Secrets;
 use super::send::chain;
-use crate::snapshot::Model;
+use crate::route::Hop;
+use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::observe::{Observer, Seen, Wire};
@@ -15,9 +17,17 @@ use gantry_providers::pool::ReplyBody;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+/// How much of a malformed event is shown, in characters.
+const SHOWN_CHARS: usize = 64;
+
+/// How much of it is searched for credentials first, in bytes: none may be cut in two.
+const SCRUBBED_BYTES: usize = 16 * 1024;
+
 /// A stream in progress.
 pub(crate) struct Pump {
     pub(crate) model: Arc<Model>,
+    /// Those that add headers, which no error may show.
+    policies: Vec<Arc<Policy>>,
     body: ReplyBody,
     splitter: Splitter,
     pub(crate) observer: Observer,
@@ -51,6 +61,10 @@ pub(crate) enum Break {
     /// The upstream closed the stream before its end.
     Cut,
     Malformed(String),
+    /// The stream came to its end and said nothing.
+    Empty,
+    /// An event beyond the limit.
+    TooLarge(String),
 }
 
 impl Break {
@@ -62,25 +76,24 @@ impl Break {
             Self::Malformed(error) => {
                 ("malformed", format!("the upstream sent a malformed event: {error}"))
             }
+            Self::Empty => ("malformed", "the upstream's stream ended without a word".to_owned()),
+            Self::TooLarge(error) => ("too_large", format!("the upstream sent a {error}")),
         }
     }
 }
 
 impl Pump {
-    pub(super) fn new(
-        model: &Arc<Model>,
-        body: ReplyBody,
-        wire: Wire,
-        event_bytes_max: usize,
-    ) -> Self {
+    pub(super) fn new(hop: &Hop, body: ReplyBody, wire: Wire, event_bytes_max: usize) -> Self {
+        let adding = hop.policies.iter().filter(|policy| !policy.set_headers.is_empty());
         Self {
-            model: model.clone(),
+            model: hop.model.clone(),
+            policies: adding.cloned().collect(),
             body,
             splitter: Splitter::new(event_bytes_max),
             observer: Observer::new(wire),
             translator: None,
             strip_usage: false,
-            upstream: model.dialect(),
+            upstream: hop.model.dialect(),
         }
     }
 
@@ -125,7 +138,7 @@ impl Pump {
             let complete = match self.splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {
-                    return Poll::Ready(Step::Failed(Break::Malformed(error.to_string())));
+                    return Poll::Ready(Step::Failed(Break::TooLarge(error.to_string())));
                 }
             };
             if !complete.is_empty() {
@@ -166,13 +179,12 @@ impl Pump {
                     progress = true;
                     tokens += 1;
                 }
+                Seen::Done if self.observer.is_empty() => return Step::Failed(Break::Empty),
                 Seen::Finish | Seen::Done => progress = true,
                 Seen::Usage => reframe |= self.strip_usage,
                 Seen::Error(_) => error = Some(self.view(&event.data)),
                 Seen::Malformed => {
-                    let start = event.data.get(..64).unwrap_or(&event.data);
-                    let text = String::from_utf8_lossy(start).into_owned();
-                    return Step::Failed(Break::Malformed(text));
+                    return self.malformed(&event.data);
                 }
                 Seen::Preamble | Seen::Ignored => {}
             }
@@ -180,14 +192,22 @@ impl Pump {
                 && error.is_none()
                 && let Err(failed) = translator.event(event.name, &event.data, &mut out)
             {
-                return Step::Failed(Break::Malformed(failed.message));
+                let mut message = failed.message;
+                self.secrets().text(&mut message);
+                return Step::Failed(Break::Malformed(message));
             }
         }
-        let bytes = match (&self.translator, reframe) {
+        let mut bytes = match (&self.translator, reframe) {
             (Some(_), _) => out.into(),
             (None, true) => self.without_usage(&complete),
             (None, false) => complete,
         };
+        if let Some(error) = &mut error {
+            let shows = self.secrets().said(error, &mut bytes);
+            if !shows && self.forwards() {
+                bytes = errors::print_event(self.upstream, error).into();
+            }
+        }
         Step::Events { bytes, progress, tokens, error }
     }
 
@@ -208,6 +228,18 @@ impl Pump {
 
     fn view(&self, data: &[u8]) -> ErrorView {
         errors::parse(self.upstream, 500, data)
+    }
+
+    /// An event that is none, with its beginning.
+    fn malformed(&self, data: &[u8]) -> Step {
+        let start = data.get(..SCRUBBED_BYTES).unwrap_or(data);
+        let mut text = String::from_utf8_lossy(start).into_owned();
+        self.secrets().text(&mut text);
+        Step::Failed(Break::Malformed(text.chars().take(SHOWN_CHARS).collect()))
+    }
+
+    fn secrets(&self) -> Secrets {
+        Secrets::of(&self.model, &self.policies)
     }
 
     /// Whether the caller gets the upstream's own bytes.

@@ -2,7 +2,8 @@
 
 use super::encode::request_head;
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
-use super::pump::{Pump, Step};
+use super::pump::{Break, Pump, Step};
+use super::scrub::Secrets;
 use super::{Attempted, Stream, Target, Whole};
 use crate::decode::Call;
 use crate::gateway::Worker;
@@ -88,7 +89,9 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 /// An error status, with its body.
 async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
     let status = reply.status.as_u16();
-    let body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    let mut body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    // Before parsing, which shortens long texts: it must not cut a credential in two.
+    Secrets::of(&hop.model, &hop.policies).bytes(&mut body);
     Failure {
         outcome: Outcome::Status,
         status,
@@ -102,9 +105,8 @@ async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
 async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
-    let mut pump =
-        Pump::new(&hop.model, reply.body, wire(encoded.operation), config.event_bytes_max)
-            .stripping_usage(encoded.usage_added);
+    let mut pump = Pump::new(hop, reply.body, wire(encoded.operation), config.event_bytes_max)
+        .stripping_usage(encoded.usage_added);
     let (from, to) = (hop.model.dialect(), call.caller.dialect());
     if from != to {
         pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call)));
@@ -131,25 +133,43 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
                 break;
             }
             Step::Failed(broken) => {
-                let (_, message) = broken.describe();
-                let error = view(ErrorKind::Upstream, 502, message);
-                return Err(Failure::silent(Outcome::Malformed, error));
+                return Err(early_break(&broken));
             }
         }
     }
     let mut losses = encoded.losses.clone();
+    let request_losses = losses.len();
     losses.extend_from_slice(pump.losses());
-    let fields = reply.fields;
-    let stream = Stream { fields, pump, held, tokens, ended, error, losses, started_us };
-    Ok(Attempted::Stream(Box::new(stream)))
+    Ok(Attempted::Stream(Box::new(Stream {
+        fields: reply.fields,
+        pump,
+        held,
+        tokens,
+        ended,
+        error,
+        losses,
+        request_losses,
+        started_us,
+    })))
+}
+
+/// A stream that broke before its first token.
+fn early_break(broken: &Break) -> Failure {
+    let outcome = match broken {
+        Break::Reset(_) => Outcome::Reset,
+        Break::TooLarge(_) => Outcome::TooLarge,
+        Break::Cut | Break::Malformed(_) | Break::Empty => Outcome::Malformed,
+    };
+    let (_, message) = broken.describe();
+    Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
 }
 
 async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let body =
-        collect(reply.body, worker.shared.config.reply_bytes_max).await.map_err(|message| {
-            Failure::silent(Outcome::Reset, view(ErrorKind::Upstream, 502, message))
-        })?;
+    let body = collect(reply.body, worker.shared.config.reply_bytes_max).await;
+    let body = body.map_err(|(outcome, message)| {
+        Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
+    })?;
     let mut observer = None;
     if encoded.operation != Operation::CountTokens {
         let seen = observer.insert(Observer::new(wire(encoded.operation)));
@@ -191,7 +211,7 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
 fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
     match malformed {
         Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 500, body)),
-        Malformed::Json(_) | Malformed::Missing { .. } => {
+        Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
             let message = malformed.to_string();
             Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
         }
@@ -241,13 +261,15 @@ pub(super) fn upstream_error(
     }
 }
 
-async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, String> {
+/// The whole body, or why there is none.
+async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
-    let failed = |error| format!("the upstream's reply broke: {}", chain(&error));
+    let failed = |error| (Outcome::Reset, format!("the upstream's reply broke: {}", chain(&error)));
     while let Some(data) = body.piece().await.map_err(failed)? {
         if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
-            return Err(format!("the upstream's reply is larger than {limit} bytes"));
+            let message = format!("the upstream's reply is larger than {limit} bytes");
+            return Err((Outcome::TooLarge, message));
         }
         match first.take() {
             None if all.is_empty() => first = Some(data),

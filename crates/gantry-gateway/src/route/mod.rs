@@ -57,8 +57,10 @@ impl Hop {
 /// Why there is nothing to try.
 #[derive(Debug)]
 pub enum Error {
-    /// No target fits the request's metadata, or there are none.
+    /// There are no targets.
     NoTarget { model: String },
+    /// The request's metadata rules out every target; the reasons of some.
+    NoMatch { model: String, reasons: Vec<Name> },
     /// Every target lacks a usable upstream.
     Unavailable { broken: Arc<Broken> },
 }
@@ -68,20 +70,27 @@ pub enum Error {
 /// # Errors
 /// When no target is left to try.
 pub fn plan(entry: &Entry, input: &Input<'_>) -> Result<Plan, Error> {
-    let mut planner = Planner { input, plan: Plan::default(), broken: None };
+    let mut planner = Planner { input, plan: Plan::default(), broken: None, unfit: Vec::new() };
     planner.expand(entry, Vec::new());
-    let Planner { plan, broken, .. } = planner;
+    let Planner { plan, broken, unfit: reasons, .. } = planner;
+    let model = || entry.id().to_owned();
     match (plan.hops.is_empty(), broken) {
         (false, _) => Ok(plan),
         (true, Some(broken)) => Err(Error::Unavailable { broken }),
-        (true, None) => Err(Error::NoTarget { model: entry.id().to_owned() }),
+        (true, None) if reasons.is_empty() => Err(Error::NoTarget { model: model() }),
+        (true, None) => Err(Error::NoMatch { model: model(), reasons }),
     }
 }
+
+/// Most reasons that a refusal gives.
+const REASONS_MAX: usize = 3;
 
 struct Planner<'a> {
     input: &'a Input<'a>,
     plan: Plan,
     broken: Option<Arc<Broken>>,
+    /// Why the request's metadata ruled targets out.
+    unfit: Vec<Name>,
 }
 
 impl Planner<'_> {
@@ -102,7 +111,12 @@ impl Planner<'_> {
         let mut fitting = Vec::new();
         for target in &model.targets {
             match self.mismatch(target) {
-                Some(reason) => self.step(target.entry.id(), "skipped", reason),
+                Some(reason) => {
+                    if self.unfit.len() < REASONS_MAX && !self.unfit.contains(&reason) {
+                        self.unfit.push(reason.clone());
+                    }
+                    self.step(target.entry.id(), "skipped", reason);
+                }
                 None => fitting.push(target),
             }
         }

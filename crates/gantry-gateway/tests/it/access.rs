@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, chat, json, messages, text};
 use gantry_testkit::MockUpstream;
-use gantry_testkit::snapshot::{MEMBER_TOKEN, account, openai, source};
+use gantry_testkit::snapshot::{MEMBER_TOKEN, account, openai, source, virtual_model};
 use http::Method;
 use serde_json::json;
 
@@ -77,6 +77,62 @@ async fn a_refusal_says_what_is_wrong_in_the_callers_envelope_and_leaves_one_rec
         assert_eq!(answer.headers["x-request-id"], record.id.unwrap().to_string());
     }
     assert_eq!(mock.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_refusal_says_by_headers_how_to_do_better() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let cases = [
+        (Method::GET, "/v1/messages", 405, "allow", "POST"),
+        (Method::POST, "/v1/models", 405, "allow", "GET"),
+        (Method::POST, "/v1/chat/completions", 401, "www-authenticate", "Bearer"),
+    ];
+    for (method, path, status, name, expected) in cases {
+        let stranger = [("authorization", "Bearer tfy_nobody")];
+        let answer = gateway.send(method, path, &chat("mock/gpt"), &stranger).await;
+        assert_eq!(answer.status, status, "{path}: {}", text(&answer));
+        assert_eq!(answer.headers[name], expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelled_path_is_refused_in_the_envelope_with_a_record() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    for path in ["//v1/chat/completions", "/V1/chat/completions", "//V1/messages"] {
+        let answer = gateway.post(path, &chat("mock/gpt")).await;
+        assert_eq!(answer.status, 404, "{path}: {}", text(&answer));
+        let message = json(&answer)["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with(&format!("no operation at `{path}`")), "{message}");
+    }
+    let records = gateway.records();
+    assert_eq!(records.len(), 3, "{records:#?}");
+    assert_eq!(records[0].refusal, "unknown_route");
+    assert_eq!(records[2].dialect, "anthropic");
+}
+
+#[tokio::test]
+async fn metadata_that_fits_no_target_is_the_callers_matter() {
+    let mock = MockUpstream::start().await.unwrap();
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "mock/gpt", "priority": 0, "metadata_match": {"tier": "gold"}},
+        ],
+    });
+    let entries = [
+        openai("mock", &mock.url(), &["gpt"]).unwrap(),
+        virtual_model("route", "chat", routing).unwrap(),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let answer = gateway.post("/v1/chat/completions", &chat("route/chat")).await;
+    assert_eq!(answer.status, 400, "{}", text(&answer));
+    let message = json(&answer)["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("metadata tier is missing, it wants `gold`"), "{message}");
+    assert!(message.contains("x-tfy-metadata"), "{message}");
+    let record = gateway.record();
+    assert_eq!((record.refusal.as_ref(), record.fault.as_ref()), ("no_matching_target", "caller"));
 }
 
 #[tokio::test]

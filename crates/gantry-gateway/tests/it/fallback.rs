@@ -1,10 +1,11 @@
 //! One gate before the first byte: whatever goes wrong before it, the caller notices nothing.
 
-use crate::harness::{Harness, chat, chat_stream, json, text};
+use crate::harness::{Harness, chat, chat_stream, json, messages, text};
+use bytes::Bytes;
 use gantry_gateway::Config;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_testkit::snapshot::{anthropic, azure, openai, self_hosted, source, virtual_model};
-use gantry_testkit::{Fault, MockUpstream, Place, Retry, Step};
+use gantry_testkit::{Act, Fault, MockUpstream, Place, Raw, Retry, Step};
 use http::Method;
 use serde_json::json;
 use std::time::Duration;
@@ -31,28 +32,42 @@ fn status(code: u16) -> Step {
     Step::Fault(Fault::Status { code, retry: Retry::Unsaid })
 }
 
+/// A reply with status 200 and this body.
+fn raw(body: &str) -> Raw {
+    let body = vec![Act::Send(Bytes::from(body.to_owned()))];
+    Raw { before: Vec::new(), status: 200, headers: Vec::new(), body }
+}
+
 #[tokio::test]
 async fn every_early_fault_falls_to_the_next_target_unnoticed() {
     let cut = |at, reset| Step::Fault(Fault::Cut { at, reset });
-    let cases: [(&str, Step, bool); 13] = [
+    let raw = |body: &str| Step::Raw(raw(body));
+    let empty_message = r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#;
+    let cases: [(&str, Step, bool); 18] = [
         ("status", status(503), false),
         ("status", status(429), false),
         ("status", status(401), false),
         ("reset", cut(Place::BeforeHeaders, true), false),
         ("reset", cut(Place::BeforeHeaders, false), false),
-        ("malformed", cut(Place::BeforeFirst, true), true),
+        ("reset", cut(Place::BeforeFirst, true), true),
         ("malformed", Step::Fault(Fault::Empty), true),
         ("malformed", Step::Fault(Fault::Malformed), true),
         ("malformed", Step::Fault(Fault::Malformed), false),
         ("malformed", Step::Fault(Fault::Html), true),
         ("malformed", Step::Fault(Fault::Html), false),
+        ("malformed", raw("data: [DONE]\n\n"), true),
+        ("malformed", raw("data: {\"choices\":[]}\n\ndata: [DONE]\n\n"), true),
+        ("malformed", raw(r#"{"choices":[]}"#), false),
+        ("malformed", raw(empty_message), false),
+        ("too_large", Step::Fault(Fault::Huge { mib: 2 }), false),
         ("stream_error", Step::Fault(Fault::Error { later: false }), true),
         ("stream_error", Step::Fault(Fault::Error { later: false }), false),
     ];
     for (outcome, step, stream) in cases {
         let (first, second) =
             (MockUpstream::start().await.unwrap(), MockUpstream::start().await.unwrap());
-        let gateway = Harness::start(two_targets(&first, &second)).await;
+        let config = Config { reply_bytes_max: 1 << 20, ..Config::default() };
+        let gateway = Harness::start_with(two_targets(&first, &second), config).await;
         let shown = format!("{step:?} stream={stream}");
         first.script(vec![step]);
         let body = if stream { chat_stream("route/chat") } else { chat("route/chat") };
@@ -170,6 +185,28 @@ async fn the_same_target_is_tried_again_as_often_as_the_header_says() {
 }
 
 #[tokio::test]
+async fn a_reply_that_was_paid_for_is_not_asked_for_again() {
+    let config = Config { reply_bytes_max: 1 << 20, event_bytes_max: 1 << 20, ..Config::default() };
+    let cases = [
+        (Fault::Malformed, false, "sent a malformed reply"),
+        (Fault::Malformed, true, "sent a malformed reply"),
+        (Fault::Html, false, "sent a malformed reply"),
+        (Fault::Huge { mib: 2 }, false, "sent a reply that is too large"),
+    ];
+    for (fault, stream, expected) in cases {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [openai("mock", &mock.url(), &["m"]).unwrap()];
+        let gateway = Harness::start_with(source(&entries).unwrap(), config.clone()).await;
+        mock.always(Step::Fault(fault));
+        let body = if stream { chat_stream("mock/m") } else { chat("mock/m") };
+        let answer = gateway.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 502, "{fault:?}");
+        assert!(text(&answer).contains(expected), "{fault:?}: {}", text(&answer));
+        assert_eq!(mock.requests().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_upstreams_own_error_reaches_the_caller() {
     let mock = MockUpstream::start().await.unwrap();
     let entries = [
@@ -185,9 +222,16 @@ async fn the_last_upstreams_own_error_reaches_the_caller() {
     let answer = gateway.post("/v1/chat/completions", &chat("claude/m")).await;
     assert_eq!(answer.status, 429);
     assert!(json(&answer)["error"]["message"].is_string(), "translated: {}", text(&answer));
+    for (model, whose) in [("mock/m", "Gantry's"), ("claude/m", "the upstream's own")] {
+        let answer = gateway.post("/v1/messages", &messages(model, false)).await;
+        let id = json(&answer)["request_id"].clone();
+        let ours = answer.headers["request-id"].to_str().unwrap();
+        assert_eq!(id == ours, model == "mock/m", "{whose}: {}", text(&answer));
+        assert_ne!(id, "", "{whose}: {}", text(&answer));
+    }
     let faults: Vec<String> =
         gateway.records().into_iter().map(|record| record.fault.into_owned()).collect();
-    assert_eq!(faults, ["upstream", "upstream"]);
+    assert_eq!(faults, ["upstream"; 4]);
 }
 
 #[tokio::test]
@@ -210,6 +254,8 @@ async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
         assert_eq!(answer.status, 200, "{fault:?}");
         let stream = text(&answer);
         assert!(stream.contains("\"error\":{"), "{fault:?}: {stream}");
+        let idle = stream.contains("the model sent nothing for 200 ms");
+        assert_eq!(idle, matches!(fault, Fault::Pause { .. }), "{fault:?}: {stream}");
         let record = gateway.record();
         assert_eq!(record.fault, "upstream", "{fault:?}: {record:#?}");
         assert_ne!(record.refusal, "", "{fault:?}");

@@ -89,6 +89,20 @@ async fn an_anthropic_call_keeps_its_beta_headers_and_query() {
 }
 
 #[tokio::test]
+async fn the_callers_own_openai_account_is_not_named_beside_gantrys_key() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let headers = [("openai-organization", "org-1"), ("openai-project", "proj-1")];
+    let body = chat("mock/gpt");
+    let answer = gateway.send(Method::POST, "/v1/chat/completions", &body, &headers).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent = mock.last_request().unwrap();
+    for (name, _) in headers {
+        assert_eq!(sent.header(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_arrives_as_it_came_without_the_usage_nobody_asked_for() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;

@@ -46,7 +46,11 @@ async fn while_the_upstream_thinks() {
         let arrived = mock.until(|progress| progress.requests == 1);
         tokio::time::timeout(PATIENCE, arrived).await.unwrap();
         drop(connection);
-        gateway.record_of_leaving(&mock).await;
+        let record = gateway.record_of_leaving(&mock).await;
+        let [attempt] = record.attempts.as_slice() else { panic!("{record:#?}") };
+        assert_eq!((attempt.outcome.as_ref(), attempt.target.as_str()), ("cancelled", "mock/m"));
+        assert!(attempt.url.ends_with("/v1/chat/completions"), "{attempt:?}");
+        assert!(attempt.started_us + attempt.duration_us <= record.duration_us, "{record:#?}");
     }
 }
 

@@ -16,5 +16,6 @@ mod leaving;
 mod limits;
 mod long_bodies;
 mod records;
+mod secrets;
 mod traces;
 mod translation;

@@ -1,6 +1,6 @@
 //! What requests leave behind.
 
-use crate::harness::{Harness, chat, json, text};
+use crate::harness::{Harness, chat, chat_stream, json, text};
 use gantry_model::money::NanoUsd;
 use gantry_model::usage::TokenUsage;
 use gantry_testkit::snapshot::{account, source, virtual_model};
@@ -89,6 +89,26 @@ async fn bodies_are_kept_only_when_asked_for() {
 }
 
 #[tokio::test]
+async fn a_usage_beyond_belief_is_estimated_and_says_so() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(source(&[account(priced(&mock.url())).unwrap()]).unwrap()).await;
+    for body in [chat("mock/gpt"), chat_stream("mock/gpt")] {
+        let usage =
+            TokenUsage { input: 1_000_000_000_000_000_000, output: 50, ..Default::default() };
+        mock.script(vec![Step::Answer(Answer { usage: Some(usage), ..Answer::text("hello") })]);
+        let answer = gateway.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        let record = gateway.records().pop().unwrap();
+        assert!(record.usage_estimated, "{record:#?}");
+        assert!((1..100).contains(&record.usage.input), "{record:#?}");
+        assert_eq!(record.usage.output, 50, "what is credible is kept");
+        assert!(record.cost < NanoUsd(1_000_000), "{record:#?}");
+        let said = record.fidelity.iter().find(|loss| loss.field == "reply.usage").unwrap();
+        assert!(said.note.contains("beyond belief"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn paths_of_others_are_handed_on() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = Harness::start(source(&[account(priced(&mock.url())).unwrap()]).unwrap()).await;
@@ -103,6 +123,7 @@ async fn an_upstreams_body_that_is_not_json_is_never_shown() {
     let gateway = Harness::start(source(&[account(priced(&mock.url())).unwrap()]).unwrap()).await;
     mock.script(vec![Step::Fault(gantry_testkit::Fault::Html)]);
     let answer = gateway.post("/v1/chat/completions", &chat("mock/gpt")).await;
-    assert_eq!(answer.status, 200, "tried again: {}", text(&answer));
-    assert_eq!(json(&answer)["object"], "chat.completion");
+    assert_eq!(answer.status, 502, "{}", text(&answer));
+    assert_eq!(json(&answer)["error"]["code"], "upstream_failed");
+    assert!(!format!("{}{:?}", text(&answer), gateway.record()).contains("It works!"));
 }

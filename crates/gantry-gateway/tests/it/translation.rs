@@ -1,8 +1,9 @@
 //! Chat callers at Anthropic upstreams and Messages callers at OpenAI upstreams.
 
 use crate::harness::{Harness, chat, chat_stream, json, messages, text};
+use bytes::Bytes;
 use gantry_testkit::snapshot::{anthropic, openai, source, virtual_model};
-use gantry_testkit::{Answer, Fault, MockUpstream, Place, Step};
+use gantry_testkit::{Act, Answer, Fault, MockUpstream, Place, Raw, Step};
 use http::Method;
 use serde_json::json;
 
@@ -78,6 +79,80 @@ async fn what_is_lost_is_listed_or_refused_when_the_route_is_strict() {
     let records = gateway.records();
     assert!(records[0].fidelity.iter().any(|loss| loss.field == "logprobs"), "{records:#?}");
     assert_eq!(records[1].fault, "caller");
+}
+
+#[tokio::test]
+async fn a_strict_route_refuses_what_is_lost_anywhere_but_no_default_of_gantrys() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let strict = [("x-gantry-strict", "True")];
+    let plain = chat("claude/m");
+    let answer = gateway.send(Method::POST, "/v1/chat/completions", &plain, &strict).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(answer.headers["x-gantry-fidelity"], "approximated max_completion_tokens");
+    let lossy = plain.replace("\"role\"", "\"m\u{fc}\\nde\":1,\"role\"");
+    let answer = gateway.send(Method::POST, "/v1/chat/completions", &lossy, &strict).await;
+    assert_eq!(answer.status, 400, "{}", text(&answer));
+    assert!(text(&answer).contains("messages[0].m"), "{}", text(&answer));
+    let answer = gateway.post("/v1/chat/completions", &lossy).await;
+    let listed = answer.headers["x-gantry-fidelity"].to_str().unwrap();
+    assert!(listed.starts_with("dropped messages[0].m?\\nde; approximated"), "{listed}");
+    let beta = [("x-gantry-strict", "true"), ("anthropic-beta", "files-2025")];
+    let body = messages("gpt/m", false);
+    let answer = gateway.send(Method::POST, "/v1/messages", &body, &beta).await;
+    assert!(text(&answer).contains("would lose anthropic-beta"), "{}", text(&answer));
+    let body = messages("claude/m", false);
+    let answer = gateway.send(Method::POST, "/v1/messages", &body, &beta).await;
+    assert_eq!(answer.status, 200, "the upstream knows it: {}", text(&answer));
+}
+
+/// A Messages stream whose losses come behind its first text.
+const LOSSY_STREAM: &str = r#"event: message_start
+data: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{}}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: content_block_start
+data: {"type":"content_block_start","index":1,"content_block":{"type":"server_tool_use"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":1}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"#;
+
+#[tokio::test]
+async fn what_a_stream_loses_after_its_first_token_is_in_the_record() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let events = LOSSY_STREAM.split_inclusive("\n\n");
+    mock.always(Step::Raw(Raw {
+        before: Vec::new(),
+        status: 200,
+        headers: Vec::new(),
+        body: events.map(|event| Act::Send(Bytes::from(event))).collect(),
+    }));
+    let body = chat_stream("claude/m").replacen('{', "{\"max_tokens\":9,\"seed\":1,", 1);
+    let answer = gateway.post("/v1/chat/completions", &body).await;
+    assert!(text(&answer).ends_with("data: [DONE]\n\n"), "{}", text(&answer));
+    let record = gateway.record();
+    let fields: Vec<&str> = record.fidelity.iter().map(|loss| loss.field.as_str()).collect();
+    assert_eq!(fields, ["seed", "reply.content.citations", "reply.content"], "{record:#?}");
 }
 
 #[tokio::test]

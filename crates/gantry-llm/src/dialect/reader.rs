@@ -27,16 +27,40 @@ pub(crate) struct Reader<'a> {
     depth: u8,
     /// The text begins inside an object, behind a comma.
     inside: bool,
+    /// Where the members are that no struct knows, when that is asked for.
+    strays: Option<Strays>,
 }
+
+/// Members that no struct knows and that say something.
+#[derive(Debug, Default)]
+pub(crate) struct Strays {
+    /// Offsets of the first ones' values, ascending.
+    pub(crate) at: Vec<usize>,
+    /// How many there are besides.
+    pub(crate) more: usize,
+}
+
+/// Most members whose places are kept.
+const STRAYS_MAX: usize = 32;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0, inside: false }
+        Self { text, at: 0, depth: 0, inside: false, strays: None }
+    }
+
+    /// A reader that notes the members that no struct knows.
+    pub(crate) fn noting_strays(text: &'a str) -> Self {
+        Self { strays: Some(Strays::default()), ..Self::new(text) }
+    }
+
+    /// What was noted.
+    pub(crate) fn take_strays(&mut self) -> Strays {
+        self.strays.take().unwrap_or_default()
     }
 
     /// A reader of the rest of an object, from the key of a member on.
     pub(crate) fn inside_object(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 1, inside: true }
+        Self { depth: 1, inside: true, ..Self::new(text) }
     }
 
     /// Offset of the next byte.
@@ -253,6 +277,26 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => self.skip_number(),
             _ => Err(self.expected("value", "a value")),
         }
+    }
+
+    /// Moves over the value of a member that no struct knows.
+    #[inline]
+    pub(crate) fn stray(&mut self) -> Read<()> {
+        if self.strays.is_none() { self.skip() } else { self.note_stray() }
+    }
+
+    #[cold]
+    fn note_stray(&mut self) -> Read<()> {
+        self.peek();
+        let start = self.at;
+        let raw = self.raw()?;
+        let Some(strays) = &mut self.strays else { return Ok(()) };
+        match raw.get() {
+            "null" | "[]" | "{}" => {}
+            _ if strays.at.len() < STRAYS_MAX => strays.at.push(start),
+            _ => strays.more += 1,
+        }
+        Ok(())
     }
 
     /// A fault at this place.

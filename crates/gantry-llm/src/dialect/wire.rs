@@ -5,7 +5,7 @@
 //! they like. Null counts as absent, unknown fields are checked and left out.
 
 use super::reader::{Fault, Read, Reader};
-use crate::neutral::{Number, Raw, Str, StrOr, Text};
+use crate::neutral::{Number, Raw, Str, StrOr, Text, Unknown};
 use crate::translate::Error;
 
 /// What can be read from JSON. Values are filled where they lie, because moving them costs more
@@ -33,7 +33,7 @@ pub(crate) struct Few<T> {
 macro_rules! wire {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
-    (@rest $self:ident $reader:ident $key:ident) => { $reader.skip() };
+    (@rest $self:ident $reader:ident $key:ident) => { $reader.stray() };
     (@rest $self:ident $reader:ident $key:ident $rest:ident) => {
         crate::dialect::wire::keep(&mut $self.$rest, $key, $reader)
     };
@@ -256,7 +256,27 @@ impl<'a, S: FromJson<'a>, T: FromJson<'a>> FromJson<'a> for StrOr<S, T> {
 /// Parses a body into its default; an error names the field where the body stopped making sense.
 pub(crate) fn parse_into<'a, T: FromJson<'a>>(to: &mut T, body: &'a [u8]) -> Result<(), Error> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
-    fill(to, Reader::new(text)).map_err(|fault| error(body, *fault))
+    fill(to, &mut Reader::new(text)).map_err(|fault| error(body, *fault))
+}
+
+/// The same, and which members no struct knows, but for those that are null or empty.
+pub(crate) fn parse_whole_into<'a, T: FromJson<'a>>(
+    to: &mut T,
+    body: &'a [u8],
+) -> Result<Unknown, Error> {
+    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    parse_whole_text_into(to, text)
+}
+
+/// The same of text.
+pub(crate) fn parse_whole_text_into<'a, T: FromJson<'a>>(
+    to: &mut T,
+    text: &'a str,
+) -> Result<Unknown, Error> {
+    let mut reader = Reader::noting_strays(text);
+    fill(to, &mut reader).map_err(|fault| error(text.as_bytes(), *fault))?;
+    let strays = reader.take_strays();
+    Ok(Unknown { paths: paths_at(text.as_bytes(), &strays.at), more: strays.more })
 }
 
 /// The same for the rest of an object, whose first `known` bytes are members that need not be read
@@ -269,7 +289,7 @@ pub(crate) fn parse_rest_into<'a, T: FromJson<'a>>(
     let rest = body.get(known..).unwrap_or_default();
     let text = std::str::from_utf8(rest);
     let text = text.map_err(|error| not_utf8(body, known + error.valid_up_to()))?;
-    fill(to, Reader::inside_object(text)).map_err(|fault| {
+    fill(to, &mut Reader::inside_object(text)).map_err(|fault| {
         let Fault { at, message } = *fault;
         error(body, Fault { at: known + at, message })
     })
@@ -286,12 +306,12 @@ fn error(body: &[u8], fault: Fault) -> Error {
 /// Parses JSON text.
 pub(crate) fn parse_text<'a, T: FromJson<'a>>(text: &'a str) -> Result<T, Error> {
     let mut value = T::default();
-    let filled = fill(&mut value, Reader::new(text));
+    let filled = fill(&mut value, &mut Reader::new(text));
     filled.map(|()| value).map_err(|fault| error(text.as_bytes(), *fault))
 }
 
-fn fill<'a, T: FromJson<'a>>(to: &mut T, mut reader: Reader<'a>) -> Read<()> {
-    to.fill(&mut reader)?;
+fn fill<'a, T: FromJson<'a>>(to: &mut T, reader: &mut Reader<'a>) -> Read<()> {
+    to.fill(reader)?;
     reader.end()
 }
 
@@ -308,35 +328,53 @@ enum Level {
 
 /// Path of the value at an offset, such as `messages[1].content`; empty at the top.
 fn path_at(body: &[u8], offset: usize) -> String {
-    let head = body.get(..offset.min(body.len())).unwrap_or_default();
-    let mut levels: Vec<Level> = Vec::new();
-    let mut string: Option<Vec<u8>> = None;
-    let mut last = String::new();
-    let mut escaped = false;
-    for &byte in head {
-        if let Some(text) = &mut string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => {
-                    last = String::from_utf8_lossy(text).into_owned();
-                    string = None;
-                }
-                _ => text.push(byte),
+    paths_at(body, &[offset.min(body.len())]).pop().unwrap_or_default()
+}
+
+/// Paths of the values at ascending offsets, in one pass.
+fn paths_at(body: &[u8], offsets: &[usize]) -> Vec<String> {
+    let mut trail = Trail::default();
+    let mut from = 0;
+    let path = |to: &usize| {
+        body.get(from..*to).unwrap_or_default().iter().for_each(|byte| trail.step(*byte));
+        from = *to;
+        join(&trail.levels)
+    };
+    offsets.iter().map(path).collect()
+}
+
+/// Where a pass over JSON text stands.
+#[derive(Default)]
+struct Trail {
+    levels: Vec<Level>,
+    /// The string that is being read, as it is spelled.
+    string: Option<Vec<u8>>,
+    last: String,
+    escaped: bool,
+}
+
+impl Trail {
+    fn step(&mut self, byte: u8) {
+        if let Some(text) = &mut self.string {
+            if byte == b'"' && !self.escaped {
+                self.last = String::from_utf8_lossy(text).into_owned();
+                self.string = None;
+            } else {
+                self.escaped = byte == b'\\' && !self.escaped;
+                text.push(byte);
             }
-            continue;
+            return;
         }
-        match (byte, levels.last_mut()) {
-            (b'"', _) => string = Some(Vec::new()),
-            (b'{', _) => levels.push(Level::Object(String::new())),
-            (b'[', _) => levels.push(Level::List(0)),
-            (b'}' | b']', _) => drop(levels.pop()),
-            (b':', Some(Level::Object(key))) => *key = std::mem::take(&mut last),
+        match (byte, self.levels.last_mut()) {
+            (b'"', _) => self.string = Some(Vec::new()),
+            (b'{', _) => self.levels.push(Level::Object(String::new())),
+            (b'[', _) => self.levels.push(Level::List(0)),
+            (b'}' | b']', _) => drop(self.levels.pop()),
+            (b':', Some(Level::Object(key))) => *key = std::mem::take(&mut self.last),
             (b',', Some(Level::List(index))) => *index += 1,
             _ => {}
         }
     }
-    join(&levels)
 }
 
 fn join(levels: &[Level]) -> String {

@@ -10,7 +10,7 @@ mod reply;
 mod request;
 mod text;
 
-pub use losses::Losses;
+pub use losses::{Losses, Unknown};
 pub use place::Place;
 pub use reply::{Event, Reply, Sink, Stop, StopReason};
 pub use request::{

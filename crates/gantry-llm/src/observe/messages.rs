@@ -34,7 +34,7 @@ pub(super) fn event(observer: &mut Observer, event: &sse::Event<'_>) -> Seen {
         return Seen::Error(error);
     }
     observer.output_bytes += part.text_bytes;
-    match kind.as_deref().or(event.name).unwrap_or_default() {
+    let seen = match kind.as_deref().or(event.name).unwrap_or_default() {
         "message_start" | "ping" => Seen::Preamble,
         "content_block_start" => block_start(&part),
         "content_block_delta" => block_delta(&part),
@@ -48,7 +48,9 @@ pub(super) fn event(observer: &mut Observer, event: &sse::Event<'_>) -> Seen {
         }
         "error" => Seen::Error(error_of(data)),
         _ => Seen::Ignored,
-    }
+    };
+    observer.content |= seen == Seen::Content;
+    seen
 }
 
 /// Reads a whole message; the cursor stands on its `{`.
@@ -63,6 +65,7 @@ pub(super) fn reply(
             b"content" => {
                 found.body |= array(cursor, |cursor| {
                     let block = part(found, observer, cursor)?;
+                    found.content |= block_start(&block) == Seen::Content;
                     found.text_bytes += block.text_bytes;
                     Ok(())
                 })?;

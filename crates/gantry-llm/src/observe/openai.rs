@@ -2,7 +2,7 @@
 
 use super::usage::Counts;
 use super::value::{array, error, keep_first, object as members, owned, says_something, text_len};
-use super::{Found, Observer};
+use super::{Found, Observer, Wire};
 use crate::scan::cursor::{Cursor, Fault};
 
 /// Reads a reply or chunk; the cursor stands on its `{`.
@@ -16,7 +16,12 @@ pub(super) fn object(
             b"id" => keep_first(&mut observer.message_id, cursor)?,
             b"model" => keep_first(&mut observer.model, cursor)?,
             b"choices" => found.body |= array(cursor, |cursor| choice(observer, found, cursor))?,
-            b"data" => found.body |= array(cursor, |cursor| cursor.ignore())?,
+            b"data" => {
+                found.body |= array(cursor, |cursor| {
+                    found.content |= observer.wire == Wire::Embedding;
+                    cursor.ignore()
+                })?;
+            }
             b"usage" => usage(observer, found, cursor)?,
             b"error" => found.error = error(cursor)?,
             b"object" => {

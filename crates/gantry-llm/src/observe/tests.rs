@@ -247,6 +247,45 @@ fn normalises_the_counts_of_compatible_servers() {
 }
 
 #[test]
+fn counts_beyond_belief_are_taken_as_not_sent() {
+    let absurd = 1_000_000_000_000_000_000_u64;
+    let choice = r#""choices":[{"message":{"content":"abc"},"finish_reason":"stop"}]"#;
+    let content = r#""content":[{"type":"text","text":"abc"}],"stop_reason":"end_turn""#;
+    let cases = [
+        (
+            Wire::Chat,
+            format!(r#"{{{choice},"usage":{{"prompt_tokens":3,"completion_tokens":{absurd}}}}}"#),
+            (usage(3, 0, 0, 0), true),
+        ),
+        (
+            Wire::Chat,
+            format!(r#"{{{choice},"usage":{{"prompt_tokens":{absurd},"completion_tokens":2}}}}"#),
+            (usage(0, 0, 0, 2), true),
+        ),
+        (
+            Wire::Chat,
+            format!(r#"{{{choice},"usage":{{"prompt_tokens":100000000,"completion_tokens":2}}}}"#),
+            (usage(100_000_000, 0, 0, 2), false),
+        ),
+        (
+            Wire::Messages,
+            format!(
+                r#"{{{content},"usage":{{"input_tokens":3,"output_tokens":2,
+                    "cache_read_input_tokens":{absurd}}}}}"#
+            ),
+            (usage(3, 0, 0, 2), true),
+        ),
+    ];
+    for (wire, body, (expected, doubted)) in cases {
+        let mut observer = Observer::new(wire);
+        observer.reply(body.as_bytes()).unwrap();
+        assert_eq!(observer.usage(), Some(expected), "{body}");
+        assert_eq!(observer.usage_is_doubted(), doubted, "{body}");
+        assert_eq!(observer.usage_is_final(), !doubted, "{body}");
+    }
+}
+
+#[test]
 fn takes_the_last_of_cumulative_usages() {
     let event = |output: u64| {
         let counts = format!(r#""usage":{{"prompt_tokens":9,"completion_tokens":{output}}}"#);
@@ -299,6 +338,25 @@ fn meters_whole_replies() {
     }
 }
 
+const EMPTY: &str = "the reply is empty: no content, no finish reason, no usage";
+
+#[test]
+fn a_reply_that_says_one_thing_is_not_empty() {
+    let cases = [
+        (Wire::Chat, r#"{"choices":[{"message":{"content":"a"}}]}"#),
+        (Wire::Chat, r#"{"choices":[{"message":{"refusal":"no"}}]}"#),
+        (Wire::Chat, r#"{"choices":[{"message":{"tool_calls":[{"id":"a"}]}}]}"#),
+        (Wire::Chat, r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#),
+        (Wire::Chat, r#"{"choices":[],"usage":{"prompt_tokens":3}}"#),
+        (Wire::Embedding, r#"{"data":[{"embedding":[1]}]}"#),
+        (Wire::Messages, r#"{"content":[],"stop_reason":"end_turn"}"#),
+        (Wire::Messages, r#"{"content":[{"type":"tool_use","name":"f"}]}"#),
+    ];
+    for (wire, body) in cases {
+        assert_eq!(Observer::new(wire).reply(body.as_bytes()), Ok(()), "{body}");
+    }
+}
+
 #[test]
 fn refuses_replies_that_are_none() {
     let cases = [
@@ -309,6 +367,11 @@ fn refuses_replies_that_are_none() {
         (Wire::Chat, r#"{"choices":null}"#, "the reply has no `choices`"),
         (Wire::Embedding, r#"{"choices":1}"#, "the reply has no `data`"),
         (Wire::Messages, r#"{"choices":[]}"#, "the reply has no `content`"),
+        (Wire::Chat, r#"{"choices":[]}"#, EMPTY),
+        (Wire::Chat, r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#, EMPTY),
+        (Wire::Completion, r#"{"choices":[{"text":"","finish_reason":null}]}"#, EMPTY),
+        (Wire::Embedding, r#"{"data":[]}"#, EMPTY),
+        (Wire::Messages, r#"{"content":[{"type":"text","text":""}],"stop_reason":null}"#, EMPTY),
         (Wire::Chat, r#"{"error":{}}"#, "the reply has status 200 but holds an error"),
         (
             Wire::Messages,

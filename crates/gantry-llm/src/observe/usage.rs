@@ -4,6 +4,10 @@ use super::value::object;
 use crate::scan::cursor::{Cursor, Fault, count};
 use gantry_model::usage::TokenUsage;
 
+/// Most tokens of one kind that are believed of one call: ten times the largest context window
+/// that is on offer. A larger count is a mistake, which would cost more than all the others.
+const TOKENS_MAX: u64 = 100_000_000;
+
 /// Counts as they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -17,6 +21,8 @@ pub(super) struct Counts {
     cache_write_5m: Option<u64>,
     cache_write_1h: Option<u64>,
     reasoning: Option<u64>,
+    /// Whether one was beyond belief; it counts as not sent.
+    pub(super) doubted: bool,
 }
 
 impl Counts {
@@ -47,6 +53,7 @@ impl Counts {
             }
             Ok(())
         })?;
+        counts.doubt();
         Ok(Some(counts).filter(|counts| *counts != Self::default()))
     }
 
@@ -62,6 +69,7 @@ impl Counts {
             }
             Ok(())
         })?;
+        counts.doubt();
         Ok(Some(counts).filter(|counts| counts.output.is_some()))
     }
 
@@ -100,7 +108,41 @@ impl Counts {
             }
             Ok(())
         })?;
+        self.doubt();
         Ok(is_object)
+    }
+
+    /// Takes out what is beyond belief.
+    #[inline]
+    fn doubt(&mut self) {
+        // One large count makes the sum of all bits large: a look that costs next to nothing.
+        let bits = |count: Option<u64>| count.unwrap_or(0);
+        let some = bits(self.input) | bits(self.output) | bits(self.total) | bits(self.reasoning);
+        let cached = bits(self.cache_read) | bits(self.cache_miss) | bits(self.cache_write);
+        let written = bits(self.cache_write_5m) | bits(self.cache_write_1h);
+        if some | cached | written > TOKENS_MAX {
+            self.take_out_large();
+        }
+    }
+
+    #[cold]
+    fn take_out_large(&mut self) {
+        for count in [
+            &mut self.input,
+            &mut self.output,
+            &mut self.total,
+            &mut self.cache_read,
+            &mut self.cache_miss,
+            &mut self.cache_write,
+            &mut self.cache_write_5m,
+            &mut self.cache_write_1h,
+            &mut self.reasoning,
+        ] {
+            if *count > Some(TOKENS_MAX) {
+                *count = None;
+                self.doubted = true;
+            }
+        }
     }
 
     /// OpenAI's convention: the prompt includes cached tokens, the completion includes reasoning.

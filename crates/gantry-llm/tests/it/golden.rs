@@ -125,9 +125,12 @@ fn losses_value(losses: &[Loss]) -> Value {
 
 fn body_outputs(result: Result<Translated, Error>) -> Outputs {
     match result {
-        Ok(Translated { body, losses }) => {
+        Ok(Translated { body, losses, added }) => {
             let value: Value = serde_json::from_slice(&body).unwrap();
-            let report = json!({"losses": losses_value(&losses)});
+            let mut report = json!({"losses": losses_value(&losses)});
+            if !added.is_empty() {
+                report["added"] = losses_value(&added);
+            }
             vec![("out.json", pretty(&value)), ("report.json", pretty(&report))]
         }
         Err(error) => vec![("report.json", pretty(&json!({"error": error.to_string()})))],
@@ -151,7 +154,11 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
         let printed = [&value["choices"][0]["finish_reason"], &value["stop_reason"]];
         assert!(printed.contains(&&json!(finish_reason)), "{finish_reason}");
     }
-    body_outputs(done.map(|TranslatedReply { body, losses, .. }| Translated { body, losses }))
+    body_outputs(done.map(|TranslatedReply { body, losses, .. }| Translated {
+        body,
+        losses,
+        added: Vec::new(),
+    }))
 }
 
 /// Feeds the events; a failure in the stream ends it with an error event, as the gateway does.

@@ -138,7 +138,9 @@ prop_compose! {
         if !stop.is_empty() {
             chat["stop"] = stop.into();
         }
-        if let Some(schema) = schema {
+        if let Some(mut schema) = schema {
+            // Where Messages have no field for the name, the title stands for it.
+            schema["title"] = "answer".into();
             chat["response_format"] = json!({
                 "type": "json_schema",
                 "json_schema": {"name": "answer", "schema": schema, "strict": true},

@@ -10,7 +10,7 @@ const OTHER: &str = "other";
 /// Stands for an absent value: no model answered, no caller was identified.
 const NONE: &str = "none";
 /// Outcomes of `Attempt::outcome`; anything else is counted as `other`.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     "ok",
     "connect",
     "timeout",
@@ -18,6 +18,7 @@ const OUTCOMES: [&str; 11] = [
     "status",
     "stream_error",
     "malformed",
+    "too_large",
     "reset",
     "idle_timeout",
     "cancelled",

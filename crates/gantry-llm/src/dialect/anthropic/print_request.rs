@@ -8,7 +8,7 @@ use super::thinking::{self, Plan};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
-    Cache, Format, Losses, Request, Sampling, ThinkingMode, Tier, Tool, ToolChoice,
+    Cache, Format, Losses, Raw, Request, Sampling, Str, Text, ThinkingMode, Tier, Tool, ToolChoice,
 };
 use crate::translate::{Error, RequestContext};
 
@@ -31,7 +31,7 @@ pub(crate) fn print(
     let plan = thinking::plan(request, ctx.upstream_model, &mut cap, losses);
     if request.max_tokens.is_none() {
         let note = format!("the upstream demands a cap, so {cap} is sent");
-        losses.approximated(names.max_tokens, &note);
+        losses.added(names.max_tokens, &note);
     }
     let mut json = Json::new(out);
     json.run(r#"{"model":"#);
@@ -187,7 +187,7 @@ fn output(request: &Request<'_>, plan: Plan, losses: &mut Losses, json: &mut Jso
         losses.approximated(request.names.format, "asked for in the system prompt");
     }
     let schema = match &request.format {
-        Some(Format::JsonSchema { schema, .. }) => Some(schema),
+        Some(format @ Format::JsonSchema { .. }) => Some(format),
         Some(Format::JsonObject) | None => None,
     };
     if schema.is_none() && plan.effort.is_none() {
@@ -202,10 +202,56 @@ fn output(request: &Request<'_>, plan: Plan, losses: &mut Losses, json: &mut Jso
         json.key("format");
         json.open(b'{');
         json.member_str("type", "json_schema");
-        json.member_raw("schema", schema.get());
+        json.key("schema");
+        answer_schema(schema, losses, json);
         json.close(b'}');
     }
     json.close(b'}');
+}
+
+wire! {
+    struct Annotations<'a> {
+        may title: Raw<'a>,
+        may description: Raw<'a>,
+    }
+}
+
+/// The schema of the answer. Its name and description, which Anthropic has no fields for, go as
+/// the annotations that JSON Schema has for them (draft 2020-12, validation, section 9.1).
+fn answer_schema(format: &Format<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+    let Format::JsonSchema { name, description, schema, strict } = format else { return };
+    if *strict == Some(false) {
+        let note = "the upstream always holds to the schema";
+        losses.approximated("response_format.json_schema.strict", note);
+    }
+    let known = wire::parse_text::<Annotations<'_>>(schema.get()).unwrap_or_default();
+    let description = description.as_ref().map(Text::decode);
+    let Some(rest) = schema.get().strip_prefix('{').map(str::trim_start) else {
+        return json.raw(schema.get());
+    };
+    let mut begun = false;
+    for (field, text, key, there) in [
+        ("name", name.as_deref(), "title", known.title),
+        ("description", description.as_deref(), "description", known.description),
+    ] {
+        let Some(text) = text else { continue };
+        if let Some(there) = there {
+            if !wire::parse_text::<Str<'_>>(there.get()).is_ok_and(|there| *there == *text) {
+                let path = format!("response_format.json_schema.{field}");
+                losses.dropped(path, &format!("the schema has a `{key}` of its own"));
+            }
+            continue;
+        }
+        if !begun {
+            json.open(b'{');
+            begun = true;
+        }
+        json.member_str(key, text);
+    }
+    if !begun {
+        return json.raw(schema.get());
+    }
+    if rest.starts_with('}') { json.close(b'}') } else { json.raw(rest) }
 }
 
 /// What the upstream takes of the sampling fields.

@@ -85,6 +85,9 @@ impl Reader<'_> {
                 Body::Image(media(source, place)?)
             }
             "document" => return self.document(place, block, parts),
+            "search_result" if block.content.is_some() => {
+                return self.search_result(place, block, parts);
+            }
             "tool_use" => Body::ToolCall(ToolCall {
                 id: block.id.ok_or_else(|| missing("id"))?,
                 name: block.name.ok_or_else(|| missing("name"))?,
@@ -139,6 +142,20 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// A search result becomes its title and its text.
+    fn search_result<'a>(
+        &mut self,
+        place: Place,
+        block: Block<'a>,
+        parts: &mut Vec<Part<'a>>,
+    ) -> Result<(), Error> {
+        self.losses.approximated(place, "a search result is sent as its text");
+        let title = block.title.map(Body::Text);
+        parts.extend(title.map(|body| Part { place, cache: None, body }));
+        parts.extend(self.tool_content(place, block.content)?);
+        Ok(())
+    }
+
     /// The content of a tool result, one level deeper in the path.
     fn tool_content<'a>(
         &mut self,
@@ -152,24 +169,19 @@ impl Reader<'_> {
             }
             Some(StrOr::Other(raw)) => raw,
         };
-        let blocks: Vec<Block<'a>> = wire::parse_text(raw.get())
-            .map_err(|error| Error::new(format!("{place}.content"), error.message))?;
+        let path = format!("{place}.content");
+        let mut blocks: Vec<Block<'a>> = Vec::new();
+        let unknown = wire::parse_whole_text_into(&mut blocks, raw.get())
+            .map_err(|error| Error::new(&path, error.message))?;
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(Error::new(place, "content is nested too deeply"));
         }
         let mut parts = Vec::with_capacity(blocks.len());
         for (index, each) in blocks.into_iter().enumerate() {
-            let place = place.inside(index);
-            if &*each.kind != "search_result" || each.content.is_none() {
-                self.block(place, each, &mut parts)?;
-                continue;
-            }
-            self.losses.approximated(place, "a search result is sent as its text");
-            let title = each.title.map(Body::Text);
-            parts.extend(title.map(|body| Part { place, cache: None, body }));
-            parts.extend(self.tool_content(place, each.content)?);
+            self.block(place.inside(index), each, &mut parts)?;
         }
+        self.losses.unknown(&path, unknown);
         self.depth -= 1;
         Ok(parts)
     }

@@ -89,7 +89,7 @@ wire! {
 /// Parses a request body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
     let mut wire = MessagesRequest::default();
-    wire::parse_into(&mut wire, body)?;
+    let unknown = wire::parse_whole_into(&mut wire, body)?;
     let messages = wire.messages.take().unwrap_or_default();
     if messages.is_empty() {
         return Err(Error::new("messages", "must hold at least one message"));
@@ -108,6 +108,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
     let choice = wire.tool_choice.take();
     let sequential = choice.as_ref().and_then(|choice| choice.disable_parallel_tool_use);
     let (effort, format) = output_config(wire.output_config.take(), losses)?;
+    losses.unknown("", unknown);
     Ok(Request {
         names: &NAMES,
         turns,

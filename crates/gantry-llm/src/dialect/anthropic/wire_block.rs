@@ -3,7 +3,7 @@
 //! One struct stands for all types of block; the parsers look at `type` and take what belongs to
 //! it. Members whose shape differs between types stay raw.
 
-use crate::dialect::wire::wire;
+use crate::dialect::wire::{Skipped, wire};
 use crate::neutral::{Cache, Raw, Str, StrOr, Text};
 
 wire! {
@@ -39,6 +39,7 @@ wire! {
 
     #[derive(Clone, Debug)]
     pub(super) struct CacheControl<'a> {
+        may kind as "type": Skipped,
         may ttl: Str<'a>,
     }
 }

@@ -21,6 +21,10 @@ pub(super) fn print(
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
+    let empty = |turn: &Turn<'_>| turn.role == Role::User && turn.parts.is_empty();
+    if turns.iter().all(empty) {
+        return Err(Error::new("messages", "hold nothing that can be sent to this upstream"));
+    }
     json.open(b'[');
     for turn in turns {
         for part in turn.parts.iter().filter(|part| part.cache.is_some()) {
@@ -30,6 +34,9 @@ pub(super) fn print(
             Role::System => system("system", turn, json),
             Role::Developer if quirks.developer_role => system("developer", turn, json),
             Role::Developer => system("system", turn, json),
+            Role::User if empty(turn) => {
+                losses.dropped(turn.place, "nothing is left of it to send");
+            }
             Role::User => user(turn, losses, json)?,
             Role::Assistant => assistant(turn, quirks, losses, json),
         }

@@ -51,12 +51,11 @@ impl Reader<'_> {
                 return Err(Error::new(place.field("role"), message));
             }
         };
-        if message.name.is_some() {
-            self.losses.dropped(place.field("name"), "names of speakers have no counterpart");
-        }
+        self.name(place, message);
         if role == Role::Assistant {
             return self.assistant(place, message);
         }
+        self.misplaced(place, message);
         let parts = self.content(place, message)?;
         if let (Role::System | Role::Developer, Some(part)) =
             (role, parts.iter().find(|part| !matches!(part.body, Body::Text(_))))
@@ -71,7 +70,7 @@ impl Reader<'_> {
         place: Place,
         message: &mut Message<'a>,
     ) -> Result<Turn<'a>, Error> {
-        let mut parts = thinking(place, message);
+        let mut parts = thinking(place, message, self.losses);
         let (calls, function) = (message.tool_calls.take(), message.function_call.take());
         let refusal = message.refusal.take();
         if message.audio.is_some() {
@@ -114,7 +113,29 @@ impl Reader<'_> {
         call(place, id, function)
     }
 
+    fn name(&mut self, place: Place, message: &Message<'_>) {
+        if message.name.is_some() {
+            self.losses.dropped(place.field("name"), "names of speakers have no counterpart");
+        }
+    }
+
+    /// Members that belong into an assistant's message, in one of another role.
+    fn misplaced(&mut self, place: Place, message: &Message<'_>) {
+        for (field, there) in [
+            ("tool_calls", message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty())),
+            ("function_call", message.function_call.is_some()),
+            ("refusal", message.refusal.is_some()),
+            ("audio", message.audio.is_some()),
+        ] {
+            if there {
+                let note = "belongs into an assistant message";
+                self.losses.dropped(place.field(field), note);
+            }
+        }
+    }
+
     fn tool<'a>(&mut self, place: Place, message: &mut Message<'a>) -> Result<Turn<'a>, Error> {
+        self.name(place, message);
         let id = message.tool_call_id.take();
         let id = id.ok_or_else(|| Error::new(place.field("tool_call_id"), "is missing"))?;
         self.result(place, id, message)
@@ -136,7 +157,8 @@ impl Reader<'_> {
         message: &mut Message<'a>,
     ) -> Result<Turn<'a>, Error> {
         // A marker on the whole message stands for one on the tool result, not on its last part.
-        let cache = message.cache_control.take().as_ref().map(cache);
+        let cache = cache(message.cache_control.take().as_ref(), place, self.losses);
+        self.misplaced(place, message);
         let content = self.content(place, message)?;
         let body = Body::ToolResult(ToolResult { id, content, is_error: false });
         let parts = vec![Part { place, cache, body }];
@@ -146,10 +168,10 @@ impl Reader<'_> {
     /// Parts of the content. A cache marker on the message counts for its last part.
     fn content<'a>(
         &mut self,
-        place: Place,
+        message_place: Place,
         message: &mut Message<'a>,
     ) -> Result<Vec<Part<'a>>, Error> {
-        let place = place.field("content");
+        let place = message_place.field("content");
         let mut parts = match message.content.take() {
             None => Vec::new(),
             Some(StrOr::Str(text)) => vec![part(place, Body::Text(text))],
@@ -159,8 +181,14 @@ impl Reader<'_> {
                 .map(|(index, p)| self.content_part(place.at(index), p))
                 .collect::<Result<_, _>>()?,
         };
-        if let (Some(control), Some(last)) = (&message.cache_control, parts.last_mut()) {
-            last.cache = Some(cache(control));
+        if let Some(cache) = cache(message.cache_control.as_ref(), message_place, self.losses) {
+            match parts.last_mut() {
+                Some(last) => last.cache = Some(cache),
+                None => {
+                    let path = message_place.field("cache_control");
+                    self.losses.dropped(path, "there is no content to mark");
+                }
+            }
         }
         Ok(parts)
     }
@@ -188,7 +216,7 @@ impl Reader<'_> {
                 return Err(Error::new(place, message));
             }
         };
-        let mut cache = wire.cache_control.as_ref().map(cache);
+        let mut cache = cache(wire.cache_control.as_ref(), place, self.losses);
         if wire.prompt_cache_breakpoint.is_some() && cache.is_none() {
             let path = format!("{place}.prompt_cache_breakpoint");
             self.losses.approximated(path, "cached for the upstream's default lifetime");
@@ -218,7 +246,7 @@ pub(super) fn arguments<'a>(given: Option<StrOr<Text<'a>, Raw<'a>>>) -> Argument
 
 /// Thinking of an earlier answer: signed blocks as Gantry showed them, else bare reasoning text.
 /// The blocks repeat the text, so only one of the two is taken.
-fn thinking<'a>(place: Place, message: &mut Message<'a>) -> Vec<Part<'a>> {
+fn thinking<'a>(place: Place, message: &mut Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {
     if let Some(blocks) = message.thinking_blocks.take().filter(|blocks| !blocks.is_empty()) {
         let place = place.field("thinking_blocks");
         let parts = blocks.into_iter().enumerate();
@@ -227,7 +255,11 @@ fn thinking<'a>(place: Place, message: &mut Message<'a>) -> Vec<Part<'a>> {
     let (field, text) = match (message.reasoning_content.take(), message.reasoning.take()) {
         (Some(text), _) => ("reasoning_content", text),
         (None, Some(StrOr::Str(text))) => ("reasoning", text),
-        (None, _) => return Vec::new(),
+        (None, Some(StrOr::Other(_))) => {
+            losses.dropped(place.field("reasoning"), "is no text");
+            return Vec::new();
+        }
+        (None, None) => return Vec::new(),
     };
     if text.is_empty() {
         return Vec::new();

@@ -44,7 +44,7 @@ const HARMLESS: [(&str, &str); 12] = [
 /// Parses a request body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
     let mut wire = ChatRequest::default();
-    wire::parse_into(&mut wire, body)?;
+    let unknown = wire::parse_whole_into(&mut wire, body)?;
     let mut messages = wire.messages.take().unwrap_or_default();
     if messages.is_empty() {
         return Err(Error::new("messages", "must hold at least one message"));
@@ -57,6 +57,10 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
     let turns = read_messages::read(&mut messages, losses)?;
     let tools = tools(wire.tools.take(), wire.functions.take(), losses);
     let (tool_choice, allowed_tools) = choice(wire.tool_choice.take(), wire.function_call.take())?;
+    if wire.stream_options.as_ref().and_then(|options| options.include_obfuscation) == Some(true) {
+        losses.dropped("stream_options.include_obfuscation", "the upstream has no such padding");
+    }
+    losses.unknown("", unknown);
     Ok(Request {
         names: &NAMES,
         turns,
@@ -91,7 +95,7 @@ fn tools<'a>(
     let mut list = Vec::new();
     for (index, tool) in tools.unwrap_or_default().into_iter().enumerate() {
         let place = Place::top("tools").at(index);
-        let cache = tool.cache_control.as_ref().map(cache);
+        let cache = cache(tool.cache_control.as_ref(), place, losses);
         match tool.function {
             Some(function) => list.push(read_function(function, place, cache)),
             None => {
@@ -121,12 +125,21 @@ fn read_function<'a>(function: Function<'a>, place: Place, cache: Option<Cache>)
     }
 }
 
-/// The lifetime that a cache marker asks for.
-pub(super) fn cache(control: &CacheControl<'_>) -> Cache {
-    match control.ttl.as_deref() {
+/// The lifetime that a cache marker asks for; `place` is what bears it.
+pub(super) fn cache(
+    control: Option<&CacheControl<'_>>,
+    place: Place,
+    losses: &mut Losses,
+) -> Option<Cache> {
+    Some(match control?.ttl.as_deref() {
         Some("1h") => Cache::OneHour,
-        Some(_) | None => Cache::Default,
-    }
+        Some("5m") | None => Cache::Default,
+        Some(_) => {
+            let path = format!("{place}.cache_control.ttl");
+            losses.approximated(path, "cached for the upstream's default lifetime");
+            Cache::Default
+        }
+    })
 }
 
 type Choice<'a> = (Option<ToolChoice<'a>>, Option<Vec<Str<'a>>>);

@@ -16,7 +16,7 @@ wire! {
         may top_k: Number<'a>,
         may stop: StrOr<Str<'a>, Vec<Str<'a>>>,
         may stream: bool,
-        may stream_options: Skipped,
+        may stream_options: StreamOptions,
         may response_format: ResponseFormat<'a>,
         may tools: Vec<Tool<'a>>,
         may functions: Vec<Function<'a>>,
@@ -30,6 +30,12 @@ wire! {
         may safety_identifier: Str<'a>,
         may service_tier: Str<'a>,
         keep unknown,
+    }
+
+    pub(super) struct StreamOptions {
+        // The gateway sees to it.
+        may include_usage: Skipped,
+        may include_obfuscation: bool,
     }
 
     pub(super) struct Message<'a> {
@@ -71,12 +77,16 @@ wire! {
 
     /// Anthropic's cache marker, which compatible clients put on OpenAI parts.
     pub(super) struct CacheControl<'a> {
+        may kind as "type": Skipped,
         may ttl: Str<'a>,
     }
 
     /// Also the form in replies; some servers leave out what they find obvious.
     pub(super) struct ToolCall<'a> {
         may id: Str<'a>,
+        may kind as "type": Skipped,
+        // Left over from the pieces of a stream.
+        may index: Skipped,
         may function: FunctionCall<'a>,
         may custom: CustomCall<'a>,
     }
@@ -93,6 +103,7 @@ wire! {
     }
 
     pub(super) struct ThinkingBlock<'a> {
+        may kind as "type": Skipped,
         may thinking: Text<'a>,
         may signature: Text<'a>,
         may data: Text<'a>,
@@ -145,6 +156,7 @@ wire! {
 
     #[derive(Clone, Debug)]
     pub(super) struct AllowedTool<'a> {
+        may kind as "type": Skipped,
         may function: Named<'a>,
         may custom: Named<'a>,
     }
