@@ -109,6 +109,12 @@ impl Provider {
     pub fn kind(&self) -> String {
         format!("{}{}", crate::kinds::provider_account::KIND_PREFIX, self.name)
     }
+
+    /// How its manifests spell the key of `auth_data` type `api-key`.
+    #[must_use]
+    pub fn key_field(&self) -> &'static str {
+        if self.name == crate::kinds::provider_account::GEMINI { "apiKey" } else { "api_key" }
+    }
 }
 
 /// Variables of the process that describe an account.

@@ -55,6 +55,7 @@ pub(crate) fn router(control: Control) -> Router {
         )
         .route(&path("/gateway/tokens"), post(gateway::create_token))
         .route(&path("/gateway/logs"), post(gateway::logs))
+        .route(&path("/gateway/logs/{id}"), get(gateway::request))
         .route(&path("/gateway/usage"), post(gateway::usage))
         .route("/api/svc/{*rest}", any(unknown))
         .method_not_allowed_fallback(wrong_method)

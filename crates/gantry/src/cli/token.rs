@@ -2,6 +2,7 @@
 
 use super::block_on;
 use super::connection::{Connection, Flags};
+use crate::out;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,5 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let path = if arguments.gateway { "gateway/tokens" } else { "personal-access-tokens" };
     let request = Request { name: &arguments.name };
     let created: Created = block_on(connection.send(Method::POST, path, Some(&request)))?;
-    println!("{}", created.token);
-    Ok(())
+    out::line(created.token)
 }

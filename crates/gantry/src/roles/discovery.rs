@@ -3,6 +3,7 @@
 use crate::boot::variable;
 use anyhow::Context;
 use gantry_control::Control;
+use gantry_model::catalogue::Provider;
 use gantry_model::rest::Source;
 use gantry_providers::discover::{self, Found};
 use serde_json::{Map, Value, json};
@@ -19,7 +20,6 @@ const FILE: &str = "discovered.json";
 pub(super) struct Line {
     pub account: String,
     pub by: String,
-    pub models: Vec<String>,
 }
 
 /// Finds providers and applies an account for each.
@@ -47,8 +47,7 @@ pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<
                 }
             };
         }
-        let models = names(existing.as_ref().filter(|_| !ours).unwrap_or(&manifest));
-        lines.push(Line { account: one.account, by: one.by, models });
+        lines.push(Line { account: one.account, by: one.by });
     }
     std::fs::write(&path, serde_json::to_vec_pretty(&remembered)?)
         .with_context(|| format!("write {}", path.display()))?;
@@ -112,7 +111,8 @@ fn manifest(found: &Found) -> Value {
     account.insert("type".to_owned(), json!(format!("provider-account/{}", found.provider)));
     account.insert("name".to_owned(), json!(found.account));
     if let Some(reference) = &found.credential {
-        account.insert("auth_data".to_owned(), json!({"type": "api-key", "api_key": reference}));
+        let key = row.map_or("api_key", Provider::key_field);
+        account.insert("auth_data".to_owned(), json!({"type": "api-key", key: reference}));
     }
     if let Some(url) = found.local_url.as_ref().filter(|_| found.provider == "ollama") {
         account.insert("base_url".to_owned(), json!(url));
@@ -135,17 +135,6 @@ fn model_name(model: &str) -> String {
     let name: String = base.chars().map(|c| if kept(c) { c } else { '-' }).collect();
     let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     name.chars().take(62).collect()
-}
-
-fn names(manifest: &Value) -> Vec<String> {
-    let account = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
-    let models = manifest.get("integrations").and_then(Value::as_array);
-    models
-        .into_iter()
-        .flatten()
-        .filter_map(|model| model.get("name").and_then(Value::as_str))
-        .map(|name| format!("{account}/{name}"))
-        .collect()
 }
 
 async fn existing(control: &Control, account: &str) -> anyhow::Result<Option<Value>> {

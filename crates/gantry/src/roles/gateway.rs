@@ -50,11 +50,11 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
     }
     let admin = listen(boot.admin_listen).await?;
-    println!(
-        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics",
+    process::announce(&format!(
+        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics\n",
         listener.local_addr()?,
         admin.local_addr()?
-    );
+    ));
     let admin_state = Arc::new(Admin {
         gateway: OnceLock::from(gateway.clone()),
         metrics: Some(records.metrics.clone()),
