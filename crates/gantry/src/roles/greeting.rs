@@ -1,6 +1,6 @@
 //! What a person needs after `gantry up` has started. Pure: from the state to a text.
 
-use super::discovery::Line;
+use super::discovery::Search;
 use crate::cli;
 use gantry_control::FirstStart;
 use gantry_model::kinds::provider_account::{ModelIntegration, ModelType};
@@ -19,8 +19,8 @@ pub(super) struct Started<'a> {
     pub host: &'a str,
     pub data_dir: &'a Path,
     pub first: Option<&'a FirstStart>,
-    /// The accounts that this start found.
-    pub found: &'a [Line],
+    /// What this start found.
+    pub search: &'a Search,
     /// All accounts there are.
     pub snapshot: &'a SnapshotSource,
 }
@@ -39,10 +39,11 @@ pub(super) fn text(started: &Started<'_>) -> String {
         out +=
             "\n  No provider found. Set a variable such as OPENAI_API_KEY or ANTHROPIC_API_KEY\n";
         out += "  and start again, start a local server (Ollama, vLLM, llama.cpp), or apply one:\n";
-        return out + "    gantry apply -f account.yaml     (docs/manifests.md has examples)\n";
+        out += "    gantry apply -f account.yaml     (docs/manifests.md has examples)\n";
+        return out + &listed("Not found yet:", &started.search.hints);
     }
-    out += "\n  Providers:\n";
-    lines.iter().for_each(|line| out += &format!("    {line}\n"));
+    out += &listed("Providers:", &lines);
+    out += &listed("Not found yet:", &started.search.hints);
     match chat_model(started) {
         Some(model) => out += &example(started, &model),
         None => out += "\n  None of them has a chat model that can be called.\n",
@@ -50,9 +51,17 @@ pub(super) fn text(started: &Started<'_>) -> String {
     out + "\n  gantry logs, gantry usage and gantry apply work from another terminal.\n"
 }
 
+/// Lines under a title; nothing at all when there are none.
+fn listed(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n  {title}\n    {}\n", lines.join("\n    "))
+}
+
 /// One line an account: those that were found in the order of the search, then the others.
 fn accounts(started: &Started<'_>) -> Vec<String> {
-    let by = |name: &str| started.found.iter().position(|line| line.account == name);
+    let by = |name: &str| started.search.lines.iter().position(|line| line.account == name);
     let mut lines = Vec::new();
     for manifest in &started.snapshot.manifests {
         let models: Vec<&str> = match manifest {
@@ -62,7 +71,7 @@ fn accounts(started: &Started<'_>) -> Vec<String> {
         };
         let name = manifest.name();
         let at = by(name);
-        let origin = at.and_then(|at| started.found.get(at));
+        let origin = at.and_then(|at| started.search.lines.get(at));
         let origin = origin.map_or_else(|| "manifest".to_owned(), |line| line.by.clone());
         let missing = missing(manifest, started.snapshot);
         let note = missing.map_or_else(String::new, |name| format!("  ({name} has no value)"));
@@ -92,7 +101,8 @@ fn shortened(account: &str, models: &[&str]) -> String {
 /// A model to try: of an account that was found just now if possible, for it surely answers; and
 /// one that says it chats before one that says nothing.
 fn chat_model(started: &Started<'_>) -> Option<String> {
-    let found: BTreeSet<&str> = started.found.iter().map(|line| line.account.as_str()).collect();
+    let found: BTreeSet<&str> =
+        started.search.lines.iter().map(|line| line.account.as_str()).collect();
     let mut best: Option<((bool, bool), String)> = None;
     for manifest in &started.snapshot.manifests {
         let Manifest::ProviderAccount(account) = manifest else { continue };
@@ -141,6 +151,7 @@ fn example(started: &Started<'_>, model: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roles::discovery::Line;
     use gantry_model::manifest::parse;
     use gantry_model::secret::Secret;
 
@@ -164,12 +175,13 @@ mod tests {
         };
         snapshot.secrets.insert("env://SET".to_owned(), Secret::new("sk"));
         let line = |name: &&str| Line { account: (*name).to_owned(), by: "SEARCH".to_owned() };
-        let found: Vec<Line> = found.iter().map(line).collect();
+        let hints = vec!["K is set; X also needs L".to_owned()];
+        let search = Search { lines: found.iter().map(line).collect(), hints };
         text(&Started {
             host: "http://127.0.0.1:7100",
             data_dir: Path::new("/data"),
             first: None,
-            found: &found,
+            search: &search,
             snapshot: &snapshot,
         })
     }
@@ -198,6 +210,7 @@ mod tests {
         assert!(lines[1].contains("by manifest") && lines[1].contains("applied/any"), "{text}");
         assert!(lines[2].contains("(env://GONE has no value)"), "{text}");
         assert_eq!(lines.len(), 3);
+        assert!(text.contains("K is set; X also needs L"), "{text}");
     }
 
     #[test]

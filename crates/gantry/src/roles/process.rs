@@ -1,6 +1,6 @@
 //! A role's life: runtime, signals, drain.
 
-use crate::boot::Boot;
+use crate::boot::{self, Boot};
 use crate::out;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use std::future::Future;
@@ -18,6 +18,7 @@ where
     F: FnOnce(Shutdown) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    boot::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(BACKGROUND_THREADS)
         .max_blocking_threads(8)

@@ -41,7 +41,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
-    let found = discovery::apply(&control, &data_dir).await?;
+    let search = discovery::apply(&control, &data_dir).await?;
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
@@ -57,7 +57,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         host: &host,
         data_dir: &data_dir,
         first: first.as_ref(),
-        found: &found,
+        search: &search,
         snapshot: &snapshot,
     }));
     serve::serve(boot, &gateway, listener, &shutdown).await?;
