@@ -167,6 +167,7 @@ pub struct UsageRow {
     pub requests: u64,
     pub errors: u64,
     pub usage: TokenUsage,
+    #[serde(rename = "cost_nano_usd")]
     pub cost: NanoUsd,
     /// Requests with tokens but without a price.
     pub unpriced: u64,

@@ -43,7 +43,7 @@ enum Command {
     Logs(cli::logs::Arguments),
     /// Sum up requests, tokens and cost.
     Usage(cli::usage::Arguments),
-    /// Create a token.
+    /// Create, list or end tokens.
     Token(cli::token::Arguments),
 }
 

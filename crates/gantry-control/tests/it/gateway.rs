@@ -49,6 +49,24 @@ async fn a_gateway_gets_everything_it_needs_at_once() {
 }
 
 #[tokio::test]
+async fn an_administrator_lists_and_ends_the_tokens_of_gateways() {
+    let bed = bed().await;
+    let bot = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
+    let token = gateway_token(&bed).await;
+    let (status, list) = bed.call("GET", "/gateway/tokens", Value::Null).await;
+    assert_eq!((status.as_u16(), &list["pagination"]["total"]), (200, &json!(1)));
+    assert_eq!(list["data"][0]["manifest"]["name"], "eu-1");
+    assert!(!list.to_string().contains(&token));
+    let path = format!("/gateway/tokens/{}", list["data"][0]["id"].as_str().unwrap());
+    for (method, path) in [("GET", "/gateway/tokens"), ("DELETE", &path)] {
+        assert_eq!(bed.call_as(&bot, method, path, Value::Null).await.0, 403, "{method}");
+    }
+    assert_eq!(bed.call("DELETE", &path, Value::Null).await.0, 200);
+    assert_eq!(bed.call_as(&token, "GET", "/gateway/snapshot", Value::Null).await.0, 401);
+    assert_eq!(bed.call("DELETE", &path, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
 async fn a_waiting_gateway_hears_of_a_change_when_it_happens() {
     let bed = bed().await;
     let token = gateway_token(&bed).await;
