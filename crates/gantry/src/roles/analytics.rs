@@ -66,7 +66,7 @@ fn ambiguous(prefix: &str, candidates: &[RequestRecord]) -> String {
     let mut text = format!("several ids begin with {prefix}; give more digits of one of them:");
     for record in candidates {
         let id = record.id.map(|id| id.to_string()).unwrap_or_default();
-        text.push_str(&format!("\n  {id}  {}  {}", record.status, record.model));
+        text.push_str(&format!("\n  {id}  {} {}", record.status, record.model));
     }
     text
 }
