@@ -31,7 +31,9 @@ pub use api::{Api, BodyError};
 pub use bootstrap::FirstStart;
 pub use error::Error;
 pub use people::NewToken;
-pub use ports::{Analytics, AnalyticsError, Environment, RecordsSink, Segment, SinkError};
+pub use ports::{
+    Analytics, AnalyticsError, Environment, OneRequest, RecordsSink, Segment, SinkError,
+};
 
 use arc_swap::ArcSwap;
 use gantry_model::secret::Secret;

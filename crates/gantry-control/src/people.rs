@@ -60,7 +60,8 @@ impl Control {
         let taken = self.personal_tokens(caller).await?;
         if taken.iter().any(|token| token.name == new.name) {
             return Err(Error::Conflict(format!(
-                "a personal token named {:?} exists already; choose another name or delete it",
+                "a personal token named {0:?} exists already; choose another name, or end it \
+                 with `gantry token --revoke {0}`",
                 new.name
             )));
         }
@@ -133,6 +134,25 @@ impl Control {
         Ok(clear)
     }
 
+    /// The tokens of all remote gateways.
+    ///
+    /// # Errors
+    /// When the caller is no administrator or the store cannot be read.
+    pub async fn gateway_tokens(&self, caller: &Caller) -> Result<Vec<Token>, Error> {
+        require_admin(caller, "read gateway tokens")?;
+        let tokens = self.0.store.read(&self.0.tenant).await?.tokens().await?;
+        Ok(tokens.into_iter().filter(|token| token.purpose == Purpose::Gateway).collect())
+    }
+
+    /// Ends the token of a remote gateway, which then serves on with the snapshot that it has.
+    ///
+    /// # Errors
+    /// When the caller is no administrator, or [`Error::NotFound`].
+    pub async fn revoke_gateway_token(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        require_admin(caller, "end gateway tokens")?;
+        self.revoke(caller, id, |token| token.purpose == Purpose::Gateway).await
+    }
+
     /// Makes a further token of the administrator, for who has the data directory but lost the
     /// first token.
     ///
@@ -175,7 +195,8 @@ impl Control {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
             let found = tx.tokens().await?.into_iter().find(|t| t.id == id && mine(t));
             let token = found.ok_or_else(|| {
-                Error::NotFound(format!("there is no token with id {id:?}; list them first"))
+                let text = "`gantry token --list` shows those there are";
+                Error::NotFound(format!("there is no token with id {id:?}; {text}"))
             })?;
             tx.revoke_token(&token.id).await?;
             tx.audit(&deed(&actor, "token.revoke", &token)).await?;

@@ -42,13 +42,32 @@ pub enum SinkError {
     Failed(String),
 }
 
+/// Which request is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneRequest {
+    /// A whole id, or a beginning of at least 8 digits that no other shares.
+    pub id: String,
+    /// Only among this caller's requests; others count as not there.
+    pub subject: Option<String>,
+}
+
 /// Answers questions about records.
 pub trait Analytics: Send + Sync {
-    /// Records that meet all conditions.
+    /// Records that meet all conditions, without bodies.
     ///
     /// # Errors
     /// See [`AnalyticsError`].
     fn logs(&self, query: LogQuery) -> BoxFuture<'_, Result<Vec<RequestRecord>, AnalyticsError>>;
+
+    /// One record whole, bodies included; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`AnalyticsError::BadQuery`] for what is no id, and for a beginning that several share; see
+    /// [`AnalyticsError`].
+    fn request(
+        &self,
+        asked: OneRequest,
+    ) -> BoxFuture<'_, Result<Option<RequestRecord>, AnalyticsError>>;
 
     /// Sums over records.
     ///

@@ -2,7 +2,7 @@
 
 use crate::manifests::{Stored, StoredSet};
 use crate::{Control, Error, require_admin};
-use gantry_model::kinds::family;
+use gantry_model::kinds::{self, family};
 use gantry_model::rest::StoredManifest;
 use gantry_model::snapshot::Caller;
 use gantry_store::AuditEntry;
@@ -12,7 +12,7 @@ impl Control {
     /// (`provider-account/openai`) or a family (`provider-account`).
     ///
     /// # Errors
-    /// [`Error::NotFound`] when a name is given that does not exist.
+    /// [`Error::NotFound`] when a kind or a name is given that does not exist.
     pub async fn get(
         &self,
         caller: &Caller,
@@ -20,6 +20,7 @@ impl Control {
         name: Option<&str>,
     ) -> Result<Vec<StoredManifest>, Error> {
         require_admin(caller, "read resources")?;
+        kind.map_or(Ok(()), check_kind)?;
         let mut tx = self.0.store.read(&self.0.tenant).await?;
         let set = StoredSet::load(&mut tx).await?;
         let of_kind = |stored: &Stored| {
@@ -49,6 +50,21 @@ impl Control {
         let mut tx = self.0.store.read(&self.0.tenant).await?;
         Ok(tx.audit_log(limit).await?)
     }
+}
+
+/// Refuses what is neither a kind nor a family: an empty list would say that it has no resources.
+fn check_kind(kind: &str) -> Result<(), Error> {
+    let all = kinds::all();
+    if all.iter().any(|known| known == kind || family(known) == kind) {
+        return Ok(());
+    }
+    let mut families: Vec<&str> = all.iter().map(|known| family(known)).collect();
+    families.dedup();
+    Err(Error::NotFound(format!(
+        "there is no kind {kind:?}; there are {}, and provider-account/PROVIDER such as {}",
+        families.join(", "),
+        all.first().map_or("", String::as_str)
+    )))
 }
 
 pub(crate) fn view(stored: &Stored) -> StoredManifest {

@@ -1,5 +1,6 @@
 //! Boot configuration of the request path: `[gateway]`.
 
+use gantry_runtime::boot::positive;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -8,24 +9,33 @@ use std::time::Duration;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Largest request body. Default 64 MiB: room for a few images and documents.
+    #[serde(deserialize_with = "positive")]
     pub request_bytes_max: usize,
     /// Longest gap between two pieces of a request body. Default 30 s.
+    #[serde(deserialize_with = "positive")]
     pub request_idle_timeout_ms: u64,
     /// Longest time for one attempt until its reply begins (streams) or ends. Default 600 s, as
     /// the official clients' own.
+    #[serde(deserialize_with = "positive")]
     pub attempt_timeout_ms: u64,
     /// Longest wait for the first token of an attempt. Default 120 s: reasoning models may think
     /// for long before it.
+    #[serde(deserialize_with = "positive")]
     pub first_token_timeout_ms: u64,
     /// Longest gap between two pieces of a reply that has begun. Default 120 s.
+    #[serde(deserialize_with = "positive")]
     pub idle_timeout_ms: u64,
     /// Longest wait for a connection to an upstream, TLS included. Default 5 s.
+    #[serde(deserialize_with = "positive")]
     pub connect_timeout_ms: u64,
     /// Largest reply that is not a stream. Default 64 MiB.
+    #[serde(deserialize_with = "positive")]
     pub reply_bytes_max: usize,
     /// Largest event of a stream. Default 16 MiB: an image in base64 travels in one event.
+    #[serde(deserialize_with = "positive")]
     pub event_bytes_max: usize,
     /// Most bytes held back while a stream has not shown its first token. Default 256 KiB.
+    #[serde(deserialize_with = "positive")]
     pub gate_bytes_max: usize,
     /// Largest part of a body that goes into a record. Default 64 KiB.
     pub logged_body_bytes_max: usize,

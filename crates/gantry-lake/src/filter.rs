@@ -119,9 +119,6 @@ pub(crate) fn logs(query: &LogQuery) -> Result<Logs, Error> {
         // A request without a caller's trace is a trace of its own, named by its id.
         filter = filter.and(col("trace_id").eq(lit(trace)).or(col("id").eq(lit(trace))));
     }
-    if let Some(id) = &query.id {
-        filter = filter.prefix(id)?;
-    }
     if let Some(after) = &query.after_id {
         let (_, high) = id_range(after, "after_id")?;
         filter = filter.within(Some(id_ms(high).saturating_sub(SLACK_MS)), None);
@@ -129,14 +126,15 @@ pub(crate) fn logs(query: &LogQuery) -> Result<Logs, Error> {
     }
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     if limit > LIMIT_MAX {
-        return Err(Error::Invalid { field: "limit", why: "must not be more than 1000" });
+        let why = "is too large: expected at most 1000";
+        return Err(Error::Invalid { field: "limit", found: limit.to_string(), why });
     }
     Ok(Logs { filter, ascending: query.after_id.is_some(), limit: limit as usize })
 }
 
-pub(crate) fn one(id_or_prefix: &str) -> Result<Filter, Error> {
-    let filter = Filter::all().prefix(id_or_prefix)?;
-    Ok(Filter { bodies: true, ..filter })
+/// Rows whose id begins so and, with a subject, that are of this caller.
+pub(crate) fn begins(prefix: &str, subject: Option<&String>) -> Result<Filter, Error> {
+    Filter::all().subject(subject).prefix(prefix)
 }
 
 pub(crate) fn usage(query: &UsageQuery) -> Filter {
@@ -155,13 +153,14 @@ fn time(unix_ms: u64) -> Expr {
 
 /// The lowest and the highest id that begin with `prefix`.
 fn id_range(prefix: &str, field: &'static str) -> Result<(u128, u128), Error> {
-    let why = "must be 8 to 32 hex digits";
+    let why = "is no request's id: expected 8 to 32 hex digits";
+    let invalid = || Error::Invalid { field, found: prefix.to_owned(), why };
     let digits = prefix.len();
     let hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !hex || !(PREFIX_DIGITS..=32).contains(&digits) {
-        return Err(Error::Invalid { field, why });
+        return Err(invalid());
     }
-    let value = u128::from_str_radix(prefix, 16).map_err(|_| Error::Invalid { field, why })?;
+    let value = u128::from_str_radix(prefix, 16).map_err(|_| invalid())?;
     // At least 8 digits are given, so the shift is at most 96 bits.
     let open_bits = 4 * (32 - digits);
     let low = value << open_bits;

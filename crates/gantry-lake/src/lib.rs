@@ -31,6 +31,7 @@ mod tests;
 mod usage;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use gantry_model::record::RequestRecord;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::journal;
@@ -87,10 +88,14 @@ impl LakeConfig {
 pub enum Error {
     #[error("use the lake address {url}: {why}")]
     Address { url: String, why: String },
-    #[error("understand the query: {field} {why}")]
-    Invalid { field: &'static str, why: &'static str },
-    #[error("find one request: several ids begin with {prefix}")]
-    Ambiguous { prefix: String },
+    #[error("understand the query: {field} {found:?} {why}")]
+    Invalid { field: &'static str, found: String, why: &'static str },
+    #[error("find one request: {} ids or more begin with {prefix}", candidates.len())]
+    Ambiguous {
+        prefix: String,
+        /// The newest of them, newest first, without bodies.
+        candidates: Vec<RequestRecord>,
+    },
     #[error("answer the query within {limit:?}")]
     Timeout { limit: Duration },
     #[error("answer the query within its memory")]

@@ -23,6 +23,8 @@ use std::sync::atomic::Ordering;
 /// How many hours a search looks at in its first steps, nearest first. Most questions are about
 /// the last requests, and the whole lake may be large.
 const STEP_HOURS: [usize; 3] = [2, 24, 168];
+/// So many of the requests that an ambiguous beginning of an id may mean are told.
+const CANDIDATES_MAX: usize = 10;
 /// A merging may take files away while a query reads them; it is asked again so many times.
 const TRIES: usize = 4;
 
@@ -49,18 +51,32 @@ impl Lake {
     }
 
     /// The record with this id, or the only one whose id begins so (at least 8 digits), bodies
-    /// included.
+    /// included. With a `subject` only this caller's records are looked at.
     ///
     /// # Errors
     /// [`Error::Ambiguous`] when there are several, [`Error::Invalid`] for what is no id.
-    pub async fn request(&self, id_or_prefix: &str) -> Result<Option<RequestRecord>, Error> {
-        let filter = filter::one(id_or_prefix)?;
-        let logs = Logs { filter, ascending: false, limit: 2 };
+    pub async fn request(
+        &self,
+        id_or_prefix: &str,
+        subject: Option<&String>,
+    ) -> Result<Option<RequestRecord>, Error> {
+        let filter = filter::begins(id_or_prefix, subject)?;
+        let logs = Logs { filter, ascending: false, limit: CANDIDATES_MAX };
+        let columns = list_columns();
+        let found = self.bounded(|| self.search(&logs, &columns)).await?;
+        // Bodies may be large, so they are read once it is known whose.
+        let id = match found.as_slice() {
+            [] => return Ok(None),
+            [one] => one.id.map(|id| id.to_string()).unwrap_or_default(),
+            [..] => {
+                let prefix = id_or_prefix.to_owned();
+                return Err(Error::Ambiguous { prefix, candidates: found });
+            }
+        };
+        let filter = Filter { bodies: true, ..filter::begins(&id, subject)? };
+        let logs = Logs { filter, ascending: false, limit: 1 };
         let columns: Vec<Expr> = schema().fields().iter().map(|field| col(field.name())).collect();
         let mut found = self.bounded(|| self.search(&logs, &columns)).await?;
-        if found.len() > 1 {
-            return Err(Error::Ambiguous { prefix: id_or_prefix.to_owned() });
-        }
         Ok(found.pop())
     }
 

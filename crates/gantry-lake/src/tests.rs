@@ -162,11 +162,11 @@ async fn record_comes_back_whole_from_the_journal_and_from_a_file() {
     let record = full(1);
     let text = record.id.unwrap().to_string();
     lake.write(std::slice::from_ref(&record));
-    assert_eq!(lake.lake.request(&text).await.unwrap(), Some(record.clone()));
+    assert_eq!(lake.lake.request(&text, None).await.unwrap(), Some(record.clone()));
     lake.journal.seal();
     assert_eq!(lake.lake.ingest().await.unwrap(), 1);
     assert_eq!(lake.segments(), Vec::<String>::new());
-    assert_eq!(lake.lake.request(&text).await.unwrap(), Some(record.clone()));
+    assert_eq!(lake.lake.request(&text, None).await.unwrap(), Some(record.clone()));
     let listed = lake.lake.requests(&LogQuery::default()).await.unwrap();
     let bare = RequestRecord { request_body: None, response_body: None, ..record };
     assert_eq!(listed, [bare], "lists leave out the bodies");

@@ -41,7 +41,9 @@ impl Lake {
     pub async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, Error> {
         let batches = self.bounded(|| self.sums(query)).await?;
         if row_count(&batches) > GROUPS_MAX {
-            return Err(Error::Invalid { field: "by", why: "makes more than 100000 lines" });
+            let found = query.by.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(",");
+            let why = "makes more than 100000 lines";
+            return Err(Error::Invalid { field: "by", found, why });
         }
         let mut rows = BTreeMap::new();
         for batch in &batches {

@@ -109,6 +109,12 @@ impl Provider {
     pub fn kind(&self) -> String {
         format!("{}{}", crate::kinds::provider_account::KIND_PREFIX, self.name)
     }
+
+    /// How its manifests spell the key of `auth_data` type `api-key`.
+    #[must_use]
+    pub fn key_field(&self) -> &'static str {
+        if self.name == crate::kinds::provider_account::GEMINI { "apiKey" } else { "api_key" }
+    }
 }
 
 /// Variables of the process that describe an account.
@@ -117,15 +123,16 @@ impl Provider {
 pub struct Discovery {
     /// Variables that may hold the key; the first one set wins.
     pub key: Vec<String>,
-    /// Fields of the account by the variable that gives them, `AZURE_OPENAI_ENDPOINT`.
+    /// Variables that may hold a field of the account, by field; the first one set wins. A provider
+    /// that lacks a field of [`Provider::account_required`] counts as not there.
     #[serde(default)]
-    pub account: BTreeMap<String, String>,
-    /// Fields of its models by the variable that gives them.
+    pub account: BTreeMap<String, Vec<String>>,
+    /// Variables that may hold a field of its models, by field.
     #[serde(default)]
-    pub model: BTreeMap<String, String>,
-    /// Variables without which the provider counts as not there.
+    pub model: BTreeMap<String, Vec<String>>,
+    /// Variables of credentials that Gantry cannot use yet.
     #[serde(default)]
-    pub required: Vec<String>,
+    pub later: Vec<String>,
 }
 
 /// A server that `gantry up` looks for on this machine.

@@ -95,16 +95,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Which records `gantry logs` shows; absent conditions do not restrict. All must hold.
+/// Which records `gantry logs` lists, without bodies; absent conditions do not restrict. All must
+/// hold. An unknown condition is refused: left out, it would show more than was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LogQuery {
     pub from_ms: Option<UnixMs>,
     pub to_ms: Option<UnixMs>,
     /// Only records after this id (ids sort by time): for following.
     pub after_id: Option<String>,
-    /// A whole id or an unambiguous beginning of at least 8 digits.
-    pub id: Option<String>,
     /// A whole trace id, 32 hex digits: the caller's trace, or the request's own id.
     pub trace: Option<String>,
     /// Model as named or as resolved.
@@ -168,6 +167,7 @@ pub struct UsageRow {
     pub requests: u64,
     pub errors: u64,
     pub usage: TokenUsage,
+    #[serde(rename = "cost_nano_usd")]
     pub cost: NanoUsd,
     /// Requests with tokens but without a price.
     pub unpriced: u64,

@@ -4,7 +4,7 @@
 
 use crate::client::{Call, call};
 use bytes::Bytes;
-use gantry_model::catalogue::{Provider, providers};
+use gantry_model::catalogue::{Discovery, Provider, providers};
 use http::{HeaderMap, Method};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -45,15 +45,16 @@ pub fn from_environment(variable: &Variable<'_>) -> Vec<Found> {
 
 fn by_variables(provider: &'static Provider, variable: &Variable<'_>) -> Option<Found> {
     let env = provider.env.as_ref()?;
-    let key = env.key.iter().find(|name| variable(name).is_some())?;
-    if env.required.iter().any(|name| variable(name).is_none()) {
+    let key = first_set(&env.key, variable)?;
+    if absent(provider, env, variable).next().is_some() {
         return None;
     }
-    let values = |fields: &BTreeMap<String, String>| -> Vec<(String, String)> {
-        fields
-            .iter()
-            .filter_map(|(field, name)| variable(name).map(|value| (field.clone(), value)))
-            .collect()
+    let values = |fields: &BTreeMap<String, Vec<String>>| -> Vec<(String, String)> {
+        let value = |(field, names): (&String, &Vec<String>)| {
+            let value = variable(first_set(names, variable)?)?;
+            Some((field.clone(), field_value(field, &value)))
+        };
+        fields.iter().filter_map(value).collect()
     };
     let mut model_fields = values(&env.model);
     let named = model_fields.iter().position(|(field, _)| field == "model_id");
@@ -71,6 +72,56 @@ fn by_variables(provider: &'static Provider, variable: &Variable<'_>) -> Option<
         models,
         local_url: None,
     })
+}
+
+/// Sentences about providers that are set up by half and therefore not found, for people.
+#[must_use]
+pub fn half_set(variable: &Variable<'_>) -> Vec<String> {
+    providers().iter().filter_map(|provider| hint(provider, variable)).collect()
+}
+
+fn hint(provider: &Provider, variable: &Variable<'_>) -> Option<String> {
+    let env = provider.env.as_ref()?;
+    let title = &provider.title;
+    let wanted = |names: &[String]| names.join(" or ");
+    if let Some(key) = first_set(&env.key, variable) {
+        let absent: Vec<String> = absent(provider, env, variable).map(|n| wanted(n)).collect();
+        let more = absent.join(" and ");
+        let text = format!("{key} is set; {title} also needs {more}");
+        return (!absent.is_empty()).then_some(text);
+    }
+    let key = wanted(&env.key);
+    if let Some(name) = first_set(&env.later, variable) {
+        return Some(format!("{name} is set, which is not supported yet; {title} needs {key}"));
+    }
+    // A region alone may be meant for anything.
+    let endpoints = env.account.iter().filter(|(field, _)| field.ends_with("_endpoint"));
+    let name = endpoints.filter_map(|(_, names)| first_set(names, variable)).next()?;
+    Some(format!("{name} is set; {title} also needs {key}"))
+}
+
+/// The variables of those required fields that have no value.
+fn absent<'a>(
+    provider: &'a Provider,
+    env: &'a Discovery,
+    variable: &'a Variable<'_>,
+) -> impl Iterator<Item = &'a Vec<String>> {
+    let names = provider.account_required.iter().filter_map(|field| env.account.get(field));
+    names.filter(|names| first_set(names, variable).is_none())
+}
+
+fn first_set<'a>(names: &'a [String], variable: &Variable<'_>) -> Option<&'a String> {
+    names.iter().find(|name| variable(name).is_some())
+}
+
+/// Azure's variables may name the path of one API below the resource's address.
+fn field_value(field: &str, value: &str) -> String {
+    let value = value.trim_end_matches('/');
+    if !field.ends_with("_endpoint") {
+        return value.to_owned();
+    }
+    let apis = ["/openai/v1", "/models"];
+    apis.iter().find_map(|api| value.strip_suffix(api)).unwrap_or(value).to_owned()
 }
 
 /// Addresses of servers that usually run on this machine.
@@ -122,5 +173,92 @@ fn kind(owned_by: &str) -> (&'static str, &'static str) {
         "vllm" => ("self-hosted-model", "vllm"),
         "library" => ("ollama", "ollama"),
         _ => ("self-hosted-model", "local"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variables of a process, spelled `NAME=value`.
+    fn lookup<'a>(set: &'a [&'a str]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| {
+            let pairs = set.iter().filter_map(|pair| pair.split_once('='));
+            pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        }
+    }
+
+    #[test]
+    fn what_is_set_by_half_is_not_found_and_says_what_is_missing() {
+        let azure = "https://x.openai.azure.com";
+        let cases: [(&[&str], &str); 7] = [
+            (
+                &["AZURE_OPENAI_API_KEY=k"],
+                "AZURE_OPENAI_API_KEY is set; Azure OpenAI also needs AZURE_OPENAI_ENDPOINT",
+            ),
+            (
+                &[&format!("AZURE_OPENAI_ENDPOINT={azure}")],
+                "AZURE_OPENAI_ENDPOINT is set; Azure OpenAI also needs AZURE_OPENAI_API_KEY",
+            ),
+            (
+                &["AZURE_INFERENCE_CREDENTIAL=k"],
+                "AZURE_INFERENCE_CREDENTIAL is set; Microsoft Foundry also needs \
+                 AZURE_AI_ENDPOINT or AZURE_INFERENCE_ENDPOINT",
+            ),
+            (
+                &["AWS_BEARER_TOKEN_BEDROCK=k"],
+                "AWS_BEARER_TOKEN_BEDROCK is set; AWS Bedrock also needs AWS_REGION or \
+                 AWS_DEFAULT_REGION",
+            ),
+            (
+                &["AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=s", "AWS_REGION=eu-west-1"],
+                "AWS_ACCESS_KEY_ID is set, which is not supported yet; AWS Bedrock needs \
+                 AWS_BEARER_TOKEN_BEDROCK",
+            ),
+            (&["AWS_REGION=eu-west-1"], ""),
+            (&["OPENAI_BASE_URL=http://127.0.0.1:1/v1"], ""),
+        ];
+        for (set, expected) in cases {
+            let variable = lookup(set);
+            assert_eq!(from_environment(&variable), [], "{set:?}");
+            assert_eq!(half_set(&variable).join("; "), expected, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn azure_and_bedrock_are_found_under_each_of_their_names() {
+        let foundry = "https://x.services.ai.azure.com";
+        let cases: [(&[&str], &str, &str); 4] = [
+            (
+                &["AZURE_AI_API_KEY=k", &format!("AZURE_AI_ENDPOINT={foundry}/openai/v1/")],
+                "microsoft-foundry",
+                foundry,
+            ),
+            (
+                &[
+                    "AZURE_INFERENCE_CREDENTIAL=k",
+                    &format!("AZURE_INFERENCE_ENDPOINT={foundry}/models"),
+                ],
+                "microsoft-foundry",
+                foundry,
+            ),
+            (
+                &["AZURE_OPENAI_API_KEY=k", &format!("AZURE_OPENAI_ENDPOINT={foundry}")],
+                "azure-openai",
+                foundry,
+            ),
+            (
+                &["AWS_BEARER_TOKEN_BEDROCK=k", "AWS_DEFAULT_REGION=eu-west-1"],
+                "aws-bedrock",
+                "eu-west-1",
+            ),
+        ];
+        for (set, provider, value) in cases {
+            let variable = lookup(set);
+            let found = from_environment(&variable);
+            assert_eq!(found.len(), 1, "{set:?}");
+            assert_eq!((found[0].provider, found[0].fields[0].1.as_str()), (provider, value));
+            assert_eq!(half_set(&variable), [""; 0], "{set:?}");
+        }
     }
 }

@@ -3,12 +3,16 @@
 //! Each component brings its own struct; a role collects them in one and calls [`load`]. A variable
 //! `GANTRY_SECTION__KEY` stands for `key` in `[section]`, `GANTRY_KEY` for a top-level `key`.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 const PREFIX: &str = "GANTRY_";
+
+/// How the parser's message begins when a value is, say, a text instead of a number.
+const WRONG_TYPE: &str = "invalid type";
 
 /// Why the process refuses to start: where, what was found, what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,22 @@ pub fn load<T: DeserializeOwned>(
     })
 }
 
+/// Reads a number that may not be 0, for `deserialize_with`: a limit or a timeout.
+///
+/// # Errors
+/// When it is 0 or no such number.
+pub fn positive<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default + PartialEq,
+{
+    let value = T::deserialize(from)?;
+    if value == T::default() {
+        return Err(D::Error::custom("0 is too small: expected at least 1"));
+    }
+    Ok(value)
+}
+
 /// Parses the file on its own first, so that a mistake is reported with its place.
 fn read_file<T: DeserializeOwned>(path: &Path) -> Result<Table, Error> {
     let text = std::fs::read_to_string(path)
@@ -84,7 +104,11 @@ fn set<T: DeserializeOwned>(
                 *table = candidate;
                 return Ok(());
             }
-            Err(error) => failure = one_line(error.message()),
+            // What the value itself is like says more than that another reading has a wrong type.
+            Err(error) if failure.is_empty() || failure.starts_with(WRONG_TYPE) => {
+                failure = one_line(error.message());
+            }
+            Err(_) => {}
         }
     }
     Err(Error::Variable {
@@ -127,14 +151,21 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// The parser's message on one line, in the words of who writes settings.
 fn one_line(message: &str) -> String {
-    message.trim().replace('\n', ", ")
+    let line = message.trim().replace('\n', ", ");
+    let Some((found, wanted)) = line.rsplit_once(", expected ") else { return line };
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        table if table.starts_with("struct ") => "a table",
+        other => other,
+    };
+    format!("{found}, expected {wanted}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
     use std::io::Write;
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -147,6 +178,7 @@ mod tests {
     #[derive(Debug, Default, Deserialize, PartialEq)]
     #[serde(default, deny_unknown_fields)]
     struct Gateway {
+        #[serde(deserialize_with = "positive")]
         idle_timeout_ms: u32,
         token: String,
     }
@@ -188,14 +220,32 @@ mod tests {
             (
                 "[gateway]\nidle_timeout_ms = \"soon\"\n",
                 &[],
-                "gantry.toml:2:19: invalid type: string \"soon\", expected u32, \
-                 found `idle_timeout_ms = \"soon\"`",
+                "gantry.toml:2:19: invalid type: string \"soon\", expected a whole number, 0 or \
+                 more, found `idle_timeout_ms = \"soon\"`",
+            ),
+            (
+                "[gateway]\nidle_timeout_ms = 0\n",
+                &[],
+                "gantry.toml:2:19: 0 is too small: expected at least 1, \
+                 found `idle_timeout_ms = 0`",
+            ),
+            (
+                "gateway = 5\n",
+                &[],
+                "gantry.toml:1:11: invalid type: integer `5`, expected a table, \
+                 found `gateway = 5`",
+            ),
+            (
+                "",
+                &[("GANTRY_GATEWAY__IDLE_TIMEOUT_MS", "0")],
+                "environment variable GANTRY_GATEWAY__IDLE_TIMEOUT_MS: 0 is too small: expected \
+                 at least 1, found `0`",
             ),
             (
                 "",
                 &[("GANTRY_GATEWAY__IDLE_TIMEOUT_MS", "soon")],
                 "environment variable GANTRY_GATEWAY__IDLE_TIMEOUT_MS: invalid type: string \
-                 \"soon\", expected u32, found `soon`",
+                 \"soon\", expected a whole number, 0 or more, found `soon`",
             ),
             (
                 "",

@@ -12,11 +12,33 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging. `filter` is spelled as in `RUST_LOG`; an unreadable one falls back to `info`.
-///
-/// A second call in the same process does nothing.
-pub fn start(format: Format, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+/// Which events are logged, spelled as in `RUST_LOG`. Default `info`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct Filter(String);
+
+impl TryFrom<String> for Filter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match EnvFilter::try_new(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(format!(
+                "`{text}` is no log filter: expected such as `info` or `info,gantry::request=off`"
+            )),
+        }
+    }
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+/// Starts logging. A second call in the same process does nothing.
+pub fn start(format: Format, filter: &Filter) {
+    let filter = EnvFilter::new(&filter.0);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error means that logging runs already, which is what was asked for.
     let _ = match format {
@@ -26,4 +48,20 @@ pub fn start(format: Format, filter: &str) {
         }
         Format::Json => builder.json().try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_filter_is_refused_with_an_example() {
+        for text in ["info", "warn,gantry::request=off", "gantry_lake=debug", ""] {
+            assert_eq!(Filter::try_from(text.to_owned()), Ok(Filter(text.to_owned())));
+        }
+        for text in ["in=fo=x,,,", "gantry=loud"] {
+            let error = Filter::try_from(text.to_owned()).unwrap_err();
+            assert!(error.contains(text) && error.contains("gantry::request=off"), "{error}");
+        }
+    }
 }

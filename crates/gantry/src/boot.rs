@@ -1,10 +1,15 @@
 //! The boot configuration of all roles: `gantry.toml` and `GANTRY_*` variables.
 
 use anyhow::Context;
-use gantry_runtime::logging::Format;
+use gantry_runtime::logging::{Filter, Format};
+use http::Uri;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+/// Folders of the data directory that hold requests and secrets.
+const FOLDERS: [&str; 3] = ["journal", "lake", "gateway"];
 
 /// Variables with the prefix that are no configuration keys.
 const KNOWN: [&str; 5] =
@@ -15,8 +20,10 @@ const KNOWN: [&str; 5] =
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Boot {
     /// Address of the data port. Default `127.0.0.1:7100`.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Address of `/metrics` of a gateway that runs alone. Default `127.0.0.1:7101`.
+    #[serde(deserialize_with = "address")]
     pub admin_listen: SocketAddr,
     /// Where state lives. Default: `gantry` in the user's data directory.
     pub data_dir: Option<PathBuf>,
@@ -28,12 +35,11 @@ pub(crate) struct Boot {
     pub telemetry: Telemetry,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Log {
     pub format: Format,
-    /// As in `RUST_LOG`. Default `info`.
-    pub filter: String,
+    pub filter: Filter,
 }
 
 /// Where request records go.
@@ -50,6 +56,7 @@ pub(crate) struct Records {
 pub(crate) struct Telemetry {
     /// Base address of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`. Default: the
     /// variable `OTEL_EXPORTER_OTLP_ENDPOINT`, else no traces leave.
+    #[serde(deserialize_with = "optional_url")]
     pub otlp_endpoint: Option<String>,
 }
 
@@ -68,12 +75,6 @@ impl Default for Boot {
     }
 }
 
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: Format::Text, filter: "info".to_owned() }
-    }
-}
-
 /// Flags that all roles share; they win over file and variables.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -84,7 +85,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Address of the data port.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
     listen: Option<SocketAddr>,
 }
 
@@ -107,14 +108,19 @@ pub(crate) fn read(flags: &Flags) -> anyhow::Result<Boot> {
 }
 
 impl Boot {
-    /// The data directory, created with access for its owner only.
+    /// The data directory, created with access for its owner only. One that exists keeps its own
+    /// mode, for it may be anything, such as a mounted volume; what lies in it is closed to others.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// When it cannot be created or belongs to somebody else.
     pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
         let path = self.data_dir.clone().unwrap_or_else(default_data_dir);
         create_private(&path)
             .with_context(|| format!("create the data directory {}", path.display()))?;
+        for folder in FOLDERS.map(|name| path.join(name)) {
+            close_to_others(&folder)
+                .with_context(|| format!("make {} private", folder.display()))?;
+        }
         Ok(path)
     }
 }
@@ -143,10 +149,112 @@ pub(crate) fn create_private_file(path: &Path) -> std::io::Result<std::fs::File>
     options.open(path)
 }
 
+/// From here on all files and folders of this process are made for their owner only.
+pub(crate) fn keep_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// Takes access from everybody but the owner, also where a release before this one, or another
+/// program, has made the folder.
+fn close_to_others(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if folder.is_dir() {
+        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        return std::fs::set_permissions(folder, owner_only);
+    }
+    Ok(())
+}
+
+/// An address such as `127.0.0.1:7100`.
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is no address: expected IP and port, such as 127.0.0.1:7100")
+    })
+}
+
+/// An address of another server.
+pub(crate) fn http_url(text: &str) -> Result<String, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    let web = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    match uri.filter(web).is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty())) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is no URL: expected such as http://127.0.0.1:8000")),
+    }
+}
+
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    socket_address(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn optional_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| http_url(&text)).transpose().map_err(D::Error::custom)
+}
+
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Boot, String> {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let loaded = gantry_runtime::boot::load(Some(file.path()), std::iter::empty(), &KNOWN);
+        loaded.map_err(|error: gantry_runtime::boot::Error| {
+            error.to_string().replace(&file.path().display().to_string(), "gantry.toml")
+        })
+    }
+
+    #[test]
+    fn values_that_cannot_work_refuse_to_start_and_say_what_can() {
+        let cases = [
+            ("listen = \"here\"", "1:10: `here` is no address", "127.0.0.1:7100"),
+            ("admin_listen = \":1\"", "1:16: `:1` is no address", "127.0.0.1:7100"),
+            ("[log]\nfilter = \"a=b=c\"", "2:10: `a=b=c` is no log filter", "`info`"),
+            ("[telemetry]\notlp_endpoint = \"nonsense\"", "2:17: `nonsense` is no URL", "http://"),
+            ("[gateway]\nidle_timeout_ms = 0", "2:19: 0 is too small", "at least 1"),
+            ("[gateway]\nrequest_bytes_max = 0", "2:21: 0 is too small", "at least 1"),
+            ("drain_timeout_ms = \"x\"", "1:20: invalid type: string \"x\"", "a whole number"),
+        ];
+        for (text, place, expected) in cases {
+            let error = load(text).unwrap_err();
+            assert!(error.starts_with(&format!("gantry.toml:{place}")), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_that_can_work_are_taken() {
+        let boot = load(
+            "listen = \"[::1]:7100\"\ndrain_timeout_ms = 0\n[gateway]\nworkers = 0\n\
+             logged_body_bytes_max = 0\n[telemetry]\notlp_endpoint = \"https://otel:4318\"",
+        );
+        assert_eq!(boot.unwrap().listen.port(), 7100);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_exists_keeps_its_mode_and_what_holds_requests_is_closed() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().to_owned(), dir.path().join("journal")] {
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let boot = Boot { data_dir: Some(dir.path().to_owned()), ..Boot::default() };
+        boot.data_dir().unwrap();
+        assert_eq!((mode(dir.path()), mode(&dir.path().join("journal"))), (0o755, 0o700));
+        let new = dir.path().join("new");
+        Boot { data_dir: Some(new.clone()), ..boot }.data_dir().unwrap();
+        assert_eq!(mode(&new), 0o700);
+    }
 }

@@ -1,10 +1,15 @@
 //! The binary: command line and role dispatch, nothing else.
 
+// `out` is the only door to standard output: `println!` panics when its reader has left.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod boot;
 mod cli;
+mod out;
 mod roles;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -38,7 +43,7 @@ enum Command {
     Logs(cli::logs::Arguments),
     /// Sum up requests, tokens and cost.
     Usage(cli::usage::Arguments),
-    /// Create a token.
+    /// Create, list or end tokens.
     Token(cli::token::Arguments),
 }
 
@@ -56,10 +61,11 @@ fn main() -> ExitCode {
         Command::Usage(arguments) => cli::usage::run(&arguments),
         Command::Token(arguments) => cli::token::run(&arguments),
     };
-    match done {
+    match out::settled(done) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gantry: {}", said(&error));
+            // Nobody is left to tell when standard error is closed too.
+            let _ = writeln!(std::io::stderr(), "gantry: {}", said(&error));
             ExitCode::FAILURE
         }
     }
@@ -67,13 +73,31 @@ fn main() -> ExitCode {
 
 /// The error with its causes, in one sentence.
 fn said(error: &anyhow::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
+    let mut said = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        // A transparent error repeats its cause.
-        if parts.last() != Some(&text) {
-            parts.push(text);
+        // A transparent error repeats its cause, and some end with it.
+        if !said.ends_with(&text) {
+            said.push_str(if said.is_empty() { "" } else { ": " });
+            said.push_str(&text);
         }
     }
-    parts.join(": ")
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let path = "GANTRY_MASTER_KEY".into();
+        let problem = "it holds 3 bytes instead of 32".to_owned();
+        let wrong_key = gantry_store::Error::MasterKey { path, problem };
+        let text = "cannot use the master key GANTRY_MASTER_KEY: it holds 3 bytes instead of 32";
+        assert_eq!(said(&gantry_control::Error::from(wrong_key).into()), text);
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = anyhow::Error::new(refused).context("talk to the control plane");
+        assert_eq!(said(&error), "talk to the control plane: connection refused");
+    }
 }

@@ -69,8 +69,8 @@ fn digest(parts: &Parts) -> Result<String, Failure> {
     match token {
         Some(token) if !token.is_empty() => Ok(sha256_hex(token.as_bytes())),
         _ => {
-            let text = "no token was sent; send `Authorization: Bearer tfy_...` (gantry login, \
-                        or TFY_HOST and TFY_API_KEY, see to that)";
+            let text = "no token was sent; send `Authorization: Bearer tfy_...`; gantry takes \
+                        it from --token or GANTRY_TOKEN, tfy from TFY_API_KEY";
             Err(Error::Unauthenticated(text.to_owned()).into())
         }
     }

@@ -5,9 +5,9 @@
 
 use super::access::{Gateway, Known};
 use super::reply::{Asked, Failure, Input, Reply};
-use crate::{AnalyticsError, Control, Error, Segment, SinkError};
+use crate::{AnalyticsError, Control, Error, OneRequest, Segment, SinkError};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gantry_model::ids::Generation;
@@ -117,6 +117,19 @@ pub(crate) async fn logs(
     query.subject = own_subject(&caller, query.subject)?;
     let analytics = control.0.analytics.as_ref().ok_or_else(no_analytics)?;
     Ok(Json(analytics.logs(query).await.map_err(analytics_failed)?))
+}
+
+/// One request whole: the only answer that holds bodies.
+pub(crate) async fn request(
+    State(control): State<Control>,
+    Known(caller): Known,
+    Path(id): Path<String>,
+) -> Reply<RequestRecord> {
+    let subject = own_subject(&caller, None)?;
+    let analytics = control.0.analytics.as_ref().ok_or_else(no_analytics)?;
+    let asked = OneRequest { id: id.clone(), subject };
+    let found = analytics.request(asked).await.map_err(analytics_failed)?;
+    Ok(Json(found.ok_or_else(|| Error::NotFound(format!("there is no request {id}")))?))
 }
 
 pub(crate) async fn usage(

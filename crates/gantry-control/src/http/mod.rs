@@ -53,8 +53,10 @@ pub(crate) fn router(control: Control) -> Router {
             &path("/gateway/records"),
             post(gateway::records).layer(DefaultBodyLimit::max(SEGMENT_LIMIT_BYTES)),
         )
-        .route(&path("/gateway/tokens"), post(gateway::create_token))
+        .route(&path("/gateway/tokens"), get(tokens::gateways).post(gateway::create_token))
+        .route(&path("/gateway/tokens/{id}"), delete(tokens::revoke_gateway))
         .route(&path("/gateway/logs"), post(gateway::logs))
+        .route(&path("/gateway/logs/{id}"), get(gateway::request))
         .route(&path("/gateway/usage"), post(gateway::usage))
         .route("/api/svc/{*rest}", any(unknown))
         .method_not_allowed_fallback(wrong_method)

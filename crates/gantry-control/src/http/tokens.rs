@@ -227,11 +227,35 @@ pub(crate) async fn personal(
     Known(caller): Known,
     Asked(page): Asked<PageQuery>,
 ) -> Reply<Page<AccountView>> {
-    let tokens = control.personal_tokens(&caller).await?;
-    let now_ms = control.0.clock.unix_ms();
-    let view = |token: Token| AccountView {
+    let tokens = control.personal_tokens(&caller).await?.into_iter();
+    let views = tokens.map(|token| alone(&control, "pat", token)).collect();
+    Ok(Json(Page::of(views, page)))
+}
+
+pub(crate) async fn gateways(
+    State(control): State<Control>,
+    Known(caller): Known,
+    Asked(page): Asked<PageQuery>,
+) -> Reply<Page<AccountView>> {
+    let tokens = control.gateway_tokens(&caller).await?.into_iter();
+    let views = tokens.map(|token| alone(&control, "gateway", token)).collect();
+    Ok(Json(Page::of(views, page)))
+}
+
+pub(crate) async fn revoke_gateway(
+    State(control): State<Control>,
+    Known(caller): Known,
+    Path(id): Path<String>,
+) -> Reply<Done> {
+    control.revoke_gateway_token(&caller, &id).await?;
+    Ok(Json(Done { success: true }))
+}
+
+/// A token that belongs to no account of its own.
+fn alone(control: &Control, kind: &'static str, token: Token) -> AccountView {
+    AccountView {
         id: token.id.clone(),
-        kind: "pat",
+        kind,
         tenant_name: control.tenant().to_owned(),
         account_id: control.tenant().to_owned(),
         // The SDK reads a personal token as a virtual account, and accepts no other type here.
@@ -239,10 +263,9 @@ pub(crate) async fn personal(
         created_by_subject: SubjectView::of(&token.subject),
         created_at: time::rfc3339(token.created_at_ms),
         updated_at: time::rfc3339(token.created_at_ms),
-        is_expired: !token.live(now_ms),
+        is_expired: !token.live(control.0.clock.unix_ms()),
         jwts: vec![token_view(token)],
-    };
-    Ok(Json(Page::of(tokens.into_iter().map(view).collect(), page)))
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use crate::{Bed, admin, bed, bot, config, openai, still_waits};
 use axum::body::Body;
 use futures_util::future::BoxFuture;
 use gantry_control::{
-    Analytics, AnalyticsError, Control, ControlConfig, RecordsSink, Segment, SinkError,
+    Analytics, AnalyticsError, Control, ControlConfig, OneRequest, RecordsSink, Segment, SinkError,
 };
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
@@ -46,6 +46,24 @@ async fn a_gateway_gets_everything_it_needs_at_once() {
     assert_eq!(bed.call_as(&token, "GET", "/resources", Value::Null).await.0, 403);
     assert_eq!(poll(bed.control.clone(), token.clone(), 0).await.0, 200);
     assert_eq!(poll(bed.control.clone(), token, 1 << 40).await.0, 409);
+}
+
+#[tokio::test]
+async fn an_administrator_lists_and_ends_the_tokens_of_gateways() {
+    let bed = bed().await;
+    let bot = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
+    let token = gateway_token(&bed).await;
+    let (status, list) = bed.call("GET", "/gateway/tokens", Value::Null).await;
+    assert_eq!((status.as_u16(), &list["pagination"]["total"]), (200, &json!(1)));
+    assert_eq!(list["data"][0]["manifest"]["name"], "eu-1");
+    assert!(!list.to_string().contains(&token));
+    let path = format!("/gateway/tokens/{}", list["data"][0]["id"].as_str().unwrap());
+    for (method, path) in [("GET", "/gateway/tokens"), ("DELETE", &path)] {
+        assert_eq!(bed.call_as(&bot, method, path, Value::Null).await.0, 403, "{method}");
+    }
+    assert_eq!(bed.call("DELETE", &path, Value::Null).await.0, 200);
+    assert_eq!(bed.call_as(&token, "GET", "/gateway/snapshot", Value::Null).await.0, 401);
+    assert_eq!(bed.call("DELETE", &path, Value::Null).await.0, 404);
 }
 
 #[tokio::test]
@@ -115,6 +133,22 @@ impl Analytics for Fake {
         Box::pin(async { Ok(vec![RequestRecord { status: 200, ..Default::default() }]) })
     }
 
+    fn request(
+        &self,
+        asked: OneRequest,
+    ) -> BoxFuture<'_, Result<Option<RequestRecord>, AnalyticsError>> {
+        self.subjects.lock().unwrap().push(asked.subject);
+        let body = Some("said".to_owned());
+        let found = RequestRecord { request_body: body, ..Default::default() };
+        Box::pin(async move {
+            match asked.id.as_str() {
+                "0123456789" => Ok(Some(found)),
+                "01234567" => Err(AnalyticsError::BadQuery("several requests".to_owned())),
+                _ => Ok(None),
+            }
+        })
+    }
+
     fn usage(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<UsageRow>, AnalyticsError>> {
         self.subjects.lock().unwrap().push(query.subject);
         Box::pin(async { Err(AnalyticsError::BadQuery("by: too many".to_owned())) })
@@ -164,6 +198,34 @@ async fn people_ask_about_anybody_or_only_about_themselves_by_right() {
     let seen = fake.subjects.lock().unwrap().clone();
     let own = Some("virtualaccount:ci".to_owned());
     assert_eq!(seen, [Some("user:x@y".to_owned()), own.clone(), own]);
+}
+
+#[tokio::test]
+async fn one_request_is_answered_whole_and_by_right() {
+    let fake = Arc::new(Fake::default());
+    let bed = bed_with(&fake).await;
+    let bot = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
+    let path = "/gateway/logs/0123456789";
+    let (status, reply) = bed.call("GET", path, Value::Null).await;
+    assert_eq!((status.as_u16(), &reply["request_body"]), (200, &json!("said")));
+    assert_eq!(bed.call_as(&bot, "GET", path, Value::Null).await.0, 200);
+    let seen = fake.subjects.lock().unwrap().clone();
+    assert_eq!(seen, [None, Some("virtualaccount:ci".to_owned())]);
+    for (path, status, text) in [
+        ("/gateway/logs/01234567", 400, "several requests"),
+        ("/gateway/logs/fedcba98", 404, "there is no request fedcba98"),
+    ] {
+        let (got, reply) = bed.call("GET", path, Value::Null).await;
+        assert_eq!((got.as_u16(), &reply["message"]), (status, &json!(text)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_with_an_unknown_condition_is_refused() {
+    let bed = bed_with(&Arc::new(Fake::default())).await;
+    let (status, reply) = bed.call("POST", "/gateway/logs", json!({ "id": "0123" })).await;
+    assert_eq!(status, 400);
+    assert!(reply["message"].as_str().unwrap().contains("unknown field `id`"), "{reply}");
 }
 
 #[tokio::test]

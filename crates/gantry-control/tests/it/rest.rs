@@ -163,6 +163,11 @@ async fn resources_are_listed_by_kind_family_and_name() {
         assert!(!list.to_string().contains("sk-canary"));
     }
     assert_eq!(bed.call("GET", "/resources?name=none", Value::Null).await.0, 404);
+    for unknown in ["/resources/foo", "/resources/provider-account/opnai"] {
+        let (status, reply) = bed.call("GET", unknown, Value::Null).await;
+        assert_eq!(status, 404, "{unknown}");
+        assert!(reply["message"].as_str().unwrap().contains("virtual-account"), "{reply}");
+    }
     assert_eq!(bed.call("GET", "/resources?limit=many", Value::Null).await.0, 400);
 }
 

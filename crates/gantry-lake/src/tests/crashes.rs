@@ -79,7 +79,7 @@ async fn files_of_hours_that_are_over_become_one() {
     fixture.lake.ingest().await.unwrap();
     assert_eq!(fixture.lake.compact().await.unwrap(), 2);
     assert_eq!((fixture.files(), fixture.all().await), ((2, 0), vec![1, 2, 4, 3]));
-    let whole = fixture.lake.request(&three()[0].id.unwrap().to_string()).await.unwrap();
+    let whole = fixture.lake.request(&three()[0].id.unwrap().to_string(), None).await.unwrap();
     assert_eq!(whole.as_ref(), three().first());
 }
 

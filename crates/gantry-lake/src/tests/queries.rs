@@ -72,7 +72,6 @@ async fn conditions_select_records() {
             LogQuery { model: Some("fast".into()), status: Some(StatusFilter::Ok), ..query() },
             vec![7, 5, 4, 3],
         ),
-        ("beginning of an id", LogQuery { id: Some(text(4, 99)[..12].into()), ..query() }, vec![4]),
         (
             "caller's trace",
             LogQuery { trace: Some("0af7651916cd43dd8448eb211c80319c".into()), ..query() },
@@ -103,15 +102,15 @@ async fn id_or_its_beginning_finds_one_record() {
             (text(1, 10), Ok(Some(1))),
             (text(2, 10).to_uppercase(), Ok(Some(2))),
             (text(3, 500)[..8].to_owned(), Ok(Some(3))),
-            (text(1, 10)[..20].to_owned(), Err("find one request: several ids begin with")),
+            (text(1, 10)[..20].to_owned(), Err("find one request: 2 ids or more begin with")),
             (text(9, 10), Ok(None)),
             ("ffffffff".to_owned(), Ok(None)),
             ("00000000".to_owned(), Ok(None)),
-            ("1234567".to_owned(), Err("understand the query: id must be 8 to 32 hex digits")),
-            ("+2345678".to_owned(), Err("understand the query: id must be 8 to 32 hex digits")),
-            (format!("0{}", text(1, 10)), Err("understand the query: id must be 8 to 32")),
+            ("1234567".to_owned(), Err("understand the query: id \"1234567\" is no request's id")),
+            ("+2345678".to_owned(), Err("understand the query: id \"+2345678\" is no request's")),
+            (format!("0{}", text(1, 10)), Err("understand the query: id \"0")),
         ] {
-            let found = fixture.lake.request(&prefix).await;
+            let found = fixture.lake.request(&prefix, None).await;
             match (found, expected) {
                 (Ok(found), Ok(number)) => {
                     let found = found.map(|record| record.id.unwrap().0 & 0xffff);
@@ -122,6 +121,53 @@ async fn id_or_its_beginning_finds_one_record() {
                 }
                 (found, expected) => panic!("{prefix} from {place}: {found:?}, not {expected:?}"),
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_request_has_its_bodies_and_lists_never_have() {
+    let said = RequestRecord {
+        request_body: Some("{\"model\":\"fast\"}".into()),
+        response_body: Some("{}".into()),
+        ..record(1, 10)
+    };
+    for (place, fixture) in everywhere(&[said.clone(), record(2, 5)]).await {
+        let listed = fixture.lake.requests(&LogQuery::default()).await.unwrap();
+        assert!(listed.iter().all(|record| record.request_body.is_none()), "{place}");
+        assert!(listed.iter().all(|record| record.response_body.is_none()), "{place}");
+        let id = said.id.unwrap().to_string();
+        for prefix in [id.as_str(), &id[..12]] {
+            let found = fixture.lake.request(prefix, None).await.unwrap();
+            assert_eq!(found.as_ref(), Some(&said), "{prefix} from {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ambiguous_id_names_the_newest_that_it_may_mean() {
+    let twins: Vec<_> = (1..=12).map(|number| record(number, 10)).collect();
+    let text = twins[0].id.unwrap().to_string();
+    for (place, fixture) in everywhere(&twins).await {
+        match fixture.lake.request(&text[..20], None).await {
+            Err(Error::Ambiguous { candidates, .. }) => {
+                let newest: Vec<u128> = (3..=12).rev().collect();
+                assert_eq!(numbers(&candidates), newest, "{place}");
+            }
+            other => panic!("{other:?} from {place}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_one_caller_only_its_own_request_is_found() {
+    let own = RequestRecord { subject: "virtualaccount:ci".into(), ..record(1, 10) };
+    let prefix = own.id.unwrap().to_string()[..20].to_owned();
+    let subject = |name: &str| Some(name.to_owned());
+    for (place, fixture) in everywhere(&[own.clone(), record(2, 10)]).await {
+        for (name, expected) in [("virtualaccount:ci", Some(&own)), ("user:bob", None)] {
+            let found = fixture.lake.request(&prefix, subject(name).as_ref()).await.unwrap();
+            assert_eq!(found.as_ref(), expected, "{name} from {place}");
         }
     }
 }
@@ -289,7 +335,7 @@ fn answers_can_be_awaited_on_any_thread() {
     }
     let fixture = Fixture::new();
     check(fixture.lake.requests(&LogQuery::default()));
-    check(fixture.lake.request("00000000"));
+    check(fixture.lake.request("00000000", None));
     check(fixture.lake.usage(&UsageQuery::default()));
     check(fixture.lake.clone().run(Shutdown::default()));
 }

@@ -86,7 +86,7 @@ pub(crate) fn example(row: &Provider) -> String {
             "{indent}auth_data:\n{indent}  type: bearer-auth\n{indent}  bearer_token: env://TOKEN\n"
         ),
         _ => {
-            let key = if row.name == GEMINI { "apiKey" } else { "api_key" };
+            let key = row.key_field();
             let known = row.env.as_ref().and_then(|env| env.key.first());
             let variable = known.map_or("API_KEY", String::as_str);
             format!(

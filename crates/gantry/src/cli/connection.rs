@@ -109,8 +109,33 @@ impl Connection {
     }
 }
 
+/// A text as one part of a path or one value of a query (RFC 3986, section 2.3).
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 fn local(flags: &Flags) -> Option<Credentials> {
     let dir = flags.data_dir.clone().unwrap_or_else(crate::boot::default_data_dir);
     let text = std::fs::read(dir.join(CREDENTIALS_FILE)).ok()?;
     serde_json::from_slice(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_writes_stays_one_part_of_a_path() {
+        assert_eq!(encoded("openai-2.b_c~"), "openai-2.b_c~");
+        assert_eq!(encoded("a/b?c=d&e é"), "a%2Fb%3Fc%3Dd%26e%20%C3%A9");
+    }
 }

@@ -1,28 +1,32 @@
 //! `gantry logs`: requests one a line, one request whole, and why it went where it went.
 
-use super::connection::{Connection, Flags};
+use super::connection::{Connection, Flags, encoded};
+use super::follow::Known;
 use super::{block_on, text};
-use anyhow::{Context, bail};
-use gantry_model::ids::RequestId;
+use crate::out;
+use anyhow::Context;
+use clap::builder::NonEmptyStringValueParser;
 use gantry_model::record::{LossKind, RequestRecord};
 use gantry_model::rest::{LogQuery, StatusFilter};
 use gantry_runtime::clock::Clock;
 use http::Method;
-use std::collections::HashSet;
 use std::time::Duration;
-
-/// `--follow` looks so far back for requests that took long.
-const FOLLOW_BACK_MS: u64 = 15 * 60 * 1000;
-
-/// Most records that one question of `--follow` gets.
-const FOLLOW_LIMIT: u32 = 1000;
 
 /// How often `--follow` asks.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(700);
 
+/// Digits of an id that a list shows: 12 are the millisecond, one is the version, and the rest
+/// hold 26 random bits, so that one in millions of requests of the same millisecond has a twin.
+const ID_DIGITS: usize = 20;
+
+/// The conditions of a list, which one request by its id does not take.
+const CONDITIONS: [&str; 9] =
+    ["follow", "since", "until", "model", "caller", "status", "metadata", "trace", "limit"];
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One request: its id, or the id's first 8 digits or more.
+    /// One request whole, bodies included: its id, or at least 8 digits that only it begins with.
+    #[arg(conflicts_with_all = CONDITIONS, value_parser = NonEmptyStringValueParser::new())]
     id: Option<String>,
     /// Show the decisions on the way to the target.
     #[arg(long)]
@@ -87,7 +91,6 @@ fn query(arguments: &Arguments) -> anyhow::Result<LogQuery> {
         from_ms: moment(&arguments.since)?,
         to_ms: moment(&arguments.until)?,
         after_id: None,
-        id: arguments.id.clone(),
         trace: arguments.trace.as_ref().map(|id| id.to_ascii_lowercase()),
         model: arguments.model.clone(),
         subject: arguments.caller.clone(),
@@ -100,36 +103,39 @@ fn query(arguments: &Arguments) -> anyhow::Result<LogQuery> {
 async fn show(
     arguments: &Arguments,
     connection: &Connection,
-    mut query: LogQuery,
+    query: LogQuery,
 ) -> anyhow::Result<()> {
     let fetch = async |query: &LogQuery| -> anyhow::Result<Vec<RequestRecord>> {
         connection.send(Method::POST, "gateway/logs", Some(query)).await
     };
+    if let Some(id) = &arguments.id {
+        let path = format!("gateway/logs/{}", encoded(id));
+        let record = connection.send(Method::GET, &path, None::<&()>).await?;
+        return whole(arguments, &record);
+    }
+    let now_ms = || Clock::system().unix_ms();
+    let mut known = Known::default();
+    // Asked before the list, so that what ends between the two is shown.
+    let before = match arguments.follow {
+        true => fetch(&Known::question(&query, now_ms())).await?,
+        false => Vec::new(),
+    };
     let mut records = fetch(&query).await?;
     records.reverse();
-    if let Some(id) = &arguments.id {
-        let Some(record) = records.last() else { bail!("there is no request {id}") };
-        return whole(arguments, record);
-    }
     if !arguments.json {
-        println!("{}", title());
+        out::line(title())?;
     }
     print_all(arguments, &records)?;
     if !arguments.follow {
         return Ok(());
     }
-    let mut seen: HashSet<RequestId> = records.iter().filter_map(|record| record.id).collect();
+    known.news(before);
+    known.news(records);
     loop {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
-        // Ids sort by when a request began, and a long one ends late: look back, and skip what
-        // was shown.
-        let back = Clock::system().unix_ms().saturating_sub(FOLLOW_BACK_MS);
-        query.from_ms = Some(query.from_ms.unwrap_or_default().max(back));
-        query.limit = Some(FOLLOW_LIMIT);
-        let mut news = fetch(&query).await?;
-        news.retain(|record| record.id.is_some_and(|id| seen.insert(id)));
-        news.reverse();
-        print_all(arguments, &news)?;
+        let found = fetch(&Known::question(&query, now_ms())).await?;
+        print_all(arguments, &known.news(found))?;
+        known.forget(now_ms());
     }
 }
 
@@ -139,28 +145,22 @@ fn print_all(arguments: &Arguments, records: &[RequestRecord]) -> anyhow::Result
 
 fn print_one(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()> {
     if arguments.json {
-        println!("{}", serde_json::to_string(record)?);
-        return Ok(());
+        return out::line(serde_json::to_string(record)?);
     }
-    println!("{}", line(record));
-    if arguments.why {
-        print!("{}", why(record));
-    }
-    Ok(())
+    let why = if arguments.why { why(record) } else { String::new() };
+    out::text(format!("{}\n{why}", line(record)))
 }
 
 fn whole(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()> {
     match (arguments.json, arguments.why) {
-        (true, _) => println!("{}", serde_json::to_string_pretty(record)?),
-        (false, true) => print!("{}\n{}\n{}", title(), line(record), why(record)),
-        (false, false) => println!("{}", serde_json::to_string_pretty(record)?),
+        (false, true) => out::text(format!("{}\n{}\n{}", title(), line(record), why(record))),
+        (true, _) | (false, false) => out::line(serde_json::to_string_pretty(record)?),
     }
-    Ok(())
 }
 
 fn title() -> String {
     format!(
-        "{:<20}  {:<12}  {:>6}  {:<36}  {:>13}  {:>12}  {:>8}  {}",
+        "{:<20}  {:<ID_DIGITS$}  {:>6}  {:<36}  {:>13}  {:>12}  {:>8}  {}",
         "TIME", "ID", "STATUS", "MODEL", "TOKENS IN+OUT", "COST", "TOOK", "CALLER"
     )
 }
@@ -174,9 +174,9 @@ fn line(record: &RequestRecord) -> String {
     let about = if record.usage_estimated { "~" } else { "" };
     let tokens = format!("{about}{}+{}", record.usage.input, record.usage.output);
     let mut line = format!(
-        "{:<20}  {:<12}  {:>6}  {:<36}  {:>13}  {:>12}  {:>8}  {}",
+        "{:<20}  {:<ID_DIGITS$}  {:>6}  {:<36}  {:>13}  {:>12}  {:>8}  {}",
         text::time(record.received_at_ms),
-        id.get(..12).unwrap_or(&id),
+        id.get(..ID_DIGITS).unwrap_or(&id),
         record.status,
         model,
         tokens,
@@ -227,4 +227,23 @@ fn why(record: &RequestRecord) -> String {
         out.push_str(&format!("    price     {}\n", record.price_version));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gantry_runtime::ids::request_id;
+
+    #[test]
+    fn ids_in_a_list_differ_within_a_millisecond() {
+        let clock = Clock::manual(1_800_000_000_000);
+        let shown = |_| {
+            let record = RequestRecord { id: Some(request_id(&clock)), ..Default::default() };
+            let line = line(&record);
+            line.split_whitespace().nth(1).unwrap_or_default().to_owned()
+        };
+        let ids: std::collections::HashSet<String> = (0..100).map(shown).collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.iter().all(|id| id.len() == ID_DIGITS));
+    }
 }

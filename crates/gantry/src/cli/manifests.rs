@@ -1,7 +1,8 @@
 //! `gantry apply`, `diff`, `get` and `delete`.
 
-use super::connection::{Connection, Flags};
+use super::connection::{Connection, Flags, encoded};
 use super::{block_on, yaml};
+use crate::out;
 use anyhow::{Context, bail};
 use gantry_model::rest::{
     Applied, ApplyRequest, DeleteRequest, ManifestRef, Source, StoredManifest,
@@ -55,6 +56,9 @@ pub(crate) struct DeleteArguments {
     /// Delete what these manifests describe.
     #[arg(short, long = "file", value_name = "PATH", conflicts_with = "kind")]
     files: Vec<PathBuf>,
+    /// Check whether it could be deleted, delete nothing.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     connection: Flags,
 }
@@ -89,10 +93,10 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
             (true, "UPDATE") => "would be updated",
             _ => "unchanged",
         };
-        println!("{} {} {done}", one.kind, one.name);
+        out::line(format_args!("{} {} {done}", one.kind, one.name))?;
         if let Some(token) = &one.token {
-            println!("  token: {}", token.expose());
-            println!("  It is shown only now; keep it safe.");
+            out::line(format_args!("  token: {}", token.expose()))?;
+            out::line("  It is shown only now; keep it safe.")?;
         }
     }
     Ok(())
@@ -104,10 +108,14 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
 /// As [`apply`].
 pub(crate) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
     for one in send(&arguments.connection, &arguments.files, true)? {
-        println!("{} {}: {}", one.kind, one.name, one.action.to_lowercase());
+        out::line(format_args!("{} {}: {}", one.kind, one.name, one.action.to_lowercase()))?;
         let before = one.existing_manifest.as_ref().map(lines).unwrap_or_default();
-        for line in changes(&before, &lines(&one.manifest)) {
-            println!("  {line}");
+        let mut changed = changes(&before, &lines(&one.manifest));
+        if changed.is_empty() && one.action == "UPDATE" {
+            changed.push("~ the value of a secret, which is not shown".to_owned());
+        }
+        for line in changed {
+            out::line(format_args!("  {line}"))?;
         }
     }
     Ok(())
@@ -121,13 +129,15 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let connection = Connection::open(&arguments.connection)?;
     let mut path = "resources".to_owned();
     if let Some(kind) = &arguments.kind {
-        path.push('/');
-        path.push_str(kind);
+        for part in kind.split('/') {
+            path.push('/');
+            path.push_str(&encoded(part));
+        }
     }
     path.push_str("?limit=1000");
     if let Some(name) = &arguments.name {
         path.push_str("&name=");
-        path.push_str(name);
+        path.push_str(&encoded(name));
     }
     let found: ResourceList = block_on(connection.send(Method::GET, &path, None::<&()>))?;
     if found.data.is_empty() && arguments.name.is_some() {
@@ -136,16 +146,10 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let manifests: Vec<serde_json::Value> =
         found.data.into_iter().map(|resource| resource.manifest).collect();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&manifests)?);
-        return Ok(());
+        return out::line(serde_json::to_string_pretty(&manifests)?);
     }
-    for (index, manifest) in manifests.iter().enumerate() {
-        if index > 0 {
-            println!("---");
-        }
-        print!("{}", yaml::print(manifest));
-    }
-    Ok(())
+    let documents: Vec<String> = manifests.iter().map(yaml::print).collect();
+    out::text(documents.join("---\n"))
 }
 
 /// `gantry delete`.
@@ -154,16 +158,18 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
 /// When there is no such resource or something refers to it.
 pub(crate) fn delete(arguments: &DeleteArguments) -> anyhow::Result<()> {
     let connection = Connection::open(&arguments.connection)?;
-    let request = match (&arguments.kind, &arguments.name) {
-        (Some(kind), Some(name)) => DeleteRequest {
-            manifest: Some(ManifestRef { kind: kind.clone(), name: Some(name.clone()) }),
-            ..DeleteRequest::default()
-        },
-        _ => DeleteRequest { sources: read(&arguments.files)?, ..DeleteRequest::default() },
-    };
+    let mut request = DeleteRequest { dry_run: arguments.dry_run, ..DeleteRequest::default() };
+    match (&arguments.kind, &arguments.name) {
+        (Some(kind), Some(name)) => {
+            let name = Some(name.clone());
+            request.manifest = Some(ManifestRef { kind: kind.clone(), name });
+        }
+        _ => request.sources = read(&arguments.files)?,
+    }
     let deleted: Deletions = block_on(connection.send(Method::POST, "delete", Some(&request)))?;
+    let done = if arguments.dry_run { "would be deleted" } else { "deleted" };
     for one in deleted.deleted {
-        println!("{} {} deleted", one.kind, one.name);
+        out::line(format_args!("{} {} {done}", one.kind, one.name))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The commands that talk to a control plane.
 
 mod connection;
+mod follow;
 pub(crate) mod logs;
 pub(crate) mod manifests;
 mod text;

@@ -1,17 +1,26 @@
 //! `gantry token`: tokens for people and for gateways that run apart.
 
-use super::block_on;
-use super::connection::{Connection, Flags};
+use super::connection::{Connection, Flags, encoded};
+use super::{block_on, text};
+use crate::out;
+use anyhow::bail;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The token's name.
-    name: String,
-    /// For a gateway that runs apart, instead of for yourself.
+    /// Name of a new token.
+    #[arg(required_unless_present_any = ["list", "revoke"])]
+    name: Option<String>,
+    /// For gateways that run apart, instead of for yourself.
     #[arg(long)]
     gateway: bool,
+    /// Show the tokens there are instead; their values are shown by nothing.
+    #[arg(long, conflicts_with_all = ["name", "revoke"])]
+    list: bool,
+    /// End this token instead, by name or id.
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    revoke: Option<String>,
     #[command(flatten)]
     connection: Flags,
 }
@@ -26,15 +35,100 @@ struct Created {
     token: String,
 }
 
-/// Creates a token and prints it, alone on standard output.
+#[derive(Deserialize)]
+struct Tokens {
+    data: Vec<Token>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Token {
+    id: String,
+    manifest: Named,
+    created_at: String,
+    is_expired: bool,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// What the control plane answers to a deed.
+#[derive(Deserialize)]
+struct Done {}
+
+/// Creates a token and prints it, alone on standard output; or lists tokens, or ends one.
 ///
 /// # Errors
-/// When the control plane refuses.
+/// When the control plane refuses, or no token or several have the name to be ended.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let connection = Connection::open(&arguments.connection)?;
     let path = if arguments.gateway { "gateway/tokens" } else { "personal-access-tokens" };
-    let request = Request { name: &arguments.name };
-    let created: Created = block_on(connection.send(Method::POST, path, Some(&request)))?;
-    println!("{}", created.token);
-    Ok(())
+    block_on(async {
+        if arguments.list {
+            return out::line(table(&listed(&connection, path).await?));
+        }
+        if let Some(wanted) = &arguments.revoke {
+            let tokens = listed(&connection, path).await?;
+            let id = encoded(chosen(&tokens, wanted)?);
+            let path = format!("{path}/{id}");
+            let Done {} = connection.send(Method::DELETE, &path, None::<&()>).await?;
+            return out::line(format_args!("{wanted} revoked"));
+        }
+        let request = Request { name: arguments.name.as_deref().unwrap_or_default() };
+        let created: Created = connection.send(Method::POST, path, Some(&request)).await?;
+        out::line(created.token)
+    })
+}
+
+async fn listed(connection: &Connection, path: &str) -> anyhow::Result<Vec<Token>> {
+    let path = format!("{path}?limit=1000");
+    let tokens: Tokens = connection.send(Method::GET, &path, None::<&()>).await?;
+    Ok(tokens.data)
+}
+
+/// The id of the token that is meant.
+fn chosen<'a>(tokens: &'a [Token], wanted: &str) -> anyhow::Result<&'a str> {
+    let found: Vec<&str> = tokens
+        .iter()
+        .filter(|token| token.manifest.name == wanted || token.id == wanted)
+        .map(|token| token.id.as_str())
+        .collect();
+    match found.as_slice() {
+        [only] => Ok(only),
+        [] => bail!("there is no token {wanted}; `gantry token --list` shows those there are"),
+        [..] => bail!("several tokens are named {wanted}; give an id: {}", found.join(", ")),
+    }
+}
+
+fn table(tokens: &[Token]) -> comfy_table::Table {
+    let mut table = text::table(&["name", "created", "state", "id"]);
+    for token in tokens {
+        let state = if token.is_expired { "expired" } else { "live" };
+        table.add_row([token.manifest.name.as_str(), &token.created_at, state, &token.id]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_ended_by_its_name_or_its_id_and_only_one() {
+        let token = |id: &str, name: &str| Token {
+            id: id.to_owned(),
+            manifest: Named { name: name.to_owned() },
+            created_at: String::new(),
+            is_expired: false,
+        };
+        let tokens = [token("1", "laptop"), token("2", "eu"), token("3", "eu")];
+        assert_eq!(chosen(&tokens, "laptop").unwrap(), "1");
+        assert_eq!(chosen(&tokens, "3").unwrap(), "3");
+        for (wanted, expected) in [("eu", "give an id: 2, 3"), ("x", "gantry token --list")] {
+            let error = chosen(&tokens, wanted).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

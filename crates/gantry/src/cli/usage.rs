@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Flags};
 use super::{block_on, text};
+use crate::out;
 use anyhow::bail;
 use gantry_model::rest::{UsageKey, UsageQuery, UsageRow};
 use gantry_runtime::clock::Clock;
@@ -54,10 +55,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rows: Vec<UsageRow> =
         block_on(connection.send(Method::POST, "gateway/usage", Some(&query)))?;
     match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&rows)?),
-        false => println!("{}", shown(&arguments.by, &rows)),
+        true => out::line(serde_json::to_string_pretty(&rows)?),
+        false => out::line(shown(&arguments.by, &rows)),
     }
-    Ok(())
 }
 
 fn key(name: &str) -> anyhow::Result<UsageKey> {

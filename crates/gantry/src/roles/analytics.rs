@@ -1,7 +1,7 @@
 //! Questions about records, answered by the lake, and records of remote gateways, taken into it.
 
 use futures_util::future::BoxFuture;
-use gantry_control::{Analytics, AnalyticsError, RecordsSink, Segment, SinkError};
+use gantry_control::{Analytics, AnalyticsError, OneRequest, RecordsSink, Segment, SinkError};
 use gantry_lake::{Error, Lake};
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
@@ -23,6 +23,17 @@ impl Analytics for LakeAnalytics {
         Box::pin(async move { settled(answer.await) })
     }
 
+    fn request(
+        &self,
+        asked: OneRequest,
+    ) -> BoxFuture<'_, Result<Option<RequestRecord>, AnalyticsError>> {
+        let lake = self.lake.clone();
+        let answer = self
+            .background
+            .spawn(async move { lake.request(&asked.id, asked.subject.as_ref()).await });
+        Box::pin(async move { settled(answer.await) })
+    }
+
     fn usage(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<UsageRow>, AnalyticsError>> {
         let lake = self.lake.clone();
         let answer = self.background.spawn(async move { lake.usage(&query).await });
@@ -35,8 +46,11 @@ fn settled<T>(
 ) -> Result<T, AnalyticsError> {
     match answer {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(error @ (Error::Invalid { .. } | Error::Ambiguous { .. }))) => {
-            Err(AnalyticsError::BadQuery(format!("failed to {error}")))
+        Ok(Err(Error::Invalid { field, found, why })) => {
+            Err(AnalyticsError::BadQuery(format!("{field} `{found}` {why}")))
+        }
+        Ok(Err(Error::Ambiguous { prefix, candidates })) => {
+            Err(AnalyticsError::BadQuery(ambiguous(&prefix, &candidates)))
         }
         Ok(Err(error)) => {
             let cause: &dyn std::error::Error = &error;
@@ -45,6 +59,16 @@ fn settled<T>(
         }
         Err(error) => Err(AnalyticsError::Failed(format!("the query ended early: {error}"))),
     }
+}
+
+/// Says which requests a beginning of an id may mean.
+fn ambiguous(prefix: &str, candidates: &[RequestRecord]) -> String {
+    let mut text = format!("several ids begin with {prefix}; give more digits of one of them:");
+    for record in candidates {
+        let id = record.id.map(|id| id.to_string()).unwrap_or_default();
+        text.push_str(&format!("\n  {id}  {} {}", record.status, record.model));
+    }
+    text
 }
 
 /// Puts segments of remote gateways into the journal's directory, where the lake finds them.

@@ -40,11 +40,13 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     });
     let host = format!("http://{}", listener.local_addr()?);
     up::remember(&data_dir, &host, first.as_ref())?;
-    println!("Gantry's control plane is up at {host} (data in {})", data_dir.display());
+    let mut said =
+        format!("Gantry's control plane is up at {host} (data in {})\n", data_dir.display());
     if let Some(first) = &first {
-        println!("  Administrator {} of tenant {}", first.admin, first.tenant);
-        println!("  Token         {} (shown only now)", first.token.expose());
+        said += &format!("  Administrator {} of tenant {}\n", first.admin, first.tenant);
+        said += &format!("  Token         {} (shown only now)\n", first.token.expose());
     }
+    process::announce(&said);
     serve::admin(admin, listener, &shutdown).await?;
     serve::drain(boot, &records, &shutdown).await;
     control.close().await;

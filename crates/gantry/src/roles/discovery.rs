@@ -1,8 +1,9 @@
 //! What `gantry up` makes of the providers that it finds: accounts, until somebody edits them.
 
-use crate::boot::variable;
+use crate::boot::{self, variable};
 use anyhow::Context;
 use gantry_control::Control;
+use gantry_model::catalogue::Provider;
 use gantry_model::rest::Source;
 use gantry_providers::discover::{self, Found};
 use serde_json::{Map, Value, json};
@@ -19,15 +20,23 @@ const FILE: &str = "discovered.json";
 pub(super) struct Line {
     pub account: String,
     pub by: String,
-    pub models: Vec<String>,
+}
+
+/// What a start found.
+pub(super) struct Search {
+    pub lines: Vec<Line>,
+    /// Sentences about what could nearly be used.
+    pub hints: Vec<String>,
 }
 
 /// Finds providers and applies an account for each.
 ///
 /// # Errors
-/// When the control plane cannot be read; a single account that is refused is logged.
-pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<Vec<Line>> {
-    let found = find().await;
+/// When a variable of the search is unusable or the control plane cannot be read; a single account
+/// that is refused is logged.
+pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<Search> {
+    let named = variable(LOCAL_SERVERS).unwrap_or_default();
+    let found = find(addresses(&named)?).await;
     let path = data_dir.join(FILE);
     let mut remembered: BTreeMap<String, Value> = std::fs::read(&path)
         .ok()
@@ -47,19 +56,24 @@ pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<
                 }
             };
         }
-        let models = names(existing.as_ref().filter(|_| !ours).unwrap_or(&manifest));
-        lines.push(Line { account: one.account, by: one.by, models });
+        lines.push(Line { account: one.account, by: one.by });
     }
     std::fs::write(&path, serde_json::to_vec_pretty(&remembered)?)
         .with_context(|| format!("write {}", path.display()))?;
-    Ok(lines)
+    Ok(Search { lines, hints: discover::half_set(&variable) })
 }
 
-async fn find() -> Vec<Found> {
+/// The addresses that the variable names.
+fn addresses(text: &str) -> anyhow::Result<Vec<String>> {
+    let named = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+    named
+        .map(|url| boot::http_url(url).map_err(|why| anyhow::anyhow!("{LOCAL_SERVERS}: {why}")))
+        .collect()
+}
+
+async fn find(named: Vec<String>) -> Vec<Found> {
     let mut found = discover::from_environment(&variable);
-    let named = variable(LOCAL_SERVERS).unwrap_or_default();
-    let named = named.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned);
-    let addresses: Vec<String> = named.chain(discover::usual_addresses()).collect();
+    let addresses: Vec<String> = named.into_iter().chain(discover::usual_addresses()).collect();
     let probes = addresses.iter().map(|address| discover::probe(address));
     for server in futures_util::future::join_all(probes).await.into_iter().flatten() {
         let taken = |name: &str| found.iter().filter(|other| other.account == name).count();
@@ -112,7 +126,8 @@ fn manifest(found: &Found) -> Value {
     account.insert("type".to_owned(), json!(format!("provider-account/{}", found.provider)));
     account.insert("name".to_owned(), json!(found.account));
     if let Some(reference) = &found.credential {
-        account.insert("auth_data".to_owned(), json!({"type": "api-key", "api_key": reference}));
+        let key = row.map_or("api_key", Provider::key_field);
+        account.insert("auth_data".to_owned(), json!({"type": "api-key", key: reference}));
     }
     if let Some(url) = found.local_url.as_ref().filter(|_| found.provider == "ollama") {
         account.insert("base_url".to_owned(), json!(url));
@@ -137,17 +152,6 @@ fn model_name(model: &str) -> String {
     name.chars().take(62).collect()
 }
 
-fn names(manifest: &Value) -> Vec<String> {
-    let account = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
-    let models = manifest.get("integrations").and_then(Value::as_array);
-    models
-        .into_iter()
-        .flatten()
-        .filter_map(|model| model.get("name").and_then(Value::as_str))
-        .map(|name| format!("{account}/{name}"))
-        .collect()
-}
-
 async fn existing(control: &Control, account: &str) -> anyhow::Result<Option<Value>> {
     let all = control.get(&Control::local_caller(), Some("provider-account"), None).await?;
     Ok(all.into_iter().find(|stored| stored.name == account).map(|stored| stored.manifest))
@@ -158,4 +162,55 @@ async fn put(control: &Control, manifest: &Value) -> anyhow::Result<Value> {
     let applied = control.apply(&Control::local_caller(), vec![source], false).await?;
     let applied = applied.into_iter().next().context("nothing was applied")?;
     Ok(applied.manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gantry_model::catalogue::providers;
+    use gantry_model::manifest::parse;
+
+    /// A value that a field of this name takes.
+    fn value(field: &str) -> &'static str {
+        match field {
+            "region" => "eu-west-1",
+            "api_version" => "2024-10-21",
+            "model_id" => "gpt-4o",
+            _ => "https://upstream.example",
+        }
+    }
+
+    #[test]
+    fn every_provider_that_variables_describe_makes_an_account_that_is_accepted() {
+        let mut seen = 0;
+        for row in providers() {
+            let Some(env) = &row.env else { continue };
+            let fields = env.account.iter().chain(&env.model);
+            let mut set: BTreeMap<&str, &str> =
+                fields.flat_map(|(f, names)| names.iter().map(|n| (&**n, value(f)))).collect();
+            for key in &env.key {
+                set.insert(key, "k");
+                let found = discover::from_environment(&|name| set.get(name).map(|&v| v.into()));
+                set.remove(key.as_str());
+                assert_eq!(found.len(), 1, "{key}");
+                let text = manifest(&found[0]).to_string();
+                let checked = parse("discovered", &text).unwrap().remove(0).check();
+                let checked = checked.unwrap_or_else(|problems| panic!("{key}: {problems:?}"));
+                assert_eq!((checked.kind(), checked.name()), (&*row.kind(), &*row.name));
+                seen += 1;
+            }
+        }
+        assert!(seen > 15, "the catalogue was read");
+    }
+
+    #[test]
+    fn further_servers_are_addresses() {
+        let named = addresses("http://127.0.0.1:9000, http://h:1/v1,").unwrap();
+        assert_eq!(named, ["http://127.0.0.1:9000", "http://h:1/v1"]);
+        for wrong in ["nonsense", "http://", "127.0.0.1:8000"] {
+            let error = format!("{:#}", addresses(wrong).unwrap_err());
+            assert!(error.contains(LOCAL_SERVERS) && error.contains(wrong), "{error}");
+            assert!(error.contains("http://127.0.0.1:8000"), "an example: {error}");
+        }
+    }
 }

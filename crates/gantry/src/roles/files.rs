@@ -20,6 +20,9 @@ use std::time::Duration;
 
 const TOKENS: &str = "GANTRY_TOKENS";
 
+/// Kinds of subjects that may call.
+const CALLERS: [&str; 3] = ["user", "virtualaccount", "serviceaccount"];
+
 /// How often the directory is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -46,7 +49,7 @@ pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
         tenant: "files".to_owned(),
         published_at_ms: Clock::system().unix_ms(),
         manifests,
-        keys: tokens()?,
+        keys: tokens(&std::env::var(TOKENS).unwrap_or_default())?,
         ..SnapshotSource::default()
     };
     let (snapshot, unresolved) = assemble(base, &mut resolve);
@@ -88,15 +91,29 @@ fn resolve(reference: &str) -> Result<Secret, String> {
     }
 }
 
-fn tokens() -> anyhow::Result<Vec<KeyEntry>> {
-    let text = std::env::var(TOKENS).unwrap_or_default();
-    let mut keys = Vec::new();
-    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+/// Reads the list. Its errors count entries, because a token may not be repeated.
+fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
+    let mut keys: Vec<KeyEntry> = Vec::new();
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    for (number, pair) in (1..).zip(pairs) {
         let (token, subject) = pair
             .split_once('=')
-            .with_context(|| format!("{TOKENS} is a list of token=subject; one has no `=`"))?;
+            .map(|(token, subject)| (token.trim(), subject.trim()))
+            .with_context(|| format!("{TOKENS}: entry {number} has no `=`: write token=subject"))?;
+        if token.is_empty() {
+            bail!("{TOKENS}: entry {number} has no token before the `=`");
+        }
+        if !callable(subject) {
+            bail!(
+                "{TOKENS}: entry {number} is for `{subject}`: expected `admin`, `user:NAME` or \
+                 `virtualaccount:NAME`"
+            );
+        }
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-        let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        if let Some(at) = keys.iter().position(|key| key.sha256 == sha256) {
+            bail!("{TOKENS}: entries {} and {number} have the same token", at + 1);
+        }
         let caller = Caller {
             subject: if subject == "admin" { "user:admin".to_owned() } else { subject.to_owned() },
             teams: Vec::new(),
@@ -109,6 +126,13 @@ fn tokens() -> anyhow::Result<Vec<KeyEntry>> {
         tracing::warn!("{TOKENS} names no token, so that nobody may call");
     }
     Ok(keys)
+}
+
+/// Whether a token may stand for the subject.
+fn callable(subject: &str) -> bool {
+    let who = subject.split_once(':');
+    subject == "admin"
+        || who.is_some_and(|(kind, name)| CALLERS.contains(&kind) && !name.is_empty())
 }
 
 /// Publishes the directory anew whenever a file in it changed.
@@ -146,4 +170,35 @@ fn stamp(dir: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
     }
     stamps.sort();
     stamps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_token_stands_for_one_known_kind_of_caller() {
+        let keys =
+            tokens("tfy_a=admin, tfy_b = virtualaccount:bot,tfy_c=user:x@y.example,").unwrap();
+        let subjects: Vec<_> = keys.iter().map(|key| key.caller.subject.as_str()).collect();
+        assert_eq!(subjects, ["user:admin", "virtualaccount:bot", "user:x@y.example"]);
+        assert_eq!(
+            keys.iter().map(|key| key.caller.admin).collect::<Vec<_>>(),
+            [true, false, false]
+        );
+        assert!(tokens("").unwrap().is_empty());
+        for (text, expected) in [
+            ("=admin", "entry 1 has no token"),
+            ("tfy_a=admin,tfy_b=", "entry 2 is for ``: expected `admin`"),
+            ("tfy_a=x", "entry 1 is for `x`: expected `admin`"),
+            ("tfy_a=user:", "entry 1 is for `user:`"),
+            ("tfy_a=team:ml", "entry 1 is for `team:ml`"),
+            ("tfy_a=admin,tfy_b=user:x,tfy_a=user:y", "entries 1 and 3 have the same token"),
+            ("tfy_a", "entry 1 has no `=`"),
+        ] {
+            let error = tokens(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("tfy_"), "{error}");
+        }
+    }
 }

@@ -85,13 +85,21 @@ impl Remote {
                 }
                 Err(error) => {
                     if !away {
-                        let error = format!("{error:#}");
-                        tracing::warn!(error, "the control plane does not answer, serving on");
+                        self.report(&format!("{error:#}"));
                     }
                     away = true;
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
+        }
+    }
+
+    fn report(&self, error: &str) {
+        if self.gateway.ready() {
+            tracing::warn!(error, "the control plane does not answer, serving on");
+        } else {
+            let state = "the control plane does not answer, no request is served before it does";
+            tracing::warn!(error, "{state}");
         }
     }
 

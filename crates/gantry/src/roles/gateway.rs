@@ -6,11 +6,12 @@ use super::snapshot_file::SnapshotFile;
 use super::telemetry::Records;
 use super::{files, process, serve, ship, telemetry};
 use crate::boot::{self, Boot};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::server::listen;
 use gantry_runtime::tasks::{Shutdown, spawn};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -20,11 +21,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "control_plane")]
     config: Option<PathBuf>,
     /// Control plane to take snapshots from.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = boot::http_url)]
     control_plane: Option<String>,
     /// The gateway's own token (`gantry token NAME --gateway`) [env: GANTRY_TOKEN].
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
+    /// Address of `/metrics`; each gateway of a machine needs its own.
+    #[arg(long, value_name = "ADDRESS", value_parser = boot::socket_address)]
+    admin_listen: Option<SocketAddr>,
     #[command(flatten)]
     flags: boot::Flags,
 }
@@ -34,7 +38,8 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When the configuration, the port, the manifests or the data directory cannot be used.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let boot = boot::read(&arguments.flags)?;
+    let mut boot = boot::read(&arguments.flags)?;
+    boot.admin_listen = arguments.admin_listen.unwrap_or(boot.admin_listen);
     process::run(&boot, |shutdown| gateway(&boot, &arguments, shutdown))
 }
 
@@ -49,12 +54,14 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     if arguments.config.is_some() || boot.records.objects_url.is_some() {
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
     }
-    let admin = listen(boot.admin_listen).await?;
-    println!(
-        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics",
+    let admin = listen(boot.admin_listen).await.context(
+        "the port of /metrics cannot be used; name another with --admin-listen or admin_listen",
+    )?;
+    process::announce(&format!(
+        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics\n",
         listener.local_addr()?,
         admin.local_addr()?
-    );
+    ));
     let admin_state = Arc::new(Admin {
         gateway: OnceLock::from(gateway.clone()),
         metrics: Some(records.metrics.clone()),

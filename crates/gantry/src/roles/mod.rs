@@ -7,6 +7,7 @@ mod discovery;
 mod files;
 mod follow;
 pub(crate) mod gateway;
+mod greeting;
 mod process;
 mod serve;
 mod ship;

@@ -1,6 +1,7 @@
 //! A role's life: runtime, signals, drain.
 
-use crate::boot::Boot;
+use crate::boot::{self, Boot};
+use crate::out;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use std::future::Future;
 use std::time::Duration;
@@ -17,6 +18,7 @@ where
     F: FnOnce(Shutdown) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    boot::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(BACKGROUND_THREADS)
         .max_blocking_threads(8)
@@ -32,6 +34,13 @@ where
     // Whatever still blocks a thread may not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
+}
+
+/// Prints what a person needs after the start. A role serves on when nobody reads it.
+pub(super) fn announce(text: &str) {
+    if let Err(error) = out::settled(out::text(text)) {
+        tracing::warn!(error = format!("{error:#}"), "the start was not announced");
+    }
 }
 
 /// The first signal begins the drain, the second ends the process.

@@ -2,6 +2,7 @@
 
 use super::admin::Admin;
 use super::analytics::{JournalSink, LakeAnalytics};
+use super::greeting::{self, Started};
 use super::{discovery, follow, process, serve, telemetry};
 use crate::boot::{self, Boot};
 use crate::cli::{self, Credentials};
@@ -40,7 +41,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
-    let found = discovery::apply(&control, &data_dir).await?;
+    let search = discovery::apply(&control, &data_dir).await?;
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
@@ -50,8 +51,15 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut snapshots = control.subscribe();
     gateway.publish(&snapshots.borrow_and_update());
     spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));
-    let token = remember(&data_dir, &host, first.as_ref())?;
-    greet(&host, &data_dir, first.as_ref(), token.as_deref(), &found);
+    remember(&data_dir, &host, first.as_ref())?;
+    let snapshot = control.snapshot();
+    process::announce(&greeting::text(&Started {
+        host: &host,
+        data_dir: &data_dir,
+        first: first.as_ref(),
+        search: &search,
+        snapshot: &snapshot,
+    }));
     serve::serve(boot, &gateway, listener, &shutdown).await?;
     serve::drain(boot, &records, &shutdown).await;
     control.close().await;
@@ -82,74 +90,18 @@ pub(crate) fn remember(
     data_dir: &Path,
     host: &str,
     first: Option<&FirstStart>,
-) -> anyhow::Result<Option<String>> {
+) -> anyhow::Result<()> {
     let path = data_dir.join(cli::CREDENTIALS_FILE);
     let old: Option<Credentials> =
         std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let token = first.map(|first| first.token.expose().to_owned()).or(old.map(|old| old.token));
-    let Some(token) = token else { return Ok(None) };
-    let credentials = Credentials { host: host.to_owned(), token: token.clone() };
+    let Some(token) = token else { return Ok(()) };
+    let credentials = Credentials { host: host.to_owned(), token };
     write_private(&path, &serde_json::to_vec_pretty(&credentials)?)
-        .with_context(|| format!("write {}", path.display()))?;
-    Ok(Some(token))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     boot::create_private_file(path)?.write_all(bytes)
-}
-
-/// What a person needs after the start, on standard output.
-fn greet(
-    host: &str,
-    data_dir: &Path,
-    first: Option<&FirstStart>,
-    token: Option<&str>,
-    found: &[discovery::Line],
-) {
-    println!("Gantry is up at {host} (data in {})", data_dir.display());
-    if let Some(first) = first {
-        println!("\n  Administrator {} of tenant {}", first.admin, first.tenant);
-        println!("  Token         {}", first.token.expose());
-        println!("  It is shown only now; commands on this machine find it in the data directory.");
-    }
-    let model = found.iter().find_map(|line| line.models.first());
-    if found.is_empty() {
-        println!(
-            "\n  No provider found. Set a variable such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
-        );
-        println!(
-            "  and start again, start a local server (Ollama, vLLM, llama.cpp), or apply one:"
-        );
-        println!("    gantry apply -f account.yaml     (docs/manifests.md has examples)");
-    } else {
-        println!("\n  Providers:");
-    }
-    for line in found {
-        println!("    {:<16} by {:<28} {}", line.account, line.by, shortened(&line.models));
-    }
-    let Some(model) = model else { return };
-    let shown = if first.is_some() { token.unwrap_or("$GANTRY_TOKEN") } else { "$GANTRY_TOKEN" };
-    println!("\n  Try it:");
-    if first.is_none() {
-        let file = data_dir.join(cli::CREDENTIALS_FILE);
-        println!(
-            "    (GANTRY_TOKEN is a token of yours; the first start's is in {})",
-            file.display()
-        );
-    }
-    println!("    curl {host}/v1/chat/completions -H 'Authorization: Bearer {shown}' \\");
-    println!("      -H 'Content-Type: application/json' \\");
-    let messages = r#"[{"role": "user", "content": "Hello"}]"#;
-    println!("      -d '{{\"model\": \"{model}\", \"messages\": {messages}}}'");
-    println!("\n  gantry logs, gantry usage and gantry apply work from another terminal.");
-}
-
-fn shortened(models: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let shown = models.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match models.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

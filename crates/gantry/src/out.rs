@@ -1,0 +1,71 @@
+//! Standard output: the one place that writes to it. Commands and the start of roles use it.
+//!
+//! A reader that has seen enough, as in `gantry logs | head -1`, is no failure: what writes gets
+//! [`Closed`], and `main` ends the command as if all had been read. Nothing here may panic.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// Nobody reads standard output any more.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is closed")]
+pub(crate) struct Closed;
+
+/// Prints a text as it is and hands it on at once.
+///
+/// # Errors
+/// [`Closed`], or what else the system says, as when a disk is full.
+pub(crate) fn text(text: impl Display) -> anyhow::Result<()> {
+    write(std::io::stdout().lock(), &text.to_string())
+}
+
+/// Prints a line.
+///
+/// # Errors
+/// As [`text`].
+pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
+    write(std::io::stdout().lock(), &format!("{text}\n"))
+}
+
+/// What a command ends with: a closed output is as good as one that was read.
+pub(crate) fn settled(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    match done {
+        Err(error) if error.is::<Closed>() => Ok(()),
+        done => done,
+    }
+}
+
+fn write(mut to: impl Write, text: &str) -> anyhow::Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Closed.into()),
+        done => done.map_err(|error| anyhow::Error::new(error).context("write standard output")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails every write with one kind of error.
+    struct Failing(std::io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure_and_a_full_disk_is_one() {
+        assert!(settled(write(Failing(std::io::ErrorKind::BrokenPipe), "x")).is_ok());
+        let full = settled(write(Failing(std::io::ErrorKind::StorageFull), "x"));
+        assert!(full.unwrap_err().to_string().contains("standard output"));
+        let mut kept = Vec::new();
+        write(&mut kept, "x\n").unwrap();
+        assert_eq!(kept, b"x\n");
+    }
+}
