@@ -1,8 +1,11 @@
 //! The object store: where files are, which of them count. No Parquet here.
 
 use crate::Error;
+use crate::objects::{self, Address, Remote, SCHEMES};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use gantry_providers::credentials::Environment;
+use gantry_runtime::clock::Clock;
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path, PathPart};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -97,24 +100,70 @@ pub(crate) struct Store {
     /// Scheme and host, which the query engine finds the store by.
     root: Url,
     base: Path,
-    /// The same store, when it is a local folder: it has to be synced.
-    local: Option<LocalFileSystem>,
+    place: Place,
+}
+
+/// What has to be known of the store beyond the trait.
+#[derive(Debug)]
+enum Place {
+    /// Its files have to be synced.
+    Folder(LocalFileSystem),
+    Remote(Remote),
 }
 
 impl Store {
-    pub(crate) fn open(address: &str) -> Result<Self, Error> {
-        let failed = |why: String| Error::Address { url: address.to_owned(), why };
-        let url = Url::parse(address).map_err(|error| failed(error.to_string()))?;
-        let local = (url.scheme() == "file").then(LocalFileSystem::new);
-        if local.is_some() {
-            let path = url.to_file_path().map_err(|()| failed("not a path".to_owned()))?;
-            std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+    pub(crate) fn open(
+        address: &str,
+        environment: &Environment,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let failed = |why: String| Error::Address { url: objects::shown(address), why };
+        let url =
+            Url::parse(address).map_err(|error| failed(format!("{error}: expected {SCHEMES}")))?;
+        match Address::parse(&url) {
+            Some(parsed) => Self::remote(&url, &parsed.map_err(failed)?, environment, clock),
+            None if url.scheme() == "file" => Self::folder(url, failed),
+            None => {
+                Err(failed(format!("{} is no scheme of a lake: expected {SCHEMES}", url.scheme())))
+            }
         }
-        let (objects, base) =
-            object_store::parse_url(&url).map_err(|error| failed(error.to_string()))?;
+    }
+
+    fn folder(url: Url, failed: impl Fn(String) -> Error) -> Result<Self, Error> {
+        let path = url.to_file_path().map_err(|()| failed("not a path".to_owned()))?;
+        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+        let base = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
+        let local = LocalFileSystem::new();
         let mut root = url;
         root.set_path("/");
-        Ok(Self { objects: Arc::from(objects), root, base, local })
+        let (objects, place) = (Arc::new(LocalFileSystem::new()), Place::Folder(local));
+        Ok(Self { objects, root, base, place })
+    }
+
+    fn remote(
+        url: &Url,
+        address: &Address,
+        environment: &Environment,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let failed = |why: String| Error::Address { url: objects::shown(url.as_str()), why };
+        let base = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
+        let root = Url::parse(&address.root()).map_err(|error| failed(error.to_string()))?;
+        let remote = Remote::open(address, environment, clock)
+            .map_err(|source| Error::Refused { url: url.to_string(), source })?;
+        let objects = Arc::new(remote.clone());
+        Ok(Self { objects, root, base, place: Place::Remote(remote) })
+    }
+
+    /// Tries whether an object store can be used as the lake does; a local folder always can.
+    ///
+    /// # Errors
+    /// The first thing that fails.
+    pub(crate) async fn check(&self) -> Result<(), objects::Error> {
+        match &self.place {
+            Place::Folder(_) => Ok(()),
+            Place::Remote(remote) => remote.check(&self.base).await,
+        }
     }
 
     pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
@@ -138,7 +187,7 @@ impl Store {
     /// Stores a file whole or not at all; when it returns, the file survives a loss of power.
     pub(crate) async fn put(&self, path: &Path, bytes: impl Into<Bytes>) -> Result<(), Error> {
         self.objects.put(path, bytes.into().into()).await?;
-        if let Some(local) = &self.local {
+        if let Place::Folder(local) = &self.place {
             let file = local.path_to_filesystem(path)?;
             crate::blocking(move || sync(&file).map_err(|source| Error::Sync { source })).await?;
         }
