@@ -50,7 +50,7 @@ pub use schema::schema;
 const PRIORITY: u8 = 25;
 
 /// Longest pause after a failed round of ingestion.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(20);
 
 /// Where the lake lives and what a query may cost.
 #[derive(Clone, Debug)]

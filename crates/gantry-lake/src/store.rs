@@ -210,9 +210,8 @@ impl Store {
     pub(crate) async fn list(&self, from: Option<Hour>) -> Result<Listing, Error> {
         let prefix = self.below(&[REQUESTS]);
         // Folder names sort by time, so the listing can begin in the middle.
-        let objects = match from {
-            Some(hour) => {
-                let [day, folder] = hour.folders();
+        let objects = match from.and_then(before) {
+            Some([day, folder]) => {
                 let before = self.below(&[REQUESTS, &day, &folder]);
                 self.objects.list_with_offset(Some(&prefix), &before)
             }
@@ -250,6 +249,16 @@ impl Merge {
     }
 }
 
+/// A place between the files of the hour before and those of an hour; `None` for the first hour.
+///
+/// It is not the hour's own folder, although that sorts before its files: SeaweedFS 4.48 passes
+/// over a folder whose name a listing shall begin after, and all that is in it.
+fn before(hour: Hour) -> Option<[String; 2]> {
+    let [day, folder] = Hour(hour.0.checked_sub(1)?).folders();
+    // A letter sorts after the slash that stands before the files' names.
+    Some([day, folder + "z"])
+}
+
 /// Hour and name of a file in the folder; `None` for what is not ours.
 fn place(path: &Path) -> Option<(Hour, String)> {
     let parts: Vec<_> = path.parts().collect();
@@ -281,10 +290,21 @@ mod tests {
             assert_eq!(hour.folders(), folders);
             assert_eq!(Hour::parse(folders[0], folders[1]), Some(hour));
         }
+        assert_eq!(before(Hour(0)), None);
         for (day, hour) in
             [("day=2026-13-01", "hour=01"), ("day=2026-01-01", "hour=24"), ("x", "y")]
         {
             assert_eq!(Hour::parse(day, hour), None);
+        }
+    }
+
+    #[test]
+    fn a_listing_that_begins_with_an_hour_has_all_of_its_files_and_none_before() {
+        for hour in [1, 24, 24 * 31, 490_000].map(Hour) {
+            let place = before(hour).unwrap().join("/");
+            let [last, first] = [Hour(hour.0 - 1), hour].map(|hour| hour.folders().join("/"));
+            assert!(format!("{last}/zzz.parquet") < place, "{place}");
+            assert!(place < first, "{place}");
         }
     }
 }
