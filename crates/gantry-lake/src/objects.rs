@@ -1,7 +1,7 @@
 //! Object stores: S3 and what speaks its language, and Azure Blob Storage.
 //!
 //! [`crate::store`] opens one by the lake's address; ingestion, merging and DataFusion reach it as
-//! an [`object_store::ObjectStore`]. It has what the lake uses, and says so of the rest: objects are
+//! an [`object_store::ObjectStore`]. It has what the lake uses and refuses the rest: objects are
 //! written whole, read whole or in ranges, listed and deleted. It keeps no state but connections
 //! and lent keys, and never prints a secret.
 

@@ -149,8 +149,8 @@ impl Store {
         let failed = |why: String| Error::Address { url: objects::shown(url.as_str()), why };
         let base = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
         let root = Url::parse(&address.root()).map_err(|error| failed(error.to_string()))?;
-        let remote = Remote::open(address, environment, clock)
-            .map_err(|source| Error::Refused { url: url.to_string(), source })?;
+        let refused = |source| Error::Refused { url: url.to_string(), source: Box::new(source) };
+        let remote = Remote::open(address, environment, clock).map_err(refused)?;
         let objects = Arc::new(remote.clone());
         Ok(Self { objects, root, base, place: Place::Remote(remote) })
     }

@@ -1,8 +1,8 @@
 //! A plain HTTP client for everything off the request path.
 //!
-//! The CLI, the snapshot follower, the OTLP exporter and discovery use [`call`], with one connection
-//! per call; the lake's object store uses a [`Client`], which keeps them. It never follows redirects
-//! and never reads more than its limit.
+//! The CLI, the snapshot follower, the OTLP exporter and discovery use [`call`], with a connection
+//! per call; the lake's object store uses a [`Client`], which keeps them. It never follows
+//! redirects and never reads more than its limit.
 
 use crate::body::RequestBody;
 use crate::connect;

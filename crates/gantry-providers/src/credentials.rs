@@ -49,9 +49,11 @@ impl Error {
     }
 }
 
+type LookUp = dyn Fn(&str) -> Option<Secret> + Send + Sync;
+
 /// Looks up variables; the binary gives it those of the process, tests their own.
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>);
+pub struct Environment(Arc<LookUp>);
 
 impl Environment {
     pub fn new(look_up: impl Fn(&str) -> Option<Secret> + Send + Sync + 'static) -> Self {

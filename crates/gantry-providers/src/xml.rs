@@ -37,7 +37,7 @@ impl Element {
         let mut open = vec![Self::default()];
         let mut reader = Reader::from_reader(document);
         loop {
-            match reader.read_event().map_err(quick_xml::Error::from)? {
+            match reader.read_event()? {
                 Event::Start(tag) if open.len() <= DEPTH_MAX => {
                     open.push(Self::named(tag.local_name().as_ref()));
                 }

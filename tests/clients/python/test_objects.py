@@ -222,7 +222,8 @@ def asked(port, token):
 def stored(store):
     """The ids in the Parquet files of a store, as another program reads them."""
     files = store.files()
-    folder = pyarrow.fs.FileSelector(store.url.split("://")[1], recursive=True, allow_not_found=True)
+    base = store.url.split("://")[1]
+    folder = pyarrow.fs.FileSelector(base, recursive=True, allow_not_found=True)
     found = [file.path for file in files.get_file_info(folder) if file.path.endswith(".parquet")]
     for path in found:
         assert re.search(r"/requests/day=\d{4}-\d\d-\d\d/hour=\d\d/[^/]+\.parquet$", path), path

@@ -1,7 +1,8 @@
 //! AWS: an access key, web identity (IRSA on EKS), container credentials (EKS Pod Identity, ECS).
 //!
-//! The variables are those of AWS's "SDKs and Tools Reference", looked at in its order. Profiles and
-//! the metadata service of EC2 are left out: a process in a cluster should not act as its machine.
+//! The variables are those of AWS's "SDKs and Tools Reference", looked at in its order. Profiles
+//! and the metadata service of EC2 are left out: a process in a cluster should not act as its
+//! machine.
 
 use super::{Environment, Error, Lent, Renewed, TIMEOUT, accepted, token_file};
 use crate::client::{Answer, Call, Client};
