@@ -231,6 +231,31 @@ def stored(store):
     return [value for table in tables for value in table.column("id").to_pylist()]
 
 
+def test_wrong_settings_refuse_to_start_and_say_what_to_look_at(store, start):
+    for changes, expected in [
+        (store.wrong, store.refusal),
+        ({"GANTRY_RECORDS__OBJECTS_URL": store.url.replace("records", "nowhere")},
+         "404 (NoSuchBucket|ContainerNotFound).*correct `objects_url`"),
+        ({name: "" for name in store.settings if "KEY" in name},
+         "set AWS_ACCESS_KEY_ID and|set AZURE_STORAGE_KEY"),
+        ({"GANTRY_RECORDS__OBJECTS_URL": "gs://records/gantry"}, "gs is no scheme of a lake"),
+    ]:
+        up = start(store, **changes).up
+        assert up.child.wait(PATIENCE_S) == 1, up.output()
+        assert re.search(expected, up.output()), up.output()
+        for secret in (store.secret, *store.wrong.values()):
+            assert secret not in up.output()
+
+
+def test_an_identity_that_may_only_read_is_told_so_at_the_start(stores, start):
+    keys = {"AWS_ACCESS_KEY_ID": READER_KEYS["accessKey"],
+            "AWS_SECRET_ACCESS_KEY": READER_KEYS["secretKey"]}
+    up = start(stores[0], **keys).up
+    assert up.child.wait(PATIENCE_S) == 1, up.output()
+    assert re.search("write to the bucket records: .*AccessDenied.*s3:PutObject", up.output())
+
+
+# The last one: when it fails, it may leave the stores stopped.
 def test_records_lie_in_the_store_come_back_and_survive_its_outage(stores, start):
     sides = [start(store) for store in stores]
     for side in sides:
@@ -270,27 +295,3 @@ def answers_questions(side):
     code, output = side.cli("usage", "--json", "--by", "model")
     row = next(row for row in json.loads(output) if "plain" in row["keys"][0])
     assert code == 0 and row["requests"] >= len(side.ids), output
-
-
-def test_wrong_settings_refuse_to_start_and_say_what_to_look_at(store, start):
-    for changes, expected in [
-        (store.wrong, store.refusal),
-        ({"GANTRY_RECORDS__OBJECTS_URL": store.url.replace("records", "nowhere")},
-         "404 (NoSuchBucket|ContainerNotFound).*correct `objects_url`"),
-        ({name: "" for name in store.settings if "KEY" in name},
-         "set AWS_ACCESS_KEY_ID and|set AZURE_STORAGE_KEY"),
-        ({"GANTRY_RECORDS__OBJECTS_URL": "gs://records/gantry"}, "gs is no scheme of a lake"),
-    ]:
-        up = start(store, **changes).up
-        assert up.child.wait(PATIENCE_S) == 1, up.output()
-        assert re.search(expected, up.output()), up.output()
-        for secret in (store.secret, *store.wrong.values()):
-            assert secret not in up.output()
-
-
-def test_an_identity_that_may_only_read_is_told_so_at_the_start(stores, start):
-    keys = {"AWS_ACCESS_KEY_ID": READER_KEYS["accessKey"],
-            "AWS_SECRET_ACCESS_KEY": READER_KEYS["secretKey"]}
-    up = start(stores[0], **keys).up
-    assert up.child.wait(PATIENCE_S) == 1, up.output()
-    assert re.search("write to the bucket records: .*AccessDenied.*s3:PutObject", up.output())
