@@ -7,6 +7,7 @@ upstream whose behaviour is chosen by the model's name. Everything is ended by i
 from __future__ import annotations
 
 import pathlib
+import shlex
 import tempfile
 
 import installs
@@ -22,6 +23,8 @@ def prepare():
     installs.python_environment("clients", CLIENTS / "python" / "requirements.txt")
     installs.python_environment("truefoundry", CLIENTS / "python" / "truefoundry.txt")
     installs.node_clients()
+    installs.s3_server()
+    installs.azure_server()
     return programs
 
 
@@ -58,6 +61,8 @@ def start(children, programs, folder):
         "MOCK_URL": mock,
         "GANTRY_BIN": str(programs / "gantry"),
         "TFY_BIN": str(tfy()),
+        "S3_SERVER": str(installs.s3_server()),
+        "AZURE_SERVER": shlex.join(str(part) for part in installs.azure_server()),
         "LANGSMITH_TRACING": "false",
     }
     env = clean_environment(folder, **more)

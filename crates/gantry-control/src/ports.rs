@@ -85,4 +85,8 @@ pub enum AnalyticsError {
     /// Not now; logged with its detail, answered without.
     #[error("{0}")]
     Failed(String),
+    /// The store of the records is out of reach or refuses, in words for whoever runs Gantry:
+    /// without secrets and hosts.
+    #[error("{0}")]
+    Store(String),
 }

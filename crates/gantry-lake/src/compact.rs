@@ -32,12 +32,14 @@ impl Lake {
         // The journal first: a segment that vanishes after this look is taken next time.
         let segments = inner.journal.segments()?;
         let pending: BTreeSet<String> = segments.into_iter().map(|segment| segment.name).collect();
-        let listing = inner.store.list(None).await?;
-        for (note, merge) in &listing.merges {
-            let _layout = inner.layout.write().await;
-            self.resume(note, merge).await?;
+        let mut listing = inner.store.list(None).await?;
+        if !listing.merges.is_empty() {
+            for (note, merge) in &listing.merges {
+                let _layout = inner.layout.write().await;
+                self.resume(note, merge).await?;
+            }
+            listing = inner.store.list(None).await?;
         }
-        let listing = inner.store.list(None).await?;
         let before = inner.clock.unix_ms().saturating_sub(
             u64::try_from(inner.config.compact_after.as_millis()).unwrap_or(u64::MAX),
         );

@@ -21,6 +21,7 @@ mod compact;
 mod convert;
 mod filter;
 mod ingest;
+mod objects;
 mod parquet_file;
 mod query;
 mod schema;
@@ -32,6 +33,7 @@ mod usage;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use gantry_model::record::RequestRecord;
+use gantry_providers::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::journal;
@@ -41,21 +43,32 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub use objects::Error as ObjectsError;
 pub use schema::schema;
 
 /// Priority of the lake's threads, of 100 with 50 as usual: niceness 9 on Linux, so that beside a
 /// busy thread they get an eighth of a processor.
 const PRIORITY: u8 = 25;
 
+/// Longest pause after a failed round of ingestion.
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+
 /// Where the lake lives and what a query may cost.
 #[derive(Clone, Debug)]
 pub struct LakeConfig {
-    /// Folder of the files as a URL: `file:///var/lib/gantry/lake`. A local folder is made.
+    /// Folder of the files as a URL: `file:///var/lib/gantry/lake`, which is made,
+    /// `s3://bucket/prefix` or `azure://container/prefix`.
     pub url: String,
+    /// Variables with the credentials of an object store. Default: none.
+    pub environment: Environment,
     /// The journal's directory; it need not exist yet.
     pub journal_dir: PathBuf,
-    /// Pause between two rounds of ingestion. Default 5 s.
+    /// Pause between two rounds of ingestion. Default 5 s; while rounds fail it doubles, up to
+    /// `PAUSE_MAX`.
     pub ingest_every: Duration,
+    /// Pause between two looks for files to merge. Default 60 s: object stores take money for
+    /// each listing.
+    pub compact_every: Duration,
     /// The files of an hour are merged this long after its end. Default 15 minutes.
     pub compact_after: Duration,
     /// Memory for sorting and grouping, all queries together, in bytes. Default 256 MiB.
@@ -73,8 +86,10 @@ impl LakeConfig {
     pub fn new(url: String, journal_dir: PathBuf) -> Self {
         Self {
             url,
+            environment: Environment::default(),
             journal_dir,
             ingest_every: Duration::from_secs(5),
+            compact_every: Duration::from_secs(60),
             compact_after: Duration::from_secs(900),
             query_memory_bytes: 256 << 20,
             query_journal_bytes: 256 << 20,
@@ -88,6 +103,8 @@ impl LakeConfig {
 pub enum Error {
     #[error("use the lake address {url}: {why}")]
     Address { url: String, why: String },
+    #[error("use the lake address {url}")]
+    Refused { url: String, source: Box<objects::Error> },
     #[error("understand the query: {field} {found:?} {why}")]
     Invalid { field: &'static str, found: String, why: &'static str },
     #[error("find one request: {} ids or more begin with {prefix}", candidates.len())]
@@ -176,7 +193,7 @@ impl Lake {
     /// # Errors
     /// When the address cannot be used.
     pub fn open(config: LakeConfig, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let store = store::Store::open(&config.url)?;
+        let store = store::Store::open(&config.url, &config.environment, clock.clone())?;
         Ok(Self(Arc::new(Inner {
             journal: journal::Reader::new(&config.journal_dir),
             config,
@@ -188,6 +205,26 @@ impl Lake {
             layout: tokio::sync::RwLock::new(()),
             replaced: AtomicU64::new(0),
         })))
+    }
+
+    /// Tries once whether the files can be listed, written, read and deleted. A store that is away
+    /// is no failure: the log says so, and records wait in the journal.
+    ///
+    /// # Errors
+    /// When the store will not do so before somebody changes a setting; the text says which.
+    pub async fn check(&self) -> Result<(), Error> {
+        match self.0.store.check().await {
+            Ok(()) => Ok(()),
+            Err(error) if error.temporary() => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the lake's files are out of reach: records wait on disk");
+                Ok(())
+            }
+            Err(error) => {
+                let (url, source) = (self.0.config.url.clone(), Box::new(error));
+                Err(Error::Refused { url, source })
+            }
+        }
     }
 
     /// Ingests and compacts until the shutdown begins. A failed round is logged and tried again.
@@ -218,31 +255,46 @@ impl Lake {
     }
 
     async fn rounds(self, shutdown: Shutdown) {
-        let mut failing = false;
+        let mut failed = 0_u32;
+        let mut compacted_us = None;
         while !shutdown.begun() {
-            let result = self.round().await;
+            let result = self.round(&mut compacted_us).await;
             match &result {
-                Ok(()) if failing => tracing::info!("the lake takes records again"),
+                Ok(()) if failed > 0 => tracing::info!("the lake takes records again"),
                 Ok(()) => {}
                 Err(error) => {
                     self.0.metrics.lake_failed();
-                    if !failing {
+                    if failed == 0 {
                         let error: &dyn std::error::Error = error;
-                        tracing::warn!(error, "the lake cannot take records");
+                        tracing::warn!(error, "the lake cannot take records: they wait on disk");
                     }
                 }
             }
-            failing = result.is_err();
+            failed = if result.is_err() { failed.saturating_add(1) } else { 0 };
             tokio::select! {
-                () = tokio::time::sleep(self.0.config.ingest_every) => {}
+                () = tokio::time::sleep(self.pause(failed)) => {}
                 () = shutdown.wait() => {}
             }
         }
     }
 
-    async fn round(&self) -> Result<(), Error> {
+    /// How long to wait after so many failed rounds.
+    fn pause(&self, failed: u32) -> Duration {
+        let every = self.0.config.ingest_every;
+        let doubled = every.saturating_mul(2_u32.saturating_pow(failed.saturating_sub(1)));
+        if failed == 0 { every } else { doubled.min(PAUSE_MAX.max(every)) }
+    }
+
+    /// `compacted_us` is when files were last looked for that could be merged.
+    async fn round(&self, compacted_us: &mut Option<u64>) -> Result<(), Error> {
         let ingested = self.ingest().await;
-        self.compact().await?;
+        let now_us = self.0.clock.monotonic_us();
+        let every = self.0.config.compact_every.as_micros();
+        let due = compacted_us.is_none_or(|last| u128::from(now_us.saturating_sub(last)) >= every);
+        if due {
+            self.compact().await?;
+            *compacted_us = Some(now_us);
+        }
         ingested.map(|_| ())
     }
 

@@ -1,8 +1,11 @@
 //! The object store: where files are, which of them count. No Parquet here.
 
 use crate::Error;
+use crate::objects::{self, Address, Remote, SCHEMES};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use gantry_providers::credentials::Environment;
+use gantry_runtime::clock::Clock;
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path, PathPart};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -97,24 +100,70 @@ pub(crate) struct Store {
     /// Scheme and host, which the query engine finds the store by.
     root: Url,
     base: Path,
-    /// The same store, when it is a local folder: it has to be synced.
-    local: Option<LocalFileSystem>,
+    place: Place,
+}
+
+/// What has to be known of the store beyond the trait.
+#[derive(Debug)]
+enum Place {
+    /// Its files have to be synced.
+    Folder(LocalFileSystem),
+    Remote(Remote),
 }
 
 impl Store {
-    pub(crate) fn open(address: &str) -> Result<Self, Error> {
-        let failed = |why: String| Error::Address { url: address.to_owned(), why };
-        let url = Url::parse(address).map_err(|error| failed(error.to_string()))?;
-        let local = (url.scheme() == "file").then(LocalFileSystem::new);
-        if local.is_some() {
-            let path = url.to_file_path().map_err(|()| failed("not a path".to_owned()))?;
-            std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+    pub(crate) fn open(
+        address: &str,
+        environment: &Environment,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let failed = |why: String| Error::Address { url: objects::shown(address), why };
+        let url =
+            Url::parse(address).map_err(|error| failed(format!("{error}: expected {SCHEMES}")))?;
+        match Address::parse(&url) {
+            Some(parsed) => Self::remote(&url, &parsed.map_err(failed)?, environment, clock),
+            None if url.scheme() == "file" => Self::folder(url, failed),
+            None => {
+                Err(failed(format!("{} is no scheme of a lake: expected {SCHEMES}", url.scheme())))
+            }
         }
-        let (objects, base) =
-            object_store::parse_url(&url).map_err(|error| failed(error.to_string()))?;
+    }
+
+    fn folder(url: Url, failed: impl Fn(String) -> Error) -> Result<Self, Error> {
+        let path = url.to_file_path().map_err(|()| failed("not a path".to_owned()))?;
+        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+        let base = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
+        let local = LocalFileSystem::new();
         let mut root = url;
         root.set_path("/");
-        Ok(Self { objects: Arc::from(objects), root, base, local })
+        let (objects, place) = (Arc::new(LocalFileSystem::new()), Place::Folder(local));
+        Ok(Self { objects, root, base, place })
+    }
+
+    fn remote(
+        url: &Url,
+        address: &Address,
+        environment: &Environment,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let failed = |why: String| Error::Address { url: objects::shown(url.as_str()), why };
+        let base = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
+        let root = Url::parse(&address.root()).map_err(|error| failed(error.to_string()))?;
+        let refused = |source| Error::Refused { url: url.to_string(), source: Box::new(source) };
+        let remote = Remote::open(address, environment, clock).map_err(refused)?;
+        let objects = Arc::new(remote.clone());
+        Ok(Self { objects, root, base, place: Place::Remote(remote) })
+    }
+
+    /// Tries whether an object store can be used as the lake does; a local folder always can.
+    ///
+    /// # Errors
+    /// The first thing that fails.
+    pub(crate) async fn check(&self) -> Result<(), objects::Error> {
+        match &self.place {
+            Place::Folder(_) => Ok(()),
+            Place::Remote(remote) => remote.check(&self.base).await,
+        }
     }
 
     pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
@@ -138,7 +187,7 @@ impl Store {
     /// Stores a file whole or not at all; when it returns, the file survives a loss of power.
     pub(crate) async fn put(&self, path: &Path, bytes: impl Into<Bytes>) -> Result<(), Error> {
         self.objects.put(path, bytes.into().into()).await?;
-        if let Some(local) = &self.local {
+        if let Place::Folder(local) = &self.place {
             let file = local.path_to_filesystem(path)?;
             crate::blocking(move || sync(&file).map_err(|source| Error::Sync { source })).await?;
         }
@@ -161,9 +210,8 @@ impl Store {
     pub(crate) async fn list(&self, from: Option<Hour>) -> Result<Listing, Error> {
         let prefix = self.below(&[REQUESTS]);
         // Folder names sort by time, so the listing can begin in the middle.
-        let objects = match from {
-            Some(hour) => {
-                let [day, folder] = hour.folders();
+        let objects = match from.and_then(before) {
+            Some([day, folder]) => {
                 let before = self.below(&[REQUESTS, &day, &folder]);
                 self.objects.list_with_offset(Some(&prefix), &before)
             }
@@ -201,6 +249,16 @@ impl Merge {
     }
 }
 
+/// A place between the files of the hour before and those of an hour; `None` for the first hour.
+///
+/// It is not the hour's own folder, although that sorts before its files: SeaweedFS 4.48 passes
+/// over a folder whose name a listing shall begin after, and all that is in it.
+fn before(hour: Hour) -> Option<[String; 2]> {
+    let [day, folder] = Hour(hour.0.checked_sub(1)?).folders();
+    // A letter sorts after the slash that stands before the files' names.
+    Some([day, folder + "z"])
+}
+
 /// Hour and name of a file in the folder; `None` for what is not ours.
 fn place(path: &Path) -> Option<(Hour, String)> {
     let parts: Vec<_> = path.parts().collect();
@@ -232,10 +290,21 @@ mod tests {
             assert_eq!(hour.folders(), folders);
             assert_eq!(Hour::parse(folders[0], folders[1]), Some(hour));
         }
+        assert_eq!(before(Hour(0)), None);
         for (day, hour) in
             [("day=2026-13-01", "hour=01"), ("day=2026-01-01", "hour=24"), ("x", "y")]
         {
             assert_eq!(Hour::parse(day, hour), None);
+        }
+    }
+
+    #[test]
+    fn a_listing_that_begins_with_an_hour_has_all_of_its_files_and_none_before() {
+        for hour in [1, 24, 24 * 31, 490_000].map(Hour) {
+            let place = before(hour).unwrap().join("/");
+            let [last, first] = [Hour(hour.0 - 1), hour].map(|hour| hour.folders().join("/"));
+            assert!(format!("{last}/zzz.parquet") < place, "{place}");
+            assert!(place < first, "{place}");
         }
     }
 }

@@ -46,7 +46,8 @@ pub(crate) struct Log {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Records {
-    /// `file:///path`; default: `lake` in the data directory.
+    /// `file:///folder`, `s3://bucket/prefix` or `azure://container/prefix`, with credentials by
+    /// the vendors' variables (`docs/operating.md`). Default: `lake` in the data directory.
     pub objects_url: Option<String>,
 }
 

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gantry-runtime", &["gantry-model"]),
     ("gantry-providers", &["gantry-model", "gantry-llm", "gantry-runtime"]),
     ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-providers"]),
-    ("gantry-lake", &["gantry-model", "gantry-runtime", "gantry-telemetry"]),
+    ("gantry-lake", &["gantry-model", "gantry-runtime", "gantry-providers", "gantry-telemetry"]),
     (
         "gantry-gateway",
         &["gantry-model", "gantry-llm", "gantry-runtime", "gantry-providers", "gantry-telemetry"],

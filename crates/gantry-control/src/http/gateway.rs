@@ -166,5 +166,8 @@ fn analytics_failed(error: AnalyticsError) -> Error {
             tracing::error!(error = why, "question about records failed");
             Error::Unavailable("the records could not be read; try again, or see the log".into())
         }
+        AnalyticsError::Store(why) => {
+            Error::Unavailable(format!("the records cannot be read: {why}; the log says more"))
+        }
     }
 }

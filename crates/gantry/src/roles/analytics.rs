@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use gantry_control::{Analytics, AnalyticsError, OneRequest, RecordsSink, Segment, SinkError};
-use gantry_lake::{Error, Lake};
+use gantry_lake::{Error, Lake, ObjectsError};
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
 use gantry_telemetry::journal::Format;
@@ -55,7 +55,12 @@ fn settled<T>(
         Ok(Err(error)) => {
             let cause: &dyn std::error::Error = &error;
             tracing::warn!(error = cause, "a question to the lake failed");
-            Err(AnalyticsError::Failed(format!("failed to {error}")))
+            let mut causes = std::iter::successors(Some(cause), |error| error.source());
+            let store = causes.find_map(|error| error.downcast_ref::<ObjectsError>());
+            Err(match store {
+                Some(store) => AnalyticsError::Store(format!("failed to {store}")),
+                None => AnalyticsError::Failed(format!("failed to {error}")),
+            })
         }
         Err(error) => Err(AnalyticsError::Failed(format!("the query ended early: {error}"))),
     }

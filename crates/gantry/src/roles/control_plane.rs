@@ -29,7 +29,7 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let data_dir = boot.data_dir()?;
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
+    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     let (control, first) = up::open_control(&data_dir, &shutdown, analytics, sink).await?;

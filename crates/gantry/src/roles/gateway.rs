@@ -52,7 +52,7 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     let gateway = serve::gateway(boot, &clock, &records, &beside);
     feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
     if arguments.config.is_some() || boot.records.objects_url.is_some() {
-        telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
+        telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     }
     let admin = listen(boot.admin_listen).await.context(
         "the port of /metrics cannot be used; name another with --admin-listen or admin_listen",

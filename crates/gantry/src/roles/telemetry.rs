@@ -3,7 +3,9 @@
 use crate::boot::{Boot, variable};
 use anyhow::Context;
 use gantry_lake::{Lake, LakeConfig};
+use gantry_model::secret::Secret;
 use gantry_providers::client::{Call, call};
+use gantry_providers::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal;
@@ -60,8 +62,8 @@ pub(super) fn start(
 /// Opens the lake and starts turning the journal into Parquet.
 ///
 /// # Errors
-/// When the address of the lake cannot be used.
-pub(super) fn lake(
+/// When the address of the lake cannot be used, or its object store refuses what the lake does.
+pub(super) async fn lake(
     boot: &Boot,
     data_dir: &Path,
     records: &Records,
@@ -71,8 +73,10 @@ pub(super) fn lake(
     let path = std::path::absolute(data_dir.join("lake"))?;
     let local = format!("file://{}", path.display());
     let url = boot.records.objects_url.clone().unwrap_or(local);
-    let config = LakeConfig::new(url, records.journal_dir.clone());
+    let mut config = LakeConfig::new(url, records.journal_dir.clone());
+    config.environment = Environment::new(|name| variable(name).map(Secret::new));
     let lake = Lake::open(config, clock.clone(), records.metrics.clone())?;
+    lake.check().await?;
     spawn("lake", lake.clone().run(shutdown.clone()));
     Ok(lake)
 }

@@ -37,7 +37,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let data_dir = boot.data_dir()?;
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown)?;
+    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
