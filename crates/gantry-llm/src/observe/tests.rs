@@ -175,6 +175,30 @@ fn watch(wire: Wire, stream: &str) -> Observer {
 }
 
 #[test]
+fn a_stream_is_empty_until_the_model_says_something() {
+    let start =
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}"#;
+    let opened = r#"{"type":"content_block_start","content_block":{"type":"text","text":""}}"#;
+    let said = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#;
+    let stop = r#"{"type":"message_stop"}"#;
+    let (role, word) =
+        (chunk(r#"{"role":"assistant"}"#, "null"), chunk(r#"{"content":"a"}"#, "null"));
+    let cases: [(Wire, &[&str], bool); 6] = [
+        (Wire::Messages, &[start, opened, stop], true),
+        (Wire::Messages, &[start, opened, said, stop], false),
+        (Wire::Messages, &[start, &message_delta(r#""end_turn""#), stop], false),
+        (Wire::Chat, &["[DONE]"], true),
+        (Wire::Chat, &[&role, "[DONE]"], true),
+        (Wire::Chat, &[&role, &word, "[DONE]"], false),
+    ];
+    for (wire, events, expected) in cases {
+        let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let observer = watch(wire, &stream);
+        assert_eq!((observer.is_empty(), observer.ended()), (expected, true), "{stream}");
+    }
+}
+
+#[test]
 fn adds_up_a_claude_stream() {
     let observer = watch(Wire::Messages, CLAUDE);
     let expected = TokenUsage { cache_write_1h: 10, reasoning: 4, ..usage(90, 50, 30, 15) };

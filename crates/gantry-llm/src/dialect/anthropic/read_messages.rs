@@ -88,11 +88,17 @@ impl Reader<'_> {
             "search_result" if block.content.is_some() => {
                 return self.search_result(place, block, parts);
             }
-            "tool_use" => Body::ToolCall(ToolCall {
-                id: block.id.ok_or_else(|| missing("id"))?,
-                name: block.name.ok_or_else(|| missing("name"))?,
-                arguments: block.input.map_or(Arguments::Text(Text::default()), Arguments::Json),
-            }),
+            "tool_use" => {
+                if block.caller.is_some_and(|caller| !caller.direct) {
+                    self.losses.dropped_often(format!("{place}.caller"), "has no counterpart");
+                }
+                let input = block.input;
+                Body::ToolCall(ToolCall {
+                    id: block.id.ok_or_else(|| missing("id"))?,
+                    name: block.name.ok_or_else(|| missing("name"))?,
+                    arguments: input.map_or(Arguments::Text(Text::default()), Arguments::Json),
+                })
+            }
             "tool_result" => Body::ToolResult(ToolResult {
                 id: block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?,
                 content: self.tool_content(place, block.content)?,

@@ -3,7 +3,8 @@
 //! One struct stands for all types of block; the parsers look at `type` and take what belongs to
 //! it. Members whose shape differs between types stay raw.
 
-use crate::dialect::wire::{Skipped, wire};
+use crate::dialect::reader::{Read, Reader};
+use crate::dialect::wire::{self, FromJson, Skipped, wire};
 use crate::neutral::{Cache, Raw, Str, StrOr, Text};
 
 wire! {
@@ -19,6 +20,7 @@ wire! {
         may id: Str<'a>,
         may name: Str<'a>,
         may input: Raw<'a>,
+        may caller: Caller,
         may tool_use_id: Str<'a>,
         may content: StrOr<Text<'a>, Raw<'a>>,
         may is_error: bool,
@@ -37,10 +39,29 @@ wire! {
         may content: Raw<'a>,
     }
 
+    struct CallerKind<'a> {
+        may kind as "type": Str<'a>,
+    }
+
     #[derive(Clone, Debug)]
     pub(super) struct CacheControl<'a> {
         may kind as "type": Skipped,
         may ttl: Str<'a>,
+    }
+}
+
+/// Who made a tool call. Clients send it back with each call of an earlier answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Caller {
+    /// The model itself, and no code that runs at Anthropic.
+    pub(super) direct: bool,
+}
+
+impl<'a> FromJson<'a> for Caller {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        let caller = wire::parse_text::<CallerKind<'_>>(reader.raw()?.get()).unwrap_or_default();
+        self.direct = caller.kind.as_deref() == Some("direct");
+        Ok(())
     }
 }
 
