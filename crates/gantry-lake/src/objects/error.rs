@@ -42,7 +42,7 @@ impl Error {
         match self {
             Self::Failing { .. } => true,
             Self::Unreachable { source, .. } => {
-                matches!(source, client::Error::Broken { .. } | client::Error::Body { .. })
+                matches!(source, client::Error::Broken { .. })
             }
             Self::Credentials { .. }
             | Self::NotFound { .. }
