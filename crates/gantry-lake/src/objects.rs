@@ -18,6 +18,8 @@ pub use error::Error;
 pub(crate) use remote::Remote;
 
 use gantry_providers::client::Answer;
+use gantry_providers::endpoint::Endpoint;
+use gantry_runtime::errors::sentence;
 use http::{HeaderMap, Method};
 
 /// One request to a store, not yet signed.
@@ -130,4 +132,10 @@ impl Service {
             Self::Azure(azure) => azure.advice(code),
         }
     }
+}
+
+/// The address that a store's keys are below.
+fn base(store: &str, url: &str) -> Result<Endpoint, Error> {
+    Endpoint::parse(url, None)
+        .map_err(|error| Error::Unusable { store: store.to_owned(), why: sentence(&error) })
 }

@@ -6,7 +6,7 @@
 
 use crate::connect;
 use crate::endpoint::{self, Endpoint};
-use crate::http1::{self, Connection, Finished, Reply, Request, RequestHead};
+use crate::http1::{self, Connection, Finished, RequestHead};
 use bytes::{Bytes, BytesMut};
 use gantry_runtime::clock::Clock;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -173,7 +173,9 @@ async fn exchange(
     }
     let request = head.with_body(call.body.into());
     let broken = |source| Error::Broken { origin: endpoint.origin(), source };
-    let mut reply = send(endpoint, &request, call.timeout, client).await?;
+    let take = || client.and_then(|client| client.take(endpoint.id));
+    let lease = || Lease { client, endpoint: endpoint.id };
+    let mut reply = connect::send((endpoint, call.timeout), &request, take, lease, broken).await?;
     let mut body = BytesMut::new();
     while let Some(piece) = reply.body.piece().await.map_err(broken)? {
         if body.len() + piece.len() > REPLY_BYTES_MAX {
@@ -182,28 +184,6 @@ async fn exchange(
         body.extend_from_slice(&piece);
     }
     Ok(Answer { status: reply.status, headers: reply.fields.to_map(), body: body.freeze() })
-}
-
-async fn send<'a>(
-    endpoint: &Endpoint,
-    request: &Request,
-    limit: Duration,
-    client: Option<&'a Client>,
-) -> Result<Reply<Lease<'a>>, Error> {
-    loop {
-        let kept = client.and_then(|client| client.take(endpoint.id));
-        let reused = kept.is_some();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => connect::connect(endpoint, limit).await?,
-        };
-        let lease = Lease { client, endpoint: endpoint.id };
-        match connection.exchange(request, lease).await {
-            Err(http1::Error::Send { unsent: true, .. }) if reused => {}
-            Err(source) => return Err(Error::Broken { origin: endpoint.origin(), source }),
-            Ok(reply) => return Ok(reply),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One connection to an upstream: name look-up, TCP, TLS.
 
 use crate::endpoint::Endpoint;
-use crate::http1::{Connection, Stream};
+use crate::http1::{self, Connection, Finished, Reply, Request, Stream};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -18,11 +18,39 @@ pub enum Error {
     Tls { origin: String, source: std::io::Error },
 }
 
+/// Sends a request over a kept connection, which `take` gives, else over a new one, made within
+/// `limit`. A kept connection that turns out closed before a byte went out is replaced. `broken`
+/// says what it means that one broke; `lease` makes what the connection is given back to.
+///
+/// # Errors
+/// When no connection comes about, or it breaks before the reply's head.
+pub(crate) async fn send<F: Finished, E: From<Error>>(
+    (endpoint, limit): (&Endpoint, Duration),
+    request: &Request,
+    take: impl Fn() -> Option<Connection>,
+    lease: impl Fn() -> F,
+    broken: impl Fn(http1::Error) -> E,
+) -> Result<Reply<F>, E> {
+    loop {
+        let (connection, reused) = match take() {
+            Some(connection) => (connection, true),
+            // On the heap: most requests need no new connection, and its state would be most of
+            // theirs.
+            None => (Box::pin(connect(endpoint, limit)).await?, false),
+        };
+        match connection.exchange(request, lease()).await {
+            Err(http1::Error::Send { unsent: true, .. }) if reused => {}
+            Err(error) => return Err(broken(error)),
+            Ok(reply) => return Ok(reply),
+        }
+    }
+}
+
 /// Connects within `limit`.
 ///
 /// # Errors
 /// When any step fails or time runs out.
-pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Error> {
+async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Error> {
     match tokio::time::timeout(limit, open(endpoint)).await {
         Ok(opened) => opened.map(Connection::new),
         Err(_) => Err(Error::Timeout {

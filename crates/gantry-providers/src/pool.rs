@@ -92,21 +92,11 @@ impl Pool {
     ) -> Result<Reply, Error> {
         self.0.now_us.set(now_us);
         self.sweep(now_us);
-        let limit = self.0.settings.connect_timeout;
-        loop {
-            let (connection, reused) = match self.take_idle(endpoint.id, now_us) {
-                Some(connection) => (connection, true),
-                // On the heap: most requests need no new connection, and its state would be most of
-                // theirs.
-                None => (Box::pin(connect::connect(endpoint, limit)).await?, false),
-            };
-            let lease = Lease { id: endpoint.id, pool: Rc::downgrade(&self.0) };
-            match connection.exchange(request, lease).await {
-                Err(http1::Error::Send { unsent: true, .. }) if reused => {}
-                Err(source) => return Err(Error::Broken { origin: endpoint.origin(), source }),
-                Ok(reply) => return Ok(reply),
-            }
-        }
+        let to = (endpoint, self.0.settings.connect_timeout);
+        let take = || self.take_idle(endpoint.id, now_us);
+        let lease = || Lease { id: endpoint.id, pool: Rc::downgrade(&self.0) };
+        let broken = |source| Error::Broken { origin: endpoint.origin(), source };
+        connect::send(to, request, take, lease, broken).await
     }
 
     /// Closes connections that have been idle for too long, when that was not done of late.

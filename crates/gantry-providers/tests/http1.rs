@@ -12,6 +12,7 @@ use bytes::Bytes;
 use gantry_providers::endpoint::Endpoint;
 use gantry_providers::http1::{Request, RequestHead};
 use gantry_providers::pool::{Error, Pool, Reply, Settings};
+use gantry_runtime::errors::sentence;
 use http::Method;
 use std::future::Future;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -56,9 +57,9 @@ impl Bench {
             }
         };
         let client = async {
-            let reply = bench.send(b"{}").await.map_err(|error| chain(&error))?;
+            let reply = bench.send(b"{}").await.map_err(|error| sentence(&error))?;
             let status = reply.status.as_u16();
-            Ok((status, read(reply).await.map_err(|error| chain(&error))?))
+            Ok((status, read(reply).await.map_err(|error| sentence(&error))?))
         };
         both(server, client).await
     }
@@ -79,11 +80,6 @@ async fn read(mut reply: Reply) -> Result<Vec<u8>, gantry_providers::http1::Erro
         all.extend_from_slice(&piece);
     }
     Ok(all)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let inner = error.source().map(|source| format!(": {}", chain(source)));
-    format!("{error}{}", inner.unwrap_or_default())
 }
 
 /// Reads one request with a body of at most a few bytes.

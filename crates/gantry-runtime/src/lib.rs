@@ -1,10 +1,13 @@
-//! The process kit: clock, ids, tasks, shutdown, boot configuration, logs, HTTP server loop.
+//! The process kit: clock, ids, tasks, shutdown, boot configuration, logs, digests and errors in
+//! words, HTTP server loop.
 //!
 //! Every crate that runs something uses it, so that time, randomness and tasks have one door each
 //! (`clippy.toml` bans the others). It knows nothing of gateways or control planes.
 
 pub mod boot;
 pub mod clock;
+pub mod digest;
+pub mod errors;
 pub mod ids;
 pub mod logging;
 pub mod server;

@@ -11,7 +11,6 @@
 //! The engine is SQLite (WAL). Statements keep to the subset that PostgreSQL shares.
 
 mod audit;
-mod digest;
 mod error;
 mod files;
 mod migrations;
@@ -23,8 +22,8 @@ mod tx;
 mod users;
 
 pub use audit::AuditEntry;
-pub use digest::sha256_hex;
 pub use error::Error;
+pub use gantry_runtime::digest::sha256_hex;
 pub use resources::{Put, Resource};
 pub use tokens::{Purpose, Token};
 pub use tx::Tx;

@@ -39,7 +39,7 @@ impl Sealer {
         let unbound = UnboundKey::new(&AES_256_GCM_SIV, bytes).map_err(|_| Error::Random)?;
         let mut named = Zeroizing::new(b"gantry key id\0".to_vec());
         named.extend_from_slice(bytes);
-        let id = crate::digest::sha256_hex(&named).chars().take(8).collect();
+        let id = crate::sha256_hex(&named).chars().take(8).collect();
         Ok(Self { id, key: LessSafeKey::new(unbound) })
     }
 

@@ -9,6 +9,7 @@ mod out;
 mod roles;
 
 use clap::{Parser, Subcommand};
+use gantry_runtime::errors::sentence;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -65,24 +66,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell when standard error is closed too.
-            let _ = writeln!(std::io::stderr(), "gantry: {}", said(&error));
+            let _ = writeln!(std::io::stderr(), "gantry: {}", sentence(error.as_ref()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// The error with its causes, in one sentence.
-fn said(error: &anyhow::Error) -> String {
-    let mut said = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
-        // A transparent error repeats its cause, and some end with it.
-        if !said.ends_with(&text) {
-            said.push_str(if said.is_empty() { "" } else { ": " });
-            said.push_str(&text);
-        }
-    }
-    said
 }
 
 #[cfg(test)]
@@ -95,9 +82,9 @@ mod tests {
         let problem = "it holds 3 bytes instead of 32".to_owned();
         let wrong_key = gantry_store::Error::MasterKey { path, problem };
         let text = "cannot use the master key GANTRY_MASTER_KEY: it holds 3 bytes instead of 32";
-        assert_eq!(said(&gantry_control::Error::from(wrong_key).into()), text);
+        assert_eq!(sentence(&gantry_control::Error::from(wrong_key)), text);
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let error = anyhow::Error::new(refused).context("talk to the control plane");
-        assert_eq!(said(&error), "talk to the control plane: connection refused");
+        assert_eq!(sentence(error.as_ref()), "talk to the control plane: connection refused");
     }
 }

@@ -3,7 +3,6 @@
 //! The gate (before the first byte) and the relay (after it) read the same pump.
 
 use super::scrub::Secrets;
-use super::send::chain;
 use crate::route::Hop;
 use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use gantry_llm::stream::StreamTranslator;
 use gantry_model::catalogue::Dialect;
 use gantry_model::usage::TokenUsage;
 use gantry_providers::pool::ReplyBody;
+use gantry_runtime::errors::sentence;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -132,7 +132,7 @@ impl Pump {
                 Some(Ok(data)) => data,
                 Some(Err(_)) if self.observer.ended() => return Poll::Ready(self.end()),
                 Some(Err(error)) => {
-                    return Poll::Ready(Step::Failed(Break::Reset(chain(&error))));
+                    return Poll::Ready(Step::Failed(Break::Reset(sentence(&error))));
                 }
             };
             let complete = match self.splitter.push(data) {

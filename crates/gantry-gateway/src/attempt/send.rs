@@ -15,6 +15,7 @@ use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
 use gantry_providers::pool::{self, Reply, ReplyBody};
 use gantry_providers::upstream::Operation;
+use gantry_runtime::errors::sentence;
 use http::HeaderValue;
 use std::future::poll_fn;
 use std::time::Duration;
@@ -72,18 +73,7 @@ fn broken(error: &pool::Error) -> Failure {
         pool::Error::Connect(_) => Outcome::Connect,
         pool::Error::Broken { .. } => Outcome::Reset,
     };
-    Failure::silent(outcome, view(ErrorKind::Upstream, 502, chain(error)))
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
+    Failure::silent(outcome, view(ErrorKind::Upstream, 502, sentence(error)))
 }
 
 /// An error status, with its body.
@@ -265,7 +255,8 @@ pub(super) fn upstream_error(
 async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
-    let failed = |error| (Outcome::Reset, format!("the upstream's reply broke: {}", chain(&error)));
+    let failed =
+        |error| (Outcome::Reset, format!("the upstream's reply broke: {}", sentence(&error)));
     while let Some(data) = body.piece().await.map_err(failed)? {
         if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
             let message = format!("the upstream's reply is larger than {limit} bytes");

@@ -17,6 +17,7 @@ use gantry_model::secret::Secret;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::auth;
 use gantry_providers::upstream::Upstream;
+use gantry_runtime::errors::sentence;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
@@ -248,12 +249,5 @@ fn json_string(text: &str) -> Vec<u8> {
 }
 
 fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = format!("failed to {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
+    format!("failed to {}", sentence(error))
 }

@@ -2,7 +2,7 @@
 //!
 //! The rules are in Microsoft's "Blob service REST API", in the version that each request names.
 
-use super::{Ask, Error, Listed, Page, Signed, Span};
+use super::{Ask, Error, Listed, Page, Signed, Span, base};
 use gantry_providers::auth::sensitive;
 use gantry_providers::client::Client;
 use gantry_providers::credentials::azure::{self, Proof};
@@ -54,9 +54,7 @@ impl Azure {
         let url = format!("{}/{container}", url.trim_end_matches('/'));
         let credentials =
             azure::Azure::from_environment(environment, &account).map_err(unusable)?;
-        let base = Endpoint::parse(&url, None);
-        let base =
-            base.map_err(|error| Error::Unusable { store: name.clone(), why: error.to_string() })?;
+        let base = base(&name, &url)?;
         Ok(Self { name, base, credentials, client })
     }
 

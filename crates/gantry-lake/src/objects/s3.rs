@@ -3,7 +3,7 @@
 //! The rules are in Amazon's "S3 API Reference". Requests are signed with version 4; a server of
 //! somebody else, named by `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, is asked in path style.
 
-use super::{Ask, Error, Listed, Page, Signed, Span};
+use super::{Ask, Error, Listed, Page, Signed, Span, base};
 use gantry_providers::client::Client;
 use gantry_providers::credentials::aws::Aws;
 use gantry_providers::credentials::{self, Environment};
@@ -53,9 +53,7 @@ impl S3 {
             }
         };
         let credentials = Aws::from_environment(environment, &region).map_err(unusable)?;
-        let base = Endpoint::parse(&url, None);
-        let base =
-            base.map_err(|error| Error::Unusable { store: name.clone(), why: said(&error) })?;
+        let base = base(&name, &url)?;
         Ok(Self { name, base, region, credentials, client })
     }
 
@@ -106,12 +104,6 @@ fn address(bucket: &str, region: &str) -> String {
         return format!("https://s3.{region}.{domain}/{bucket}");
     }
     format!("https://{bucket}.s3.{region}.{domain}")
-}
-
-/// An error with its causes.
-fn said(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// ListObjectsV2.

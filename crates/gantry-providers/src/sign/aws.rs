@@ -4,10 +4,10 @@
 //! for S3. It signs every header that it is given, `host` included, so what travels must not be
 //! changed afterwards.
 
-use super::{hex, hmac_sha256, percent_encoded};
-use aws_lc_rs::digest;
+use super::{hmac_sha256, percent_encoded};
 use gantry_model::ids::UnixMs;
 use gantry_model::secret::Secret;
+use gantry_runtime::digest::{hex, sha256_hex};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use time::OffsetDateTime;
 
@@ -62,7 +62,7 @@ pub fn sign(
 ) -> Result<(), Error> {
     let moment = moment(scope.unix_ms);
     let day = moment.get(..8).unwrap_or_default();
-    let body_hash = hex(digest::digest(&digest::SHA256, request.body).as_ref());
+    let body_hash = sha256_hex(request.body);
     headers.insert(DATE, value(&moment)?);
     if scope.service == S3 {
         headers.insert(BODY_HASH, value(&body_hash)?);
@@ -73,7 +73,7 @@ pub fn sign(
     let names = names(headers);
     let canonical = canonical(request, headers, scope.service, &body_hash);
     let within = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
-    let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+    let hash = sha256_hex(canonical.as_bytes());
     let text = format!("{ALGORITHM}\n{moment}\n{within}\n{hash}");
 
     let first = Secret::new(format!("AWS4{}", keys.secret_access_key.expose()));

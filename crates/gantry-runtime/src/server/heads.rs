@@ -42,7 +42,14 @@ impl Watch {
             quiet: Cell::new(0),
             waker: RefCell::default(),
         });
-        self.0.borrow_mut().push(Rc::downgrade(&heads));
+        let mut all = self.0.borrow_mut();
+        // Closed ones go before it grows, so that its size follows that of the open ones.
+        if all.len() == all.capacity() {
+            all.retain(|heads| heads.strong_count() > 0);
+            let open = all.len();
+            all.reserve(open.max(1));
+        }
+        all.push(Rc::downgrade(&heads));
         heads
     }
 

@@ -13,6 +13,7 @@ use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
 use gantry_runtime::clock::Clock;
+use gantry_runtime::digest::sha256_hex;
 use gantry_runtime::tasks::Shutdown;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,8 +110,7 @@ fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
                  `virtualaccount:NAME`"
             );
         }
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-        let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sha256 = sha256_hex(token.as_bytes());
         if let Some(at) = keys.iter().position(|key| key.sha256 == sha256) {
             bail!("{TOKENS}: entries {} and {number} have the same token", at + 1);
         }
