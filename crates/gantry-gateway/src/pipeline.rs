@@ -29,12 +29,11 @@ pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
         }
     };
     let mut ledger = Ledger::open(&worker.shared, &inbound);
-    let dialect = inbound.caller.dialect();
     // On the heap, and gone when the reply begins: connections that stream stay small.
     let answered = Box::pin(run(worker, inbound, &mut ledger)).await;
     match answered {
         Ok(answer) => answer.into_response(ledger),
-        Err(refusal) => reply::refuse(dialect, &refusal, ledger),
+        Err(refusal) => reply::refuse(&refusal, ledger),
     }
 }
 

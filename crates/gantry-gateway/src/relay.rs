@@ -50,7 +50,7 @@ struct Times {
 }
 
 impl Relay {
-    pub(crate) fn new(stream: Stream, dialect: Dialect, prompt: Prompt, ledger: Ledger) -> Self {
+    pub(crate) fn new(stream: Stream, prompt: Prompt, ledger: Ledger) -> Self {
         let idle_limit = ledger.shared().config.idle_timeout();
         let elapsed_us = ledger.elapsed_us();
         let logged = ledger.log_bodies.then(Vec::new);
@@ -65,8 +65,8 @@ impl Relay {
         let mut relay = Self {
             pump: stream.pump,
             queue: VecDeque::with_capacity(2),
+            dialect: ledger.caller.dialect(),
             ledger: Some(ledger),
-            dialect,
             prompt,
             idle: Box::pin(tokio::time::sleep(idle_limit)),
             idle_limit,
@@ -258,7 +258,6 @@ impl Relay {
             usage_is_doubted: observer.usage_is_doubted(),
             output_bytes: observer.output_bytes(),
             prompt: &self.prompt,
-            dialect: self.dialect,
         });
     }
 

@@ -38,7 +38,6 @@ pub(crate) enum Answer {
 /// An upstream's answer with what its relay needs of the call.
 pub(crate) struct Answered {
     attempted: Attempted,
-    caller: Caller,
     prompt: Prompt,
 }
 
@@ -83,7 +82,7 @@ pub(crate) fn prompt_tokens(dialect: Dialect, body: &[u8]) -> u64 {
 
 impl Answer {
     pub(crate) fn upstream(call: &Call, attempted: Attempted) -> Self {
-        Self::Upstream(Answered { attempted, caller: call.caller, prompt: Prompt::of(call) })
+        Self::Upstream(Answered { attempted, prompt: Prompt::of(call) })
     }
 
     /// The response; it carries the ledger on, or settles it.
@@ -91,10 +90,8 @@ impl Answer {
         match self {
             Self::Local(body) => local(body, ledger),
             Self::Upstream(answered) => match answered.attempted {
-                Attempted::Whole(reply) => whole(*reply, answered.caller, &answered.prompt, ledger),
-                Attempted::Stream(reply) => {
-                    stream(*reply, answered.caller, answered.prompt, ledger)
-                }
+                Attempted::Whole(reply) => whole(*reply, &answered.prompt, ledger),
+                Attempted::Stream(reply) => stream(*reply, answered.prompt, ledger),
             },
         }
     }
@@ -111,7 +108,7 @@ fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
 }
 
 /// Gantry's own no, in the caller's envelope.
-pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
+pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     let view = ErrorView {
         status: refusal.kind.status(),
         kind: refusal.kind.error_kind(),
@@ -133,12 +130,12 @@ pub(crate) fn refuse(dialect: Dialect, refusal: &Refusal, ledger: Ledger) -> Res
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let status = StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = ReplyBody::whole(errors::print_body(dialect, &view));
+    let body = ReplyBody::whole(errors::print_body(ledger.caller.dialect(), &view));
     ledger.refuse(refusal);
     respond(status, headers, body)
 }
 
-fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
+fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.model, &reply.losses);
     ledger.log_reply(&reply.body);
     let mut headers = carried(&reply.fields, &ledger);
@@ -155,7 +152,6 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
             usage_is_doubted: seen.usage_is_doubted(),
             output_bytes: seen.output_bytes(),
             prompt,
-            dialect: caller.dialect(),
         });
         let finish_reason = reply.finish_reason.unwrap_or_default();
         ledger.with(|record| record.finish_reason = finish_reason);
@@ -173,12 +169,7 @@ fn whole(reply: Whole, caller: Caller, prompt: &Prompt, mut ledger: Ledger) -> R
     respond(status, headers, ReplyBody::whole(reply.body))
 }
 
-fn stream(
-    reply: Stream,
-    caller: Caller,
-    prompt: Prompt,
-    mut ledger: Ledger,
-) -> Response<ReplyBody> {
+fn stream(reply: Stream, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.pump.model, &reply.losses);
     let mut headers = carried(&reply.fields, &ledger);
     describe(&mut headers, &reply.pump.model, &reply.losses, &ledger);
@@ -186,7 +177,7 @@ fn stream(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Some proxies in front would collect the stream otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    let relay = Relay::new(reply, caller.dialect(), prompt, ledger);
+    let relay = Relay::new(reply, prompt, ledger);
     respond(StatusCode::OK, headers, ReplyBody::Relay(Box::new(relay)))
 }
 

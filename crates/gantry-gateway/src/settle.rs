@@ -14,7 +14,6 @@ use crate::reply::Prompt;
 use crate::route::Plan;
 use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
-use gantry_model::catalogue::Dialect;
 use gantry_model::estimate;
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::kinds::global_settings::LoggingSettings;
@@ -57,8 +56,6 @@ pub(crate) struct Observed<'a> {
     pub(crate) usage_is_doubted: bool,
     pub(crate) output_bytes: u64,
     pub(crate) prompt: &'a Prompt,
-    /// Of the caller, whose body the prompt is.
-    pub(crate) dialect: Dialect,
 }
 
 /// How a request ended, as the record says it.
@@ -253,7 +250,7 @@ impl Ledger {
             partial => {
                 let mut usage = partial.unwrap_or_default();
                 if usage.input == 0 {
-                    usage.input = observed.prompt.tokens(observed.dialect);
+                    usage.input = observed.prompt.tokens(self.caller.dialect());
                 }
                 let output = estimate::tokens_from_text_bytes(observed.output_bytes);
                 usage.output = usage.output.max(output);

@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use gantry_providers::client::{Call, call};
+use gantry_providers::sign::percent_encoded;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde::de::DeserializeOwned;
@@ -111,16 +112,7 @@ impl Connection {
 
 /// A text as one part of a path or one value of a query (RFC 3986, section 2.3).
 pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    percent_encoded(text, "")
 }
 
 fn local(flags: &Flags) -> Option<Credentials> {
