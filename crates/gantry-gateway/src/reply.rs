@@ -13,7 +13,7 @@ use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
-use gantry_providers::http1::Fields;
+use gantry_runtime::http1::Fields;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::borrow::Cow;

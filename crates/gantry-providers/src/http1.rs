@@ -2,27 +2,24 @@
 //!
 //! The pool and the plain client use it. hyper's client drives each connection by a task of its own
 //! and hands requests and replies through channels; on the request path that costs more than the
-//! protocol itself (`docs/decisions/0003-request-path.md`). It knows framing (RFC 9112) and nothing
-//! of models, and it never sends a request twice.
+//! protocol itself (`docs/decisions/0003-request-path.md`). Fields and framing are
+//! `gantry_runtime::http1`. It knows nothing of models, and it never sends a request twice.
+
+use gantry_runtime::http1::FramingError;
 
 mod body;
-mod chunked;
 mod connection;
-mod fields;
 mod outgoing;
 mod request;
 mod stream;
 
 pub use body::{Finished, ReplyBody};
 pub use connection::{Connection, Reply};
-pub use fields::{Field, Fields};
-pub use request::{FieldLines, Request, RequestHead};
+pub use request::{Request, RequestHead};
 pub(crate) use stream::Stream;
 
 /// Most bytes of a reply's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Most header fields of a reply.
-const FIELDS_MAX: usize = 100;
 
 /// Why there is no reply, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -41,5 +38,11 @@ pub enum Error {
     #[error("the reply's head is larger than {HEAD_BYTES_MAX} bytes")]
     HeadTooLarge,
     #[error("the reply's framing is malformed: {0}")]
-    Framing(&'static str),
+    Framing(FramingError),
+}
+
+impl From<FramingError> for Error {
+    fn from(error: FramingError) -> Self {
+        Self::Framing(error)
+    }
 }

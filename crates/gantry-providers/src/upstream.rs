@@ -2,7 +2,7 @@
 
 use crate::auth::{self, Resolve};
 use crate::endpoint::{self, Endpoint};
-use crate::http1::FieldLines;
+use gantry_runtime::http1::FieldLines;
 use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
 use gantry_model::kinds::ProviderAccount;
 use gantry_model::kinds::provider_account::ModelIntegration;

@@ -4,6 +4,14 @@ use gantry_model::ids::UnixMs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of dates that may be sent over HTTP (IMF-fixdate,
+/// RFC 9110, section 5.6.7).
+pub const HTTP_DATE: &[BorrowedFormatItem<'_>] = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
 
 /// Reads wall and monotonic time; cheap to clone and to share.
 #[derive(Clone, Debug, Default)]

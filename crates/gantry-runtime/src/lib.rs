@@ -8,6 +8,7 @@ pub mod boot;
 pub mod clock;
 pub mod digest;
 pub mod errors;
+pub mod http1;
 pub mod ids;
 pub mod logging;
 pub mod server;

@@ -3,24 +3,30 @@
 //! Roles hand in a service per worker. A connection stays on the worker it was given to, so a
 //! worker's state needs no locks. It never looks into requests.
 
+mod connection;
+mod head;
 mod heads;
 mod linger;
+mod outgoing;
+mod request;
+mod response;
+mod wire;
 
+use crate::http1::FIELDS_MAX;
 use crate::tasks::Shutdown;
-use heads::{Answering, Heads, Watch};
+use connection::Connection;
+use heads::Watch;
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper::{Request, Response};
-use linger::Owner;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
+
+pub use request::{BodyError, Rejected, Rejection, Request, RequestBody};
+pub use response::Response;
 
 /// Connections that wait to be accepted. What does not fit waits a second or more for the client's
 /// next attempt, so thousands of callers that connect at once must fit.
@@ -28,9 +34,6 @@ const BACKLOG: u32 = 4096;
 
 /// Connections that wait for a worker; a full queue delays the next accept.
 const HANDOVER_QUEUE: usize = 256;
-
-/// Header fields that hyper reads without an allocation.
-const HEADERS_ON_STACK: usize = 100;
 
 /// Limits on connections, for protection from slow or greedy clients.
 #[derive(Clone, Debug)]
@@ -43,8 +46,8 @@ pub struct Limits {
     pub stalled_client_timeout: Duration,
     /// Size of a request's head in bytes; larger is answered with 431. Default 64 KiB.
     pub head_bytes_max: usize,
-    /// Number of header fields; more are answered with 431. Default 100, for which hyper has room
-    /// on the stack; another number costs an allocation for each request.
+    /// Number of header fields; more are answered with 431. Default 100, for which there is room on
+    /// the stack; a larger number costs an allocation for each request.
     pub headers_max: usize,
     /// Open connections per worker; further ones are closed at once. Default 20 000.
     pub connections_max: usize,
@@ -56,7 +59,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(75),
             stalled_client_timeout: Duration::from_secs(60),
             head_bytes_max: 64 * 1024,
-            headers_max: HEADERS_ON_STACK,
+            headers_max: FIELDS_MAX,
             connections_max: 20_000,
         }
     }
@@ -68,7 +71,10 @@ pub trait Service: 'static {
     type BodyError: Into<Box<dyn std::error::Error + Send + Sync>>;
 
     /// Never fails: a failure is a response too.
-    fn call(&self, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
+    fn call(&self, request: Request) -> impl Future<Output = Response<Self::Body>>;
+
+    /// Answers what is no request; the connection is closed behind it.
+    fn reject(&self, rejected: Rejected) -> Response<Self::Body>;
 }
 
 /// What went wrong at the listening socket.
@@ -180,7 +186,7 @@ async fn serve_handed<S: Service>(
     shutdown: &Shutdown,
     service: Rc<S>,
 ) {
-    let open = Rc::new(());
+    let (open, limits) = (Rc::new(()), Rc::new(limits.clone()));
     let watch = Rc::new(Watch::default());
     let (watching, head_timeout) = (watch.clone(), limits.head_timeout);
     tokio::task::spawn_local(async move { watching.run(head_timeout).await });
@@ -196,9 +202,17 @@ async fn serve_handed<S: Service>(
             tracing::warn!("connection limit reached, closing a new connection");
             continue;
         }
-        let heads = watch.connection();
-        let served = Served { stream, heads, service: service.clone(), _counted: open.clone() };
-        tokio::task::spawn_local(serve_connection(served, limits.clone(), shutdown.clone()));
+        if let Err(error) = prepare(&stream, &limits) {
+            tracing::debug!(%error, "socket options refused on an accepted connection");
+        }
+        let (heads, service) = (watch.connection(), service.clone());
+        let connection =
+            Connection::new(stream, heads, service, limits.clone(), shutdown.clone());
+        let (counted, shutdown) = (open.clone(), shutdown.clone());
+        tokio::task::spawn_local(async move {
+            serve_connection(connection, &shutdown).await;
+            drop(counted);
+        });
     }
     let drained = async {
         while Rc::strong_count(&open) > 1 {
@@ -212,74 +226,13 @@ async fn serve_handed<S: Service>(
     }
 }
 
-/// A connection and who answers it.
-struct Served<S> {
-    stream: TcpStream,
-    heads: Rc<Heads>,
-    service: Rc<S>,
-    /// Counts the connection as open.
-    _counted: Rc<()>,
-}
-
-/// Serves one connection until it ends; on shutdown it finishes the request in progress.
-async fn serve_connection<S: Service>(served: Served<S>, limits: Limits, shutdown: Shutdown) {
-    let Served { stream, heads, service, _counted } = served;
-    if let Err(error) = prepare(&stream, &limits) {
-        tracing::debug!(%error, "socket options refused on an accepted connection");
-    }
-    let owner = Owner::default();
-    if let Err(error) = exchange(owner.lend(stream), heads, &limits, &shutdown, service).await {
-        tracing::debug!(%error, "connection ended early");
-    }
+/// Serves one connection and ends it so that the client can read what was said last.
+async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shutdown) {
+    let Some(stream) = connection.serve().await else { return };
     tokio::select! {
-        () = owner.linger() => {}
+        () = linger::linger(stream) => {}
         () = shutdown.wait() => {}
     }
-}
-
-/// Lets hyper answer the requests of a connection.
-async fn exchange<S: Service>(
-    io: linger::Lent,
-    heads: Rc<Heads>,
-    limits: &Limits,
-    shutdown: &Shutdown,
-    service: Rc<S>,
-) -> hyper::Result<()> {
-    let begun = heads.clone();
-    let call = hyper::service::service_fn(move |request| {
-        let (service, open) = (service.clone(), begun.begin());
-        async move {
-            let response = service.call(request).await;
-            Ok::<_, Infallible>(response.map(|body| Answering { body, _open: open }))
-        }
-    });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.header_read_timeout(None).max_buf_size(limits.head_bytes_max.max(8192)).half_close(false);
-    if limits.headers_max != HEADERS_ON_STACK {
-        http.max_headers(limits.headers_max);
-    }
-    let mut connection = pin!(http.serve_connection(io, call));
-    let mut stopping = pin!(shutdown.wait());
-    let (mut watched, mut stopped) = (false, false);
-    poll_fn(|cx| {
-        let ended = connection.as_mut().poll(cx);
-        // Polled once to be woken by it; a look at the flag is cheaper from then on.
-        let look = ended.is_pending() && !stopped && (!watched || shutdown.begun());
-        if !watched {
-            heads.wake(cx.waker());
-        }
-        watched = true;
-        if heads.expired() {
-            return Poll::Ready(Ok(()));
-        }
-        if look && stopping.as_mut().poll(cx).is_ready() {
-            stopped = true;
-            connection.as_mut().graceful_shutdown();
-            return connection.as_mut().poll(cx);
-        }
-        ended
-    })
-    .await
 }
 
 fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {

@@ -3,12 +3,11 @@
 use crate::headers;
 use gantry_llm::errors::ErrorView;
 use gantry_model::ids::UnixMs;
-use gantry_providers::http1::Fields;
+use gantry_runtime::clock::HTTP_DATE;
+use gantry_runtime::http1::Fields;
 use http::header::{self, HeaderName};
 use std::time::Duration;
 use time::PrimitiveDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 /// What became of an attempt; the name is part of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,13 +123,8 @@ pub(crate) fn retry_after(fields: &Fields, now_ms: UnixMs) -> Option<Duration> {
     Some(Duration::from_secs_f64(ms / 1000.0))
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of dates that may be sent (IMF-fixdate, RFC 9110,
-/// section 5.6.7).
 fn date_ms(text: &str) -> Option<UnixMs> {
-    const FORM: &[BorrowedFormatItem<'_>] = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
-    let date = PrimitiveDateTime::parse(text, FORM).ok()?;
+    let date = PrimitiveDateTime::parse(text, HTTP_DATE).ok()?;
     u64::try_from(date.assume_utc().unix_timestamp()).ok()?.checked_mul(1000)
 }
 

@@ -25,7 +25,7 @@ use failure::{Failure, Outcome};
 use gantry_llm::errors::{ErrorKind, ErrorView};
 use gantry_llm::observe::Observer;
 use gantry_model::record::{Attempt, Loss, LossKind};
-use gantry_providers::http1::Fields;
+use gantry_runtime::http1::Fields;
 use gantry_providers::upstream::Operation;
 use policy::Policy;
 use scrub::Secrets;

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gantry_llm::errors::ErrorView;
-use gantry_providers::http1::Fields;
+use gantry_runtime::http1::Fields;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;

@@ -1,25 +1,15 @@
 //! One connection: sends a request, reads the reply's head, hands out its body.
 
-use super::body::{Finished, Framing, ReplyBody};
+use super::body::{Finished, ReplyBody};
 use super::outgoing::Outgoing;
-use super::{Error, FIELDS_MAX, Fields, HEAD_BYTES_MAX, Request, Stream};
+use super::{Error, HEAD_BYTES_MAX, Request, Stream};
 use bytes::Bytes;
+use gantry_runtime::http1::{FIELDS_MAX, Fields, Framing, FramingError, poll_fill, stays_open};
 use http::StatusCode;
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::ReadBuf;
-
-/// Most bytes of one read.
-const READ_BYTES: usize = 64 * 1024;
-
-thread_local! {
-    /// Where the connections of a thread read into. What came is copied out in its own size, so
-    /// that thousands of idle streams hold no buffers.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// A connection that carries one request at a time.
 pub struct Connection {
@@ -64,7 +54,7 @@ impl Connection {
         let mut outgoing = Outgoing::new(request);
         let head = poll_fn(|cx| self.poll_exchange(&mut outgoing, cx)).await?;
         self.reusable = outgoing.is_done() && head.stays;
-        let framing = Framing::of(head.status, &head.fields, request.head_only)?;
+        let framing = Framing::of_reply(head.status, &head.fields, request.head_only)?;
         let body = ReplyBody::new(framing, self, finished);
         Ok(Reply { status: head.status, fields: head.fields, body })
     }
@@ -91,7 +81,7 @@ impl Connection {
         loop {
             match self.parse_head()? {
                 Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Poll::Ready(Err(Error::Framing("nobody asked for another protocol")));
+                    return Poll::Ready(Err(Error::Framing(FramingError("nobody asked for another protocol"))));
                 }
                 // `100 Continue` and its like come before the reply.
                 Some(head) if head.status.is_informational() => continue,
@@ -122,25 +112,17 @@ impl Connection {
                 httparse::Status::Partial => return Ok(None),
             };
         let status = StatusCode::from_u16(parsed.code.unwrap_or_default())
-            .map_err(|_| Error::Framing("the status is none"))?;
+            .map_err(|_| Error::Framing(FramingError("the status is none")))?;
         let fields = Fields::of(raw.slice(..length), parsed.headers);
-        let stays = stays(&fields, parsed.version == Some(1));
+        let stays = stays_open(&fields, parsed.version == Some(1));
         drop(self.held.split_to(length));
         Ok(Some(Head { status, fields, stays }))
     }
 
     /// Reads what has come; 0 at the connection's end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            ready!(self.stream.poll_read(cx, &mut buffer))?;
-            let came = buffer.filled();
-            self.held = match self.held.is_empty() {
-                true => Bytes::copy_from_slice(came),
-                false => [&self.held, came].concat().into(),
-            };
-            Poll::Ready(Ok(came.len()))
-        })
+        let Self { stream, held, .. } = self;
+        poll_fill(held, |buffer| stream.poll_read(cx, buffer))
     }
 
     pub(super) fn held(&mut self) -> &mut Bytes {
@@ -158,18 +140,4 @@ impl Connection {
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_fill(&mut cx).is_pending()
     }
-}
-
-/// Whether a connection stays open after a reply (RFC 9112, section 9.3).
-fn stays(fields: &Fields, since_1_1: bool) -> bool {
-    let mut stays = since_1_1;
-    for field in fields.iter().filter(|field| field.is("connection")) {
-        for token in field.value().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            if token.eq_ignore_ascii_case(b"close") {
-                return false;
-            }
-            stays |= token.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-    stays
 }

@@ -1,6 +1,7 @@
 //! A request, its head printed straight into the bytes that go out.
 
 use gantry_llm::splice::Pieces;
+use gantry_runtime::http1::{FieldLines, print_field};
 use http::{HeaderName, HeaderValue, Method};
 use std::fmt;
 
@@ -35,12 +36,17 @@ impl RequestHead {
 
     /// Adds a field.
     pub fn field(&mut self, name: &HeaderName, value: &HeaderValue) {
-        print(&mut self.lines, name, value);
+        self.line(name.as_str().as_bytes(), value.as_bytes());
+    }
+
+    /// Adds a field whose name and value are known to be valid.
+    pub fn line(&mut self, name: &[u8], value: &[u8]) {
+        print_field(&mut self.lines, name, value);
     }
 
     /// Adds fields that were printed before.
     pub fn fields(&mut self, printed: &FieldLines) {
-        self.lines.extend_from_slice(&printed.0);
+        self.lines.extend_from_slice(printed.as_bytes());
     }
 
     /// Declares the body's length and ends the head.
@@ -53,25 +59,6 @@ impl RequestHead {
     }
 }
 
-fn print(lines: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    lines.extend_from_slice(name.as_str().as_bytes());
-    lines.extend_from_slice(b": ");
-    lines.extend_from_slice(value.as_bytes());
-    lines.extend_from_slice(b"\r\n");
-}
-
-/// Header fields as they go out, printed once for many requests.
-#[derive(Clone, Default)]
-pub struct FieldLines(Vec<u8>);
-
-impl<'a> FromIterator<(&'a HeaderName, &'a HeaderValue)> for FieldLines {
-    fn from_iter<T: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>>(fields: T) -> Self {
-        let mut lines = Vec::new();
-        fields.into_iter().for_each(|(name, value)| print(&mut lines, name, value));
-        Self(lines)
-    }
-}
-
 impl fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RequestHead({} bytes)", self.lines.len())
@@ -81,11 +68,5 @@ impl fmt::Debug for RequestHead {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} + {} bytes)", self.head.len(), self.body.len())
-    }
-}
-
-impl fmt::Debug for FieldLines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FieldLines({} bytes)", self.0.len())
     }
 }

@@ -1,13 +1,11 @@
 //! Closes connections on which no whole request head comes: idle ones and very slow clients.
 //!
-//! One timer per worker looks at all of its connections now and then; a timer for each head, as
-//! hyper has it, costs every request. Used by the server loop only.
+//! One timer per worker looks at all of its connections now and then; a timer for each head would
+//! cost every request. Used by the server loop only.
 
-use http_body::{Body, Frame, SizeHint};
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 /// Looks without a new head before a connection is closed.
@@ -21,8 +19,8 @@ pub(super) struct Watch(RefCell<Vec<Weak<Heads>>>);
 pub(super) struct Heads {
     /// Requests whose head has come.
     begun: Cell<u64>,
-    /// Requests that are being answered.
-    open: Cell<u32>,
+    /// Whether one of them is being answered.
+    open: Cell<bool>,
     /// `begun` at the last look.
     seen: Cell<u64>,
     /// Looks since then that found nothing new.
@@ -36,7 +34,7 @@ impl Watch {
     pub(super) fn connection(&self) -> Rc<Heads> {
         let heads = Rc::new(Heads {
             begun: Cell::new(0),
-            open: Cell::new(0),
+            open: Cell::new(false),
             // No number of requests: the first look takes note of the connection.
             seen: Cell::new(u64::MAX),
             quiet: Cell::new(0),
@@ -68,16 +66,20 @@ impl Watch {
 }
 
 impl Heads {
-    /// Takes note of a request; it is being answered until the returned value is dropped.
-    pub(super) fn begin(self: &Rc<Self>) -> Open {
+    /// Takes note of a request, which is being answered from now on.
+    pub(super) fn begin(&self) {
         self.begun.set(self.begun.get() + 1);
-        self.open.set(self.open.get() + 1);
-        Open(self.clone())
+        self.open.set(true);
+    }
+
+    /// The request was answered.
+    pub(super) fn end(&self) {
+        self.open.set(false);
     }
 
     fn look(&self) {
         let new = self.seen.replace(self.begun.get()) != self.begun.get();
-        if new || self.open.get() > 0 {
+        if new || self.open.get() {
             self.quiet.set(0);
             return;
         }
@@ -100,41 +102,6 @@ impl Heads {
     }
 }
 
-/// A request that is being answered.
-pub(super) struct Open(Rc<Heads>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-    }
-}
-
-/// A response's body; while it lives, its request is being answered.
-pub(super) struct Answering<B> {
-    pub(super) body: B,
-    pub(super) _open: Open,
-}
-
-impl<B: Body + Unpin> Body for Answering<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,11 +115,12 @@ mod tests {
             heads.expired()
         };
         assert!(!looks(2));
-        let open = heads.begin();
+        heads.begin();
         assert!(!looks(5), "a request that is being answered is no idleness");
-        drop(open);
+        heads.end();
         assert!(!looks(1));
-        drop(heads.begin());
+        heads.begin();
+        heads.end();
         assert!(!looks(2), "the first look sees the new request");
         assert!(looks(1));
     }

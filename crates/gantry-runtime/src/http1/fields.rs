@@ -1,10 +1,10 @@
-//! The header fields of a reply: where they stand in its head, made into values when asked for.
+//! The header fields of a head: where they stand in it, made into values when asked for.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::ops::Range;
 
-/// A reply's header fields in the order in which they came. Cheap to move, one allocation to make.
+/// A message's header fields in the order in which they came. Cheap to move, one allocation to make.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
     raw: Bytes,
@@ -28,7 +28,7 @@ pub struct Field<'a> {
 
 impl Fields {
     /// The fields of a parsed head, whose text lies in `raw`.
-    pub(super) fn of(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
+    pub fn of(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
         let begin = raw.as_ptr().addr();
         let place = |part: &[u8]| {
             if part.is_empty() {
@@ -69,6 +69,12 @@ impl Fields {
         self.iter().find(|field| field.is(name)).map(|field| field.value())
     }
 
+    /// Whether there is a field of a name, in any case of letters.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// As a map; what is no valid field there is left out.
     #[must_use]
     pub fn to_map(&self) -> HeaderMap {
@@ -83,6 +89,12 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// In the case in which it came.
+    #[must_use]
+    pub fn name(&self) -> &'a [u8] {
+        self.name
     }
 
     #[must_use]

@@ -1,6 +1,6 @@
 //! The chunked transfer coding (RFC 9112, section 7.1), taken apart as it comes.
 
-use super::Error;
+use super::FramingError;
 use bytes::{Buf as _, Bytes};
 
 /// Most bytes of a chunk's size line, and of all trailers: nobody needs them.
@@ -31,7 +31,7 @@ enum Place {
 
 /// Takes a chunked body apart.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub struct Chunked {
     place: Place,
     /// Of the chunk: while its size is read, that size so far.
     left: u64,
@@ -47,13 +47,13 @@ impl Default for Chunked {
 
 impl Chunked {
     /// Whether the body's end was seen.
-    pub(super) fn ended(&self) -> bool {
+    pub fn ended(&self) -> bool {
         self.place == Place::End
     }
 
     /// The next piece of data in `held`, which loses what was read; `None` when more has to come,
     /// or at the body's end.
-    pub(super) fn next(&mut self, held: &mut Bytes) -> Result<Option<Bytes>, Error> {
+    pub fn next(&mut self, held: &mut Bytes) -> Result<Option<Bytes>, FramingError> {
         loop {
             if self.place == Place::Data && !held.is_empty() {
                 let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(held.len());
@@ -73,15 +73,15 @@ impl Chunked {
     }
 
     /// The place after a byte that is not data.
-    fn step(&mut self, byte: u8) -> Result<Place, Error> {
+    fn step(&mut self, byte: u8) -> Result<Place, FramingError> {
         self.line_bytes += 1;
         if self.line_bytes > LINE_BYTES_MAX {
-            return Err(Error::Framing("a chunk's line is too long"));
+            return Err(FramingError("a chunk's line is too long"));
         }
         let next = match (self.place, byte) {
             (Place::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte)?,
             (Place::Size, _) if self.digits == 0 => {
-                return Err(Error::Framing("a chunk has no size"));
+                return Err(FramingError("a chunk has no size"));
             }
             (Place::Size | Place::Extension, b'\r') => Place::SizeEnd,
             (Place::Size, b';' | b' ' | b'\t') => Place::Extension,
@@ -100,15 +100,15 @@ impl Chunked {
             (Place::Trailer | Place::TrailerText, byte) if byte != b'\n' => Place::TrailerText,
             (Place::TrailerEnd, b'\n') => Place::Trailer,
             (Place::EndFeed, b'\n') => Place::End,
-            _ => return Err(Error::Framing("a chunk's line does not end as it should")),
+            _ => return Err(FramingError("a chunk's line does not end as it should")),
         };
         Ok(next)
     }
 
-    fn digit(&mut self, byte: u8) -> Result<Place, Error> {
+    fn digit(&mut self, byte: u8) -> Result<Place, FramingError> {
         // Sixteen digits would overflow; a chunk of an exabyte is none.
         if self.digits >= 15 {
-            return Err(Error::Framing("a chunk's size is too large"));
+            return Err(FramingError("a chunk's size is too large"));
         }
         self.digits += 1;
         let value = (byte as char).to_digit(16).unwrap_or_default();
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     /// Data, whether the end came, and what is left over, when `text` comes in pieces of `step`.
-    fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, bool, Vec<u8>), Error> {
+    fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, bool, Vec<u8>), FramingError> {
         let (mut chunked, mut data, mut rest) = (Chunked::default(), Vec::new(), Vec::new());
         for piece in text.chunks(step) {
             let mut held = Bytes::copy_from_slice(piece);

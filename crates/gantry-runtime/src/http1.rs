@@ -1,0 +1,71 @@
+//! What both sides of an HTTP/1.1 connection need: header fields, the framing of bodies, reading.
+//!
+//! The server (`server`) and the client towards upstreams (`gantry-providers`, `http1`) use it. It
+//! knows RFC 9112 and nothing of models.
+
+mod chunked;
+mod fields;
+mod framing;
+mod lines;
+
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::io;
+use std::task::{Poll, ready};
+use tokio::io::ReadBuf;
+
+pub use fields::{Field, Fields};
+pub use framing::Framing;
+pub use lines::{FieldLines, print_field};
+
+/// Most header fields of a head, unless its reader says otherwise.
+pub const FIELDS_MAX: usize = 100;
+
+/// Most bytes of one read.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Where the connections of a thread read into. What came is copied out in its own size, so
+    /// that thousands of idle connections hold no buffers.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// Why a body's end cannot be known.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FramingError(pub &'static str);
+
+/// Reads once and adds what came to `held`; 0 at the connection's end.
+///
+/// # Errors
+/// Those of `read`.
+pub fn poll_fill(
+    held: &mut Bytes,
+    read: impl FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+) -> Poll<io::Result<usize>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(read(&mut buffer))?;
+        let came = buffer.filled();
+        *held = match held.is_empty() {
+            true => Bytes::copy_from_slice(came),
+            false => [held, came].concat().into(),
+        };
+        Poll::Ready(Ok(came.len()))
+    })
+}
+
+/// Whether a connection stays open after the message with these fields (RFC 9112, section 9.3).
+#[must_use]
+pub fn stays_open(fields: &Fields, since_1_1: bool) -> bool {
+    let mut stays = since_1_1;
+    for field in fields.iter().filter(|field| field.is("connection")) {
+        for token in field.value().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if token.eq_ignore_ascii_case(b"close") {
+                return false;
+            }
+            stays |= token.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+    stays
+}
