@@ -41,7 +41,7 @@ pub(super) fn start(
     clock: &Clock,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Records> {
-    let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX));
+    let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX, &boot.telemetry.metadata_labels));
     let journal_dir = data_dir.join("journal");
     let mut options = recorder::Options::new(metrics.clone(), clock.clone());
     options.journal = Some(journal::Options::new(journal_dir.clone()));
