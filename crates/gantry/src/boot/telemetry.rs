@@ -3,13 +3,20 @@
 //! `boot` reads it once; it never looks at a variable after the start.
 
 use super::http_url;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use gantry_telemetry::metrics::MetadataLabels;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
+/// Begins an error about one.
+const VARIABLE: &str = "environment variable";
+
 /// The metadata keys that are labels, as TrueFoundry's gateway takes them.
 const LABELS_VARIABLE: &str = "LLM_GATEWAY_METADATA_LOGGING_KEYS";
+
+/// OpenTelemetry's own variables: a receiver of everything, and one of traces alone.
+const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TRACES_VARIABLE: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 
 /// Metrics, and traces to an OpenTelemetry collector, besides the records.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +26,9 @@ pub(crate) struct Telemetry {
     /// variable `OTEL_EXPORTER_OTLP_ENDPOINT`, else no traces leave.
     #[serde(deserialize_with = "optional_url")]
     pub otlp_endpoint: Option<String>,
+    /// The whole address for traces, from `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, which wins.
+    #[serde(skip)]
+    pub traces_url: Option<String>,
     /// Metadata keys whose values are labels in `/metrics`. Default: the variable
     /// `LLM_GATEWAY_METADATA_LOGGING_KEYS`, a JSON list, else none.
     pub metadata_labels: MetadataLabels,
@@ -33,12 +43,21 @@ impl Telemetry {
         &mut self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<()> {
+        let url = |name: &str| {
+            variable(name)
+                .map(|text| http_url(&text).map_err(|error| anyhow!("{VARIABLE} {name}: {error}")))
+                .transpose()
+        };
+        self.traces_url = url(TRACES_VARIABLE)?;
+        if self.otlp_endpoint.is_none() {
+            self.otlp_endpoint = url(OTLP_VARIABLE)?;
+        }
         if self.metadata_labels.is_empty()
             && let Some(keys) = variable(LABELS_VARIABLE)
         {
             self.metadata_labels = serde_json::from_str(&keys).with_context(|| {
                 format!(
-                    "environment variable {LABELS_VARIABLE}: expected a JSON list such as \
+                    "{VARIABLE} {LABELS_VARIABLE}: expected a JSON list such as \
                      [\"environment\"], found `{keys}`"
                 )
             })?;
@@ -72,13 +91,28 @@ mod tests {
         let taken = completed(LABELS_VARIABLE, r#"["team", "app"]"#).unwrap();
         assert_eq!(taken.metadata_labels, keys(&["team", "app"]));
         let mut named = Telemetry { metadata_labels: keys(&["own"]), ..Telemetry::default() };
-        named.complete(|_| Some(r#"["team"]"#.to_owned())).unwrap();
+        named.complete(|name| (name == LABELS_VARIABLE).then(|| "[]".to_owned())).unwrap();
         assert_eq!(named.metadata_labels, keys(&["own"]));
+    }
+
+    #[test]
+    fn a_receiver_in_the_configuration_wins_over_the_variable_and_one_for_traces_over_both() {
+        let taken = completed(OTLP_VARIABLE, "http://otel:4318").unwrap();
+        assert_eq!(taken.otlp_endpoint.as_deref(), Some("http://otel:4318"));
+        let own = Some("http://own:4318".to_owned());
+        let mut named = Telemetry { otlp_endpoint: own.clone(), ..Telemetry::default() };
+        let set =
+            |name: &str| (name != LABELS_VARIABLE).then(|| "http://otel/v1/traces".to_owned());
+        named.complete(set).unwrap();
+        assert_eq!(named.otlp_endpoint, own);
+        assert_eq!(named.traces_url.as_deref(), Some("http://otel/v1/traces"));
     }
 
     #[test]
     fn variables_that_cannot_work_are_named_with_what_was_expected() {
         let cases = [
+            (OTLP_VARIABLE, "nonsense", "is no URL: expected such as http://"),
+            (TRACES_VARIABLE, "otel:4318", "is no URL: expected such as http://"),
             (LABELS_VARIABLE, "team", "expected a JSON list such as [\"environment\"]"),
             (LABELS_VARIABLE, "[\"\"]", "an empty text is no metadata key"),
         ];
