@@ -1,5 +1,6 @@
 //! Boot configuration of the request path: `[gateway]`.
 
+use crate::cors::Origins;
 use gantry_runtime::boot::positive;
 use serde::Deserialize;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct Config {
     pub retry_after_max_ms: u64,
     /// Threads that serve requests; 0 means one per core.
     pub workers: usize,
+    /// Origins of web pages that may call from a browser, or `["*"]`. Default: none.
+    pub cors_origins: Origins,
 }
 
 /// A length of time for people: `30 s`, `800 ms`.
@@ -68,6 +71,7 @@ impl Default for Config {
             logged_body_bytes_max: 64 * 1024,
             retry_after_max_ms: 10_000,
             workers: 0,
+            cors_origins: Origins::default(),
         }
     }
 }

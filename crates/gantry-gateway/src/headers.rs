@@ -20,6 +20,8 @@ pub(crate) const TTFT_TIMEOUT: HeaderName = HeaderName::from_static("x-tfy-ttft-
 /// Together with [`MODEL_NAME`] replaces the body's `model`.
 pub(crate) const PROVIDER_NAME: HeaderName = HeaderName::from_static("x-tfy-provider-name");
 pub(crate) const MODEL_NAME: HeaderName = HeaderName::from_static("x-tfy-model-name");
+/// `true`: a chat reply has nothing but OpenAI's schema; `false`: all there is, and `provider`.
+pub(crate) const STRICT_OPENAI: HeaderName = HeaderName::from_static("x-tfy-strict-openai");
 /// `true`: refuse what a translation would drop.
 pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gantry-strict");
 
@@ -49,6 +51,9 @@ pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-aft
 /// What some of Azure's services say instead.
 pub(crate) const AZURE_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
 
+/// How the names of the headers that callers may set begin.
+const OURS: [&str; 2] = ["x-tfy-", "x-gantry-"];
+
 const METADATA_CHARS_MAX: usize = 128;
 const METADATA_KEYS_MAX: usize = 64;
 
@@ -63,6 +68,7 @@ pub(crate) struct Wishes {
     /// Replaces the body's model.
     pub model: Option<String>,
     pub strict: bool,
+    pub strict_openai: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -86,7 +92,8 @@ impl Wishes {
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut wishes = Self::default();
         // One look for the common case: a request without any of them.
-        if !headers.keys().any(|name| name.as_str().starts_with("x-")) {
+        let ours = |name: &HeaderName| OURS.iter().any(|begin| name.as_str().starts_with(begin));
+        if !headers.keys().any(ours) {
             return Ok(wishes);
         }
         if let Some(text) = text(headers, &METADATA)? {
@@ -102,12 +109,8 @@ impl Wishes {
         }
         wishes.attempt_timeout = milliseconds(headers, &REQUEST_TIMEOUT)?;
         wishes.first_token_timeout = milliseconds(headers, &TTFT_TIMEOUT)?;
-        wishes.strict = match text(headers, &STRICT)?.map(str::trim) {
-            None => false,
-            Some(text) if text.eq_ignore_ascii_case("true") => true,
-            Some(text) if text.eq_ignore_ascii_case("false") => false,
-            Some(_) => return Err(bad(&STRICT, "expected `true` or `false`")),
-        };
+        wishes.strict = boolean(headers, &STRICT)?.unwrap_or_default();
+        wishes.strict_openai = boolean(headers, &STRICT_OPENAI)?;
         if let Some(model) = text(headers, &MODEL_NAME)? {
             wishes.model = Some(match text(headers, &PROVIDER_NAME)? {
                 Some(provider) => format!("{provider}/{model}"),
@@ -158,6 +161,15 @@ fn milliseconds(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duratio
     }
 }
 
+fn boolean(headers: &HeaderMap, name: &HeaderName) -> Result<Option<bool>, Refusal> {
+    match text(headers, name)?.map(str::trim) {
+        None => Ok(None),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        Some(_) => Err(bad(name, "expected `true` or `false`")),
+    }
+}
+
 fn bad(name: &HeaderName, message: &str) -> Refusal {
     Refusal::caller(RefusalKind::BadHeader, format!("header `{name}`: {message}"))
 }
@@ -202,6 +214,7 @@ mod tests {
             ("x-gantry-strict", "1", "expected `true` or `false`"),
             ("x-gantry-strict", "banana", "expected `true` or `false`"),
             ("x-gantry-strict", "", "expected `true` or `false`"),
+            ("x-tfy-strict-openai", "no", "expected `true` or `false`"),
         ];
         for (name, value, expected) in cases {
             let message = read(&[(name, value)]).unwrap_err();

@@ -10,6 +10,7 @@ mod authenticate;
 mod body;
 mod buffers;
 pub mod config;
+pub mod cors;
 mod decode;
 pub mod gateway;
 mod headers;

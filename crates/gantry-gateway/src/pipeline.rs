@@ -7,6 +7,7 @@ use crate::admit::admit;
 use crate::attempt::attempt;
 use crate::authenticate::authenticate;
 use crate::body::ReplyBody;
+use crate::cors;
 use crate::decode::decode;
 use crate::gateway::Worker;
 use crate::models;
@@ -28,6 +29,20 @@ pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
             return worker.shared.other.call(*request).await.map(ReplyBody::other);
         }
     };
+    let origin = worker.shared.config.cors_origins.allowed(&inbound.headers);
+    let mut response = match &origin {
+        Some(_) if cors::is_preflight(&inbound.method, &inbound.headers) => {
+            reply::preflight(cors::preflight(&inbound.headers))
+        }
+        _ => answer(worker, inbound).await,
+    };
+    if let Some(origin) = origin {
+        cors::open(response.headers_mut(), origin);
+    }
+    response
+}
+
+async fn answer(worker: &Worker, inbound: Box<Inbound>) -> Response<ReplyBody> {
     let mut ledger = Ledger::open(&worker.shared, &inbound);
     // On the heap, and gone when the reply begins: connections that stream stay small.
     let answered = Box::pin(run(worker, inbound, &mut ledger)).await;

@@ -107,6 +107,11 @@ fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
     respond(StatusCode::OK, headers, ReplyBody::whole(body))
 }
 
+/// What a browser may send. No record is left: nobody has asked for a model yet.
+pub(crate) fn preflight(headers: HeaderMap) -> Response<ReplyBody> {
+    respond(StatusCode::NO_CONTENT, headers, ReplyBody::Whole(None))
+}
+
 /// Gantry's own no, in the caller's envelope.
 pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     let view = ErrorView {

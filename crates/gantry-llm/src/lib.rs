@@ -7,6 +7,7 @@ pub mod errors;
 pub mod neutral;
 pub mod observe;
 pub mod scan;
+pub mod shape;
 pub mod splice;
 pub mod sse;
 pub mod stream;

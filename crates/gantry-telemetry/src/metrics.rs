@@ -5,10 +5,13 @@
 //! allowed, new ones are counted under `other`. It never locks on a request thread.
 
 mod histogram;
+mod labels;
 mod series;
 #[cfg(test)]
 mod tests;
 mod text;
+
+pub use labels::{BadLabels, MetadataLabels};
 
 use crate::names::{self, DropReason};
 use gantry_model::record::RequestRecord;
@@ -19,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// `Content-Type` of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Label sets (model, tenant, username) that are kept apart when nothing else is said.
+/// Label sets (model, tenant, username, metadata) that are kept apart when nothing else is said.
 ///
 /// One set has about 70 lines of 130 bytes, so 500 of them make a page of under 5 MB.
 pub const LABEL_SETS_MAX: usize = 500;
@@ -51,15 +54,16 @@ struct Live {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::new(LABEL_SETS_MAX)
+        Self::new(LABEL_SETS_MAX, &MetadataLabels::default())
     }
 }
 
 impl Metrics {
     /// Keeps at most `label_sets_max` label sets apart; the rest is counted under `other`.
     #[must_use]
-    pub fn new(label_sets_max: usize) -> Self {
-        Self { live: Live::default(), tables: Mutex::new(Tables::new(label_sets_max)) }
+    pub fn new(label_sets_max: usize, metadata: &MetadataLabels) -> Self {
+        let tables = Mutex::new(Tables::new(label_sets_max, metadata));
+        Self { live: Live::default(), tables }
     }
 
     /// Counts one finished request. For the writer thread: it locks and may allocate.

@@ -1,5 +1,7 @@
 //! The boot configuration of all roles: `gantry.toml` and `GANTRY_*` variables.
 
+mod telemetry;
+
 use anyhow::Context;
 use gantry_runtime::logging::{Filter, Format};
 use http::Uri;
@@ -7,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use telemetry::Telemetry;
 
 /// Folders of the data directory that hold requests and secrets.
 const FOLDERS: [&str; 3] = ["journal", "lake", "gateway"];
@@ -14,6 +17,8 @@ const FOLDERS: [&str; 3] = ["journal", "lake", "gateway"];
 /// Variables with the prefix that are no configuration keys.
 const KNOWN: [&str; 5] =
     ["GANTRY_HOST", "GANTRY_TOKEN", "GANTRY_TOKENS", "GANTRY_LOCAL_SERVERS", "GANTRY_MASTER_KEY"];
+
+const UNUSABLE: &str = "the boot configuration is not usable";
 
 /// Everything that a process needs before it has a control plane.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,16 +54,6 @@ pub(crate) struct Records {
     /// `file:///folder`, `s3://bucket/prefix` or `azure://container/prefix`, with credentials by
     /// the vendors' variables (`docs/operating.md`). Default: `lake` in the data directory.
     pub objects_url: Option<String>,
-}
-
-/// Traces to an OpenTelemetry collector, besides the records.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Telemetry {
-    /// Base address of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`. Default: the
-    /// variable `OTEL_EXPORTER_OTLP_ENDPOINT`, else no traces leave.
-    #[serde(deserialize_with = "optional_url")]
-    pub otlp_endpoint: Option<String>,
 }
 
 impl Default for Boot {
@@ -97,7 +92,8 @@ pub(crate) struct Flags {
 pub(crate) fn read(flags: &Flags) -> anyhow::Result<Boot> {
     let mut boot: Boot =
         gantry_runtime::boot::load(flags.boot.as_deref(), std::env::vars(), &KNOWN)
-            .context("the boot configuration is not usable")?;
+            .context(UNUSABLE)?;
+    boot.telemetry.complete(variable).context(UNUSABLE)?;
     if let Some(listen) = flags.listen {
         boot.listen = listen;
     }
@@ -188,11 +184,6 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     socket_address(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
-fn optional_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(from)?;
-    text.map(|text| http_url(&text)).transpose().map_err(D::Error::custom)
-}
-
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -223,6 +214,16 @@ mod tests {
             ("[telemetry]\notlp_endpoint = \"nonsense\"", "2:17: `nonsense` is no URL", "http://"),
             ("[gateway]\nidle_timeout_ms = 0", "2:19: 0 is too small", "at least 1"),
             ("[gateway]\nrequest_bytes_max = 0", "2:21: 0 is too small", "at least 1"),
+            (
+                "[gateway]\ncors_origins = [\"https://a.example/\"]",
+                "2:16: `https://a.example/` is no origin",
+                "such as https://app.example.com",
+            ),
+            (
+                "[telemetry]\nmetadata_labels = [\"a-b\", \"a.b\"]",
+                "2:19: `a-b` and `a.b` would both be the label `llm_gateway_metadata_a_b`",
+                "one of them",
+            ),
             ("drain_timeout_ms = \"x\"", "1:20: invalid type: string \"x\"", "a whole number"),
         ];
         for (text, place, expected) in cases {

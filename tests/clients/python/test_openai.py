@@ -48,6 +48,20 @@ def test_a_stream_that_did_not_ask_for_usage_gets_none(oai, model):
     assert all(chunk.usage is None and chunk.choices for chunk in stream)
 
 
+@pytest.mark.parametrize(("strict", "thinks", "provider"), [
+    (None, True, None), ("true", False, None), ("false", True, "anthropic")])
+def test_reasoning_and_provider_are_there_as_the_caller_asks(oai, strict, thinks, provider):
+    ask = {"model": "mock-claude/answer-thinking", "messages": HELLO,
+           "extra_headers": {"x-tfy-strict-openai": strict} if strict else {}}
+    reply = oai.chat.completions.create(**ask)
+    chunks = list(oai.chat.completions.create(**ask, stream=True))
+    assert hasattr(reply.choices[0].message, "thinking_blocks") == thinks
+    assert any(hasattr(c.choices[0].delta, "reasoning_content") for c in chunks) == thinks
+    assert {getattr(answer, "provider", None) for answer in [reply, *chunks]} == {provider}
+    assert reply.choices[0].message.content
+    assert "".join(c.choices[0].delta.content or "" for c in chunks)
+
+
 def test_the_async_client_streams_many_at_once(url, token):
     async def one(client):
         stream = await client.chat.completions.create(

@@ -296,6 +296,14 @@ def test_a_gateway_whose_metrics_port_is_taken_says_how_to_name_another(tmp_path
     assert code != 0 and "`notaurl` is no URL" in output, output
 
 
+def test_a_gateway_with_a_control_plane_has_no_lake_of_its_own(tmp_path):
+    code, output = cli(tmp_path, "gateway", "--control-plane", "http://127.0.0.1:1",
+                       "--token", "tfy_x", "--data-dir", tmp_path / "data",
+                       GANTRY_RECORDS__OBJECTS_URL=f"file://{tmp_path}/lake")
+    assert code != 0 and "`objects_url` in [records] does not go with" in output, output
+    assert not (tmp_path / "lake").exists() and not (tmp_path / "data").exists()
+
+
 def test_a_gateway_runs_from_files_alone_and_follows_them(start, tmp_path):
     folder, port = tmp_path / "manifests", free_port()
     folder.mkdir()

@@ -251,6 +251,9 @@ fn carried(name: &HeaderName) -> bool {
             // They name an account of the caller's own, which Gantry's key knows nothing of.
             | "openai-organization"
             | "openai-project"
+            // The page that calls is allowed by Gantry; some upstreams refuse any.
+            | "origin"
+            | "referer"
             | "te"
             | "trailer"
             | "transfer-encoding"
@@ -259,5 +262,5 @@ fn carried(name: &HeaderName) -> bool {
             | "x-real-ip"
     );
     let prefixed = |prefix: &&str| name.starts_with(*prefix);
-    !kept_back && !["x-tfy-", "x-gantry-", "x-forwarded-", "proxy-"].iter().any(prefixed)
+    !kept_back && !["x-tfy-", "x-gantry-", "x-forwarded-", "proxy-", "sec-"].iter().any(prefixed)
 }

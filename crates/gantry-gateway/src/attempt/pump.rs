@@ -8,6 +8,7 @@ use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::observe::{Observer, Seen, Wire};
+use gantry_llm::shape::Shape;
 use gantry_llm::sse::{self, Splitter};
 use gantry_llm::stream::StreamTranslator;
 use gantry_model::catalogue::Dialect;
@@ -34,6 +35,8 @@ pub(crate) struct Pump {
     translator: Option<Box<StreamTranslator>>,
     /// Takes the usage event out, which only Gantry asked for.
     strip_usage: bool,
+    /// What the caller wants more or less of.
+    shape: Option<Shape>,
     upstream: Dialect,
 }
 
@@ -93,6 +96,7 @@ impl Pump {
             observer: Observer::new(wire),
             translator: None,
             strip_usage: false,
+            shape: None,
             upstream: hop.model.dialect(),
         }
     }
@@ -104,6 +108,11 @@ impl Pump {
 
     pub(super) fn stripping_usage(mut self, strip: bool) -> Self {
         self.strip_usage = strip;
+        self
+    }
+
+    pub(super) fn shaped(mut self, shape: Option<Shape>) -> Self {
+        self.shape = shape;
         self
     }
 
@@ -166,7 +175,7 @@ impl Pump {
         {
             return Step::Failed(Break::Cut);
         }
-        Step::Ended { bytes: last.into() }
+        Step::Ended { bytes: self.in_shape(last.into()) }
     }
 
     fn read(&mut self, complete: Bytes) -> Step {
@@ -208,7 +217,14 @@ impl Pump {
                 bytes = errors::print_event(self.upstream, error).into();
             }
         }
-        Step::Events { bytes, progress, tokens, error }
+        Step::Events { bytes: self.in_shape(bytes), progress, tokens, error }
+    }
+
+    fn in_shape(&self, bytes: Bytes) -> Bytes {
+        match self.shape {
+            Some(shape) => shape.events(&bytes),
+            None => bytes,
+        }
     }
 
     /// The events but for the one that carries usage alone, framed anew.

@@ -11,6 +11,7 @@ use crate::route::Hop;
 use bytes::{Bytes, BytesMut};
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
 use gantry_llm::observe::{Malformed, Observer, Wire};
+use gantry_llm::shape::Shape;
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
 use gantry_providers::pool::{self, Reply, ReplyBody};
@@ -96,7 +97,8 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
     let mut pump = Pump::new(hop, reply.body, wire(encoded.operation), config.event_bytes_max)
-        .stripping_usage(encoded.usage_added);
+        .stripping_usage(encoded.usage_added)
+        .shaped(shape(call, hop));
     let (from, to) = (hop.model.dialect(), call.caller.dialect());
     if from != to {
         pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call)));
@@ -186,6 +188,10 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         finish_reason = Some(done.finish_reason.to_owned());
         done.body.into()
     };
+    let body = match shape(call, hop) {
+        Some(shape) => shape.reply(body),
+        None => body,
+    };
     Ok(Attempted::Whole(Box::new(Whole {
         model: hop.model.clone(),
         status: 200,
@@ -196,6 +202,15 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         finish_reason,
         error: None,
     })))
+}
+
+/// How a chat reply must look, when its caller has said so.
+fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
+    let strict = call.wishes.strict_openai.filter(|_| call.operation == Operation::Chat)?;
+    Some(match strict {
+        true => Shape::Strict,
+        false => Shape::Extended { provider: hop.model.upstream.provider.name.as_str() },
+    })
 }
 
 fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {

@@ -9,7 +9,7 @@ use gantry_runtime::clock::Clock;
 use gantry_runtime::server::{Limits, accept, listen, start_workers};
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Reader};
-use gantry_telemetry::metrics::Metrics;
+use gantry_telemetry::metrics::{MetadataLabels, Metrics};
 use gantry_telemetry::recorder::{Options, Recorder};
 use gantry_testkit::MockUpstream;
 use gantry_testkit::snapshot::ADMIN_TOKEN;
@@ -67,7 +67,7 @@ impl Harness {
         let Setup { config, limits, traces } = setup;
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
-        let metrics = Arc::new(Metrics::new(100));
+        let metrics = Arc::new(Metrics::new(100, &MetadataLabels::default()));
         let mut options = Options::new(metrics, clock.clone());
         options.journal = Some(journal::Options::new(dir.path().join("journal")));
         let recorder = Recorder::start(options).unwrap();

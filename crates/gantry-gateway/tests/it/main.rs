@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod cors;
 mod fallback;
 mod forwarding;
 mod harness;

@@ -58,6 +58,55 @@ async fn a_messages_caller_gets_messages_from_an_openai_upstream() {
     assert!(stream.trim_end().ends_with("{\"type\":\"message_stop\"}"), "{stream}");
 }
 
+/// A reply of a server that adds to OpenAI's schema.
+const REASONING_REPLY: &str = concat!(
+    r#"{"id":"1", "object":"chat.completion","model":"m","provider":"Their Own","choices":[{"#,
+    r#""index":0,"message":{"role":"assistant","reasoning_content":"hm","content":"hi"},"#,
+    r#""finish_reason":"stop"}]}"#
+);
+
+#[tokio::test]
+async fn a_caller_may_ask_for_openais_schema_alone_or_for_all_there_is() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let path = "/v1/chat/completions";
+    for strict in [None, Some("true"), Some("false")] {
+        let headers = strict.map(|strict| ("x-tfy-strict-openai", strict));
+        let headers = headers.as_slice();
+        let thinking: Step = "answer-thinking".parse().unwrap();
+        let own = Raw {
+            before: Vec::new(),
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: vec![Act::Send(Bytes::from_static(REASONING_REPLY.as_bytes()))],
+        };
+        mock.script(vec![thinking.clone(), thinking, Step::Raw(own)]);
+        let answer = gateway.send(Method::POST, path, &chat("claude/m"), headers).await;
+        let stream = gateway.send(Method::POST, path, &chat_stream("claude/m"), headers).await;
+        let same = gateway.send(Method::POST, path, &chat("gpt/m"), headers).await;
+        let (whole, stream) = (json(&answer), text(&stream));
+        let (thinks, names) = (strict != Some("true"), strict == Some("false"));
+        let message = &whole["choices"][0]["message"];
+        assert_eq!(message.get("reasoning_content").is_some(), thinks, "{whole}");
+        assert_eq!(message.get("thinking_blocks").is_some(), thinks, "{whole}");
+        assert_eq!(whole.get("provider"), names.then(|| json!("anthropic")).as_ref(), "{whole}");
+        assert_eq!(stream.contains("reasoning_content"), thinks, "{stream}");
+        let chunks = if names { stream.matches("data: {").count() } else { 0 };
+        let named = stream.matches(r#""provider":"anthropic"}"#).count();
+        assert_eq!(named, chunks, "{stream}");
+        assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");
+        if strict.is_none() {
+            assert_eq!(text(&same), REASONING_REPLY, "the original bytes go on");
+        } else if thinks {
+            assert_eq!(json(&same)["provider"], "Their Own");
+        } else {
+            let own = json(&same);
+            assert_eq!(own.get("provider"), None, "{own}");
+            assert_eq!(own["choices"][0]["message"], json!({"role": "assistant", "content": "hi"}));
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_lost_is_listed_or_refused_when_the_route_is_strict() {
     let mock = MockUpstream::start().await.unwrap();

@@ -1,12 +1,13 @@
 //! The labelled metrics, filled from records on the writer thread. Used by `Metrics` only.
 
 use super::histogram::{GAP_BOUNDS_US, Histogram, OVERHEAD_BOUNDS_US, REQUEST_BOUNDS_US};
+use super::labels::{MetadataLabels, Values};
 use super::text::{Fixed, Page};
 use crate::names::{self, Metric};
 use gantry_model::record::RequestRecord;
 
 /// Stands for all label values beyond the limit.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 /// Stands for an absent value: no model answered, no caller was identified.
 const NONE: &str = "none";
 /// Outcomes of `Attempt::outcome`; anything else is counted as `other`.
@@ -29,24 +30,29 @@ const MILLISECOND_US: u64 = 1_000;
 const SECOND_US: u64 = 1_000_000;
 const DOLLAR_NANOS: u64 = 1_000_000_000;
 
-/// A map that stops growing: beyond `max` keys everything goes to one more entry.
+/// Labels of a caller's series, before those of the metadata.
+const CALLER: [&str; 3] = ["model_name", "tenant_name", "username"];
+
+/// A map from label values that stops growing: beyond `max` keys everything goes to one more entry.
 ///
 /// Sorted by key, so that a record finds its entry without making a key of its own.
 #[derive(Debug)]
-struct Bounded<const LABELS: usize, V> {
+struct Bounded<V> {
+    labels: Vec<String>,
     max: usize,
-    entries: Vec<([String; LABELS], V)>,
+    entries: Vec<(Box<[String]>, V)>,
 }
 
-impl<const LABELS: usize, V> Bounded<LABELS, V> {
-    fn new(max: usize) -> Self {
-        Self { max, entries: Vec::new() }
+impl<V> Bounded<V> {
+    fn new(labels: &[&str], max: usize) -> Self {
+        let labels = labels.iter().copied().map(str::to_owned).collect();
+        Self { labels, max, entries: Vec::new() }
     }
 
     fn entry(
         &mut self,
-        key: [&str; LABELS],
-        overflow: [&str; LABELS],
+        key: &[&str],
+        overflow: &[&str],
         empty: impl FnOnce() -> V,
     ) -> Option<&mut V> {
         let mut key = key;
@@ -56,28 +62,36 @@ impl<const LABELS: usize, V> Bounded<LABELS, V> {
             place = self.place(key);
         }
         let at = place.unwrap_or_else(|at| {
-            self.entries.insert(at, (key.map(str::to_owned), empty()));
+            let key = key.iter().copied().map(str::to_owned).collect();
+            self.entries.insert(at, (key, empty()));
             at
         });
         self.entries.get_mut(at).map(|(_, value)| value)
     }
 
-    fn place(&self, key: [&str; LABELS]) -> Result<usize, usize> {
+    fn place(&self, key: &[&str]) -> Result<usize, usize> {
         self.entries.binary_search_by(|(found, _)| {
             found.iter().map(String::as_str).cmp(key.iter().copied())
         })
     }
-}
 
-/// Labels `model_name`, `tenant_name`, `username`.
-type Caller = [String; 3];
+    /// Each entry with its labels.
+    fn labelled(&self) -> impl Iterator<Item = (Vec<(&str, &str)>, &V)> {
+        self.entries.iter().map(|(key, value)| {
+            let names = self.labels.iter().map(String::as_str);
+            (names.zip(key.iter().map(String::as_str)).collect(), value)
+        })
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Tables {
-    callers: Bounded<3, Series>,
+    callers: Bounded<Series>,
+    /// Of the metadata keys that are labels of callers' series, in their order.
+    metadata: Vec<Values>,
     /// By account and outcome.
-    attempts: Bounded<2, u64>,
-    refusals: Bounded<1, u64>,
+    attempts: Bounded<u64>,
+    refusals: Bounded<u64>,
     gateway_time: Histogram,
 }
 
@@ -129,28 +143,37 @@ impl Series {
 }
 
 impl Tables {
-    pub(super) fn new(label_sets_max: usize) -> Self {
+    pub(super) fn new(label_sets_max: usize, metadata: &MetadataLabels) -> Self {
+        let labels: Vec<&str> = CALLER.into_iter().chain(metadata.names()).collect();
         Self {
-            callers: Bounded::new(label_sets_max),
-            attempts: Bounded::new(label_sets_max),
-            refusals: Bounded::new(64),
+            callers: Bounded::new(&labels, label_sets_max),
+            metadata: metadata.values(),
+            attempts: Bounded::new(&["account", "outcome"], label_sets_max),
+            refusals: Bounded::new(&["reason"], 64),
             gateway_time: Histogram::new(OVERHEAD_BOUNDS_US),
         }
     }
 
     pub(super) fn observe(&mut self, record: &RequestRecord) {
-        let key = [model_name(record), or_none(&record.tenant), or_none(&record.subject)];
-        if let Some(series) = self.callers.entry(key, [OTHER; 3], Series::new) {
+        let caller = [model_name(record), or_none(&record.tenant), or_none(&record.subject)];
+        let mut key = Vec::with_capacity(CALLER.len() + self.metadata.len());
+        key.extend(caller);
+        for values in &mut self.metadata {
+            let value = record.metadata.get(values.key()).map_or("", String::as_str);
+            key.push(values.bounded(or_none(value)));
+        }
+        let overflow = vec![OTHER; key.len()];
+        if let Some(series) = self.callers.entry(&key, &overflow, Series::new) {
             series.observe(record);
         }
         for attempt in &record.attempts {
             let account = attempt.target.split('/').next().unwrap_or_default();
             let known = OUTCOMES.iter().find(|outcome| **outcome == attempt.outcome);
             let outcome = *known.unwrap_or(&OTHER);
-            count(&mut self.attempts, [or_none(account), outcome], [OTHER, outcome]);
+            count(&mut self.attempts, &[or_none(account), outcome], &[OTHER, outcome]);
         }
         if !record.refusal.is_empty() {
-            count(&mut self.refusals, [&record.refusal], [OTHER]);
+            count(&mut self.refusals, &[&record.refusal], &[OTHER]);
         }
         self.gateway_time.observe(record.gateway_us);
     }
@@ -168,13 +191,12 @@ impl Tables {
         self.histogram(page, names::FIRST_TOKEN, |series| &series.first_token);
         self.histogram(page, names::INTER_TOKEN, |series| &series.inter_token);
         page.head(names::ATTEMPTS);
-        for ([account, outcome], count) in &self.attempts.entries {
-            let labels = [("account", account.as_str()), ("outcome", outcome)];
+        for (labels, count) in self.attempts.labelled() {
             page.sample(names::ATTEMPTS.name, &labels, count);
         }
         page.head(names::REFUSALS);
-        for ([reason], count) in &self.refusals.entries {
-            page.sample(names::REFUSALS.name, &[("reason", reason)], count);
+        for (labels, count) in self.refusals.labelled() {
+            page.sample(names::REFUSALS.name, &labels, count);
         }
         page.head(names::GATEWAY_TIME);
         page.histogram(names::GATEWAY_TIME.name, &[], &self.gateway_time, SECOND_US);
@@ -182,12 +204,12 @@ impl Tables {
 
     fn render_requests(&self, page: &mut Page) {
         page.head(names::REQUESTS);
-        for (caller, series) in &self.callers.entries {
-            let [model, tenant, user] = labels(caller);
+        for (mut labels, series) in self.callers.labelled() {
             for (class, count) in STATUS_CLASSES.iter().zip(series.requests) {
                 if count > 0 {
-                    let labels = [model, tenant, user, ("status_class", *class)];
+                    labels.push(("status_class", *class));
                     page.sample(names::REQUESTS.name, &labels, count);
+                    labels.pop();
                 }
             }
         }
@@ -195,16 +217,15 @@ impl Tables {
 
     fn counter(&self, page: &mut Page, metric: Metric, value: impl Fn(&Series) -> Fixed) {
         page.head(metric);
-        for (caller, series) in &self.callers.entries {
-            page.sample(metric.name, &labels(caller), value(series));
+        for (labels, series) in self.callers.labelled() {
+            page.sample(metric.name, &labels, value(series));
         }
     }
 
     fn histogram(&self, page: &mut Page, metric: Metric, value: impl Fn(&Series) -> &Histogram) {
         page.head(metric);
-        for (caller, series) in &self.callers.entries {
+        for (labels, series) in self.callers.labelled() {
             if value(series).count() > 0 {
-                let labels = labels(caller);
                 page.histogram(metric.name, &labels, value(series), MILLISECOND_US);
             }
         }
@@ -217,18 +238,10 @@ impl Fixed {
     }
 }
 
-fn count<const LABELS: usize>(
-    counts: &mut Bounded<LABELS, u64>,
-    key: [&str; LABELS],
-    overflow: [&str; LABELS],
-) {
+fn count(counts: &mut Bounded<u64>, key: &[&str], overflow: &[&str]) {
     if let Some(count) = counts.entry(key, overflow, || 0) {
         *count += 1;
     }
-}
-
-fn labels([model, tenant, user]: &Caller) -> [(&'static str, &str); 3] {
-    [("model_name", model), ("tenant_name", tenant), ("username", user)]
 }
 
 /// The model that answered, else the last one tried. The caller's own spelling is not used: it

@@ -79,7 +79,7 @@ fn names_the_last_target_tried_when_no_model_answered() {
 
 #[test]
 fn counts_callers_beyond_the_limit_as_other() {
-    let metrics = Metrics::new(2);
+    let metrics = Metrics::new(2, &MetadataLabels::default());
     for number in 0..5 {
         metrics.observe(&record("m", &format!("user:{number}"), 200));
     }
@@ -93,6 +93,67 @@ fn counts_callers_beyond_the_limit_as_other() {
             &format!("ai_gateway_requests_total{{{first}}} 2"),
         ],
     );
+}
+
+fn labels(keys: &[&str]) -> Result<MetadataLabels, BadLabels> {
+    keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>().try_into()
+}
+
+#[test]
+fn chosen_metadata_keys_are_labels_of_every_series_of_a_caller() {
+    let metrics = Metrics::new(10, &labels(&["customer-id", "team"]).unwrap());
+    let mut tagged = record("m", "user:ann", 200);
+    tagged.metadata = [("team", "search"), ("secret", "x")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    metrics.observe(&tagged);
+    let caller = r#"model_name="m",tenant_name="acme",username="user:ann""#;
+    let tags = r#"llm_gateway_metadata_customer_id="none",llm_gateway_metadata_team="search""#;
+    let labels = format!("{caller},{tags}");
+    check(
+        &metrics,
+        &[
+            &format!(r#"ai_gateway_requests_total{{{labels},status_class="2xx"}} 1"#),
+            &format!("ai_gateway_input_tokens_total{{{labels}}} 10"),
+            &format!("ai_gateway_request_processing_ms_count{{{labels}}} 1"),
+        ],
+    );
+    assert!(!metrics.render().contains("secret"));
+}
+
+#[test]
+fn values_of_metadata_beyond_the_limit_are_other_and_the_caller_is_still_told() {
+    let metrics = Metrics::new(500, &labels(&["session"]).unwrap());
+    for number in 0..150 {
+        let mut tagged = record("m", "user:ann", 200);
+        tagged.metadata.insert("session".to_owned(), format!("{number:03}"));
+        metrics.observe(&tagged);
+    }
+    let caller = r#"model_name="m",tenant_name="acme",username="user:ann""#;
+    let labels =
+        |session: &str| format!(r#"{{{caller},llm_gateway_metadata_session="{session}"}}"#);
+    check(
+        &metrics,
+        &[
+            &format!("ai_gateway_output_tokens_total{} 3", labels("099")),
+            &format!("ai_gateway_output_tokens_total{} 150", labels("other")),
+        ],
+    );
+    assert!(!metrics.render().contains(&labels("100")));
+}
+
+#[test]
+fn keys_that_cannot_be_labels_are_refused() {
+    let cases = [
+        (labels(&["a", ""]), "an empty text is no metadata key"),
+        (labels(&["a-b", "a.b"]), "`a-b` and `a.b` would both be the label"),
+        (labels(&["a", "a"]), "`a` and `a` would both be the label"),
+        (labels(&["1", "2", "3", "4", "5", "6", "7", "8", "9"]), "expected at most 8"),
+    ];
+    for (made, expected) in cases {
+        let error = made.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

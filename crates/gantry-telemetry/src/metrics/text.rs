@@ -5,7 +5,7 @@ use crate::names::Metric;
 use std::fmt::{Display, Write};
 
 /// Names and values of labels.
-pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
+pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 
 /// A page in the making. Writing to a string cannot fail, so results are ignored.
 #[derive(Debug, Default)]

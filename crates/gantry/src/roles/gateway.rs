@@ -40,6 +40,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut boot = boot::read(&arguments.flags)?;
     boot.admin_listen = arguments.admin_listen.unwrap_or(boot.admin_listen);
+    // Two takers of one journal would each get a part of it.
+    if arguments.control_plane.is_some() && boot.records.objects_url.is_some() {
+        bail!(
+            "`objects_url` in [records] does not go with --control-plane: this gateway sends its \
+             records to the control plane, which keeps them; set it there, and take it out here, \
+             from the boot file or GANTRY_RECORDS__OBJECTS_URL"
+        );
+    }
     process::run(&boot, |shutdown| gateway(&boot, &arguments, shutdown))
 }
 
@@ -51,7 +59,7 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     let beside = Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None });
     let gateway = serve::gateway(boot, &clock, &records, &beside);
     feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
-    if arguments.config.is_some() || boot.records.objects_url.is_some() {
+    if arguments.config.is_some() {
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     }
     let admin = listen(boot.admin_listen).await.context(

@@ -41,7 +41,7 @@ pub(super) fn start(
     clock: &Clock,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Records> {
-    let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX));
+    let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX, &boot.telemetry.metadata_labels));
     let journal_dir = data_dir.join("journal");
     let mut options = recorder::Options::new(metrics.clone(), clock.clone());
     options.journal = Some(journal::Options::new(journal_dir.clone()));
@@ -81,15 +81,10 @@ pub(super) async fn lake(
     Ok(lake)
 }
 
-/// From the boot configuration, else from OpenTelemetry's own variables.
+/// Where traces go, by the boot configuration; headers and name by OpenTelemetry's own variables.
 fn otlp_config(boot: &Boot) -> Option<otlp::Config> {
-    let general = boot
-        .telemetry
-        .otlp_endpoint
-        .clone()
-        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
-        .map(|endpoint| otlp::Config::traces_url(&endpoint));
-    let url = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or(general)?;
+    let general = boot.telemetry.otlp_endpoint.as_deref().map(otlp::Config::traces_url);
+    let url = boot.telemetry.traces_url.clone().or(general)?;
     let mut config = otlp::Config::new(url);
     let headers = variable("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default();
     config.headers = headers
