@@ -8,8 +8,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::snapshot::Snapshot;
 use gantry_model::snapshot::Caller;
 use gantry_runtime::clock::Clock;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use gantry_runtime::http1::Fields;
 use std::sync::Arc;
 
 /// Who is calling, and by which token.
@@ -34,16 +33,15 @@ pub(crate) fn authenticate(
     Ok(Identified { caller: key.caller.clone(), key_name: key.name.clone() })
 }
 
-fn token(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let bearer = headers.get(AUTHORIZATION).map(|value| {
-        let text = value.to_str().unwrap_or_default();
+fn token(headers: &Fields) -> Result<&str, Refusal> {
+    let bearer = headers.text("authorization").map(|text| {
         let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
         if scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { "" }
     });
-    let plain = || headers.get("x-api-key").or_else(|| headers.get("api-key"));
+    let plain = || headers.text("x-api-key").or_else(|| headers.text("api-key"));
     let token = match bearer {
         Some(token) if !token.is_empty() => Some(token),
-        _ => plain().and_then(|value| value.to_str().ok()).map(str::trim),
+        _ => plain().map(str::trim),
     };
     token.filter(|token| !token.is_empty()).ok_or_else(|| {
         refused("no token; send `Authorization: Bearer <token>`, `x-api-key` or `api-key`")
@@ -62,7 +60,6 @@ fn refused(public: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn takes_the_token_from_any_of_the_three_headers() {
@@ -76,8 +73,7 @@ mod tests {
             ("cookie", "tfy_d", None),
         ];
         for (name, value, expected) in cases {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
+            let headers: Fields = [(name, value)].into_iter().collect();
             assert_eq!(token(&headers).ok(), expected, "{name}: {value}");
         }
     }

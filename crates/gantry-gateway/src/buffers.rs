@@ -47,12 +47,9 @@ impl Buffer {
         Self(kept.ok().flatten().unwrap_or_else(fresh))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn extend(&mut self, piece: &[u8]) {
-        self.0.extend_from_slice(piece);
+    /// To be filled.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.0
     }
 
     pub(crate) fn freeze(self) -> Bytes {
@@ -109,8 +106,7 @@ mod tests {
     fn a_buffer_is_used_again_when_the_last_holder_lets_go() {
         begin();
         let mut buffer = Buffer::take(MIB);
-        buffer.extend(b"some");
-        buffer.extend(b" text");
+        buffer.bytes().extend_from_slice(b"some text");
         let place = buffer.as_ref().as_ptr();
         let body = buffer.freeze();
         let part = body.slice(5..);
@@ -120,7 +116,7 @@ mod tests {
         drop(part);
         assert_eq!(kept(), [MIB]);
         let again = Buffer::take(MIB - 1000);
-        assert_eq!((again.as_ref().as_ptr(), again.len()), (place, 0));
+        assert_eq!((again.as_ref().as_ptr(), again.as_ref().len()), (place, 0));
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! browsers refuse. Callers send a token in a header, never a cookie, so credentials in the sense
 //! of CORS are not allowed for anybody.
 
+use gantry_runtime::http1::{FieldLines, Fields};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use serde::Deserialize;
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
@@ -69,37 +70,37 @@ fn usual(text: &str) -> bool {
 impl Origins {
     /// The value that lets the request's page read the reply; `None` when it may not, or when no
     /// page asks.
-    pub(crate) fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub(crate) fn allowed(&self, headers: &Fields) -> Option<HeaderValue> {
         if self.0.is_empty() {
             return None;
         }
-        let origin = headers.get(ORIGIN)?;
-        self.0.iter().find(|allowed| *allowed == ANY || *allowed == origin).cloned()
+        let origin = headers.get(ORIGIN.as_str())?;
+        self.0.iter().find(|allowed| *allowed == ANY || allowed.as_bytes() == origin).cloned()
     }
 }
 
 /// Whether a browser asks what it may send.
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+pub(crate) fn is_preflight(method: &Method, headers: &Fields) -> bool {
+    *method == Method::OPTIONS && headers.contains(ACCESS_CONTROL_REQUEST_METHOD.as_str())
 }
 
 /// The answer to a preflight, before it is opened to its origin. A `*` for headers would not cover
 /// `authorization`, so those asked for are named.
-pub(crate) fn preflight(asked: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(6);
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    if let Some(names) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+pub(crate) fn preflight(asked: &Fields) -> FieldLines {
+    let mut lines = FieldLines::default();
+    lines.field(&ACCESS_CONTROL_ALLOW_METHODS, &METHODS);
+    if let Some(names) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS.as_str()) {
+        lines.line(ACCESS_CONTROL_ALLOW_HEADERS.as_str().as_bytes(), names);
     }
-    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE_S);
-    headers
+    lines.field(&ACCESS_CONTROL_MAX_AGE, &MAX_AGE_S);
+    lines
 }
 
 /// Lets the pages of `origin` read a reply and its headers.
-pub(crate) fn open(headers: &mut HeaderMap, origin: HeaderValue) {
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, ANY);
-    headers.append(VARY, HeaderValue::from_static("origin"));
+pub(crate) fn open(lines: &mut FieldLines, origin: &HeaderValue) {
+    lines.field(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    lines.field(&ACCESS_CONTROL_EXPOSE_HEADERS, &ANY);
+    lines.field(&VARY, &HeaderValue::from_static("origin"));
 }
 
 #[cfg(test)]

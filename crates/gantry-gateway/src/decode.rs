@@ -15,14 +15,15 @@ use gantry_llm::scan;
 use gantry_model::ids::UnixMs;
 use gantry_model::snapshot;
 use gantry_providers::upstream;
+use gantry_runtime::http1::Fields;
 use gantry_runtime::ids::fast_random_u64;
-use http::{HeaderMap, Uri, header};
-use http_body::Body;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use gantry_runtime::server::{BodyError, RequestBody};
+use http::Uri;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A call of a model, understood as far as Gantry needs it.
@@ -31,7 +32,7 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     pub(crate) operation: upstream::Operation,
     pub(crate) wishes: Wishes,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Fields,
     pub(crate) uri: Uri,
     pub(crate) body: Bytes,
     /// Where the body's fields stand.
@@ -111,9 +112,9 @@ pub(crate) async fn decode(
 }
 
 /// The whole body, bounded in size and in time between its pieces.
-async fn read(config: &Config, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Refusal> {
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
+async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Result<Bytes, Refusal> {
+    let encoding = headers.get("content-encoding");
+    if encoding.is_some_and(|encoding| encoding != b"identity") {
         let public = "the request body is compressed; send it plain";
         return Err(Refusal::caller(RefusalKind::Encoding, public));
     }
@@ -122,57 +123,48 @@ async fn read(config: &Config, headers: &HeaderMap, mut body: Incoming) -> Resul
         let public = format!("the request body is larger than {limit} bytes");
         Refusal::caller(RefusalKind::TooLarge, public)
     };
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if expected > limit {
+    let declared = body.bytes_left().map(|left| usize::try_from(left).unwrap_or(usize::MAX));
+    if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
-    let mut first = Bytes::new();
-    let mut all: Option<Buffer> = None;
     let idle = Duration::from_millis(config.request_idle_timeout_ms);
-    while let Some(piece) = next(&mut body, idle).await? {
-        let len = first.len() + all.as_ref().map_or(0, Buffer::len) + piece.len();
-        if len > limit {
+    let first = in_time(idle, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
+    // What came with the head is most often all.
+    if body.is_ended() && first.len() <= limit {
+        return Ok(first);
+    }
+    let mut all = Buffer::take(declared.unwrap_or(first.len()));
+    all.bytes().extend_from_slice(&first);
+    drop(first);
+    while in_time(idle, |cx| body.poll_read_into(cx, all.bytes())).await? > 0 {
+        if all.bytes().len() > limit {
             return Err(too_large());
         }
-        match &mut all {
-            Some(all) => all.extend(&piece),
-            // The whole body, unless it is one of unknown length.
-            None if first.is_empty() && piece.len() >= expected => first = piece,
-            // A piece is let go at once: the connection reads the next one into the same memory.
-            None => {
-                let all = all.insert(Buffer::take(expected.max(len)));
-                all.extend(&std::mem::take(&mut first));
-                all.extend(&piece);
-            }
-        }
     }
-    Ok(all.map_or(first, Buffer::freeze))
+    Ok(all.freeze())
 }
 
-async fn next(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        if body.is_end_stream() {
-            return Ok(None);
-        }
-        // Most bodies are there already, and a timer costs more than they do.
-        let frame = match body.frame().now_or_never() {
-            Some(frame) => frame,
-            None => tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
-                let public = format!("no more of the request body came within {}", shown(idle));
-                Refusal::caller(RefusalKind::SlowBody, public)
-            })?,
+/// What a body brings, if it comes soon enough.
+async fn in_time<T>(
+    idle: Duration,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, BodyError>> + Unpin,
+) -> Result<T, Refusal> {
+    let mut next = poll_fn(poll);
+    // Most bodies are there already, and a timer costs more than they do.
+    let came = match (&mut next).now_or_never() {
+        Some(came) => came,
+        None => tokio::time::timeout(idle, next).await.map_err(|_| {
+            let public = format!("no more of the request body came within {}", shown(idle));
+            Refusal::caller(RefusalKind::SlowBody, public)
+        })?,
+    };
+    came.map_err(|error| {
+        let public = match error {
+            BodyError::Framing(_) => error.to_string(),
+            BodyError::Cut | BodyError::Read(_) => {
+                "the request body ended before its declared length".to_owned()
+            }
         };
-        match frame {
-            None => return Ok(None),
-            Some(Err(_)) => {
-                let public = "the request body ended before its declared length";
-                return Err(Refusal::caller(RefusalKind::Malformed, public));
-            }
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
+        Refusal::caller(RefusalKind::Malformed, public)
+    })
 }

@@ -9,10 +9,8 @@ use arc_swap::ArcSwapOption;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::pool::{Pool, Settings};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::Service;
+use gantry_runtime::server::{DetachedBody, Rejected, Request, Response, Service};
 use gantry_telemetry::recorder::Recorder;
-use http::{Request, Response};
-use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +20,8 @@ use std::time::Duration;
 pub trait OtherService: Send + Sync {
     fn call(
         &self,
-        request: Request<Incoming>,
-    ) -> Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;
+        request: http::Request<DetachedBody>,
+    ) -> Pin<Box<dyn Future<Output = http::Response<OtherBody>> + Send>>;
 }
 
 /// What a gateway is made of.
@@ -104,7 +102,11 @@ impl Service for Worker {
     type Body = ReplyBody;
     type BodyError = crate::body::Error;
 
-    async fn call(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+    async fn call(&self, request: Request) -> Response<ReplyBody> {
         pipeline::handle(self, request).await
+    }
+
+    fn reject(&self, rejected: Rejected) -> Response<ReplyBody> {
+        pipeline::reject(self, &rejected)
     }
 }

@@ -1,55 +1,54 @@
 //! The headers that Gantry reads from callers and writes to them: one closed list.
 
 use crate::refusal::{Refusal, RefusalKind};
-use http::HeaderMap;
-use http::header::HeaderName;
+use gantry_runtime::http1::{Field, Fields};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// JSON map of strings; values have at most 128 characters.
-pub(crate) const METADATA: HeaderName = HeaderName::from_static("x-tfy-metadata");
+pub(crate) const METADATA: &str = "x-tfy-metadata";
 /// `{"enabled": bool}`: whether bodies go into the record.
-pub(crate) const LOGGING_CONFIG: HeaderName = HeaderName::from_static("x-tfy-logging-config");
+pub(crate) const LOGGING_CONFIG: &str = "x-tfy-logging-config";
 /// `{"attempts", "onStatusCodes", "useRetryAfterHeader"}`.
-pub(crate) const RETRY_CONFIG: HeaderName = HeaderName::from_static("x-tfy-retry-config");
+pub(crate) const RETRY_CONFIG: &str = "x-tfy-retry-config";
 /// Milliseconds for one attempt.
-pub(crate) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-tfy-request-timeout");
+pub(crate) const REQUEST_TIMEOUT: &str = "x-tfy-request-timeout";
 /// Milliseconds to the first token of one attempt.
-pub(crate) const TTFT_TIMEOUT: HeaderName = HeaderName::from_static("x-tfy-ttft-timeout-ms");
+pub(crate) const TTFT_TIMEOUT: &str = "x-tfy-ttft-timeout-ms";
 /// Together with [`MODEL_NAME`] replaces the body's `model`.
-pub(crate) const PROVIDER_NAME: HeaderName = HeaderName::from_static("x-tfy-provider-name");
-pub(crate) const MODEL_NAME: HeaderName = HeaderName::from_static("x-tfy-model-name");
+pub(crate) const PROVIDER_NAME: &str = "x-tfy-provider-name";
+pub(crate) const MODEL_NAME: &str = "x-tfy-model-name";
 /// `true`: a chat reply has nothing but OpenAI's schema; `false`: all there is, and `provider`.
-pub(crate) const STRICT_OPENAI: HeaderName = HeaderName::from_static("x-tfy-strict-openai");
+pub(crate) const STRICT_OPENAI: &str = "x-tfy-strict-openai";
 /// `true`: refuse what a translation would drop.
-pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gantry-strict");
+pub(crate) const STRICT: &str = "x-gantry-strict";
 
 /// The caller's span (W3C Trace Context), and what its vendor adds to it.
-pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACESTATE: &str = "tracestate";
 
 /// The model that answered, `account/model`.
-pub(crate) const RESOLVED_MODEL: HeaderName = HeaderName::from_static("x-tfy-resolved-model");
+pub(crate) const RESOLVED_MODEL: &str = "x-tfy-resolved-model";
 /// The rules that were applied, as JSON.
-pub(crate) const APPLIED: HeaderName = HeaderName::from_static("x-tfy-applied-configurations");
+pub(crate) const APPLIED: &str = "x-tfy-applied-configurations";
 /// What a translation dropped or approximated: `dropped logprobs; approximated stop`.
-pub(crate) const FIDELITY: HeaderName = HeaderName::from_static("x-gantry-fidelity");
+pub(crate) const FIDELITY: &str = "x-gantry-fidelity";
 /// The record's id.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// The same for Anthropic's clients.
-pub(crate) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+pub(crate) const ANTHROPIC_REQUEST_ID: &str = "request-id";
 /// The upstream's own id of the call.
-pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+pub(crate) const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
 /// Where the time went (W3C Server Timing).
-pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+pub(crate) const SERVER_TIMING: &str = "server-timing";
+pub(crate) const ANTHROPIC_VERSION: &str = "anthropic-version";
 /// Features of Anthropic's API by name, which only it knows; so too OpenAI's.
-pub(crate) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
-pub(crate) const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
-pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(crate) const ANTHROPIC_BETA: &str = "anthropic-beta";
+pub(crate) const OPENAI_BETA: &str = "openai-beta";
+pub(crate) const RETRY_AFTER_MS: &str = "retry-after-ms";
 /// What some of Azure's services say instead.
-pub(crate) const AZURE_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+pub(crate) const AZURE_RETRY_AFTER_MS: &str = "x-ms-retry-after-ms";
 
 /// How the names of the headers that callers may set begin.
 const OURS: [&str; 2] = ["x-tfy-", "x-gantry-"];
@@ -89,30 +88,30 @@ impl Wishes {
     ///
     /// # Errors
     /// When one of them is present and unreadable: a caller who mistypes a wish must hear of it.
-    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(crate) fn read(headers: &Fields) -> Result<Self, Refusal> {
         let mut wishes = Self::default();
         // One look for the common case: a request without any of them.
-        let ours = |name: &HeaderName| OURS.iter().any(|begin| name.as_str().starts_with(begin));
-        if !headers.keys().any(ours) {
+        let ours = |field: Field<'_>| OURS.iter().any(|begin| field.begins(begin));
+        if !headers.iter().any(ours) {
             return Ok(wishes);
         }
-        if let Some(text) = text(headers, &METADATA)? {
+        if let Some(text) = text(headers, METADATA)? {
             wishes.metadata = metadata(text)?;
         }
-        if let Some(text) = text(headers, &LOGGING_CONFIG)? {
-            let wish: LoggingWish = json(&LOGGING_CONFIG, text, r#"{"enabled": true}"#)?;
+        if let Some(text) = text(headers, LOGGING_CONFIG)? {
+            let wish: LoggingWish = json(LOGGING_CONFIG, text, r#"{"enabled": true}"#)?;
             wishes.log_bodies = Some(wish.enabled);
         }
-        if let Some(text) = text(headers, &RETRY_CONFIG)? {
+        if let Some(text) = text(headers, RETRY_CONFIG)? {
             let example = r#"{"attempts": 2, "onStatusCodes": [429]}"#;
-            wishes.retry = Some(json(&RETRY_CONFIG, text, example)?);
+            wishes.retry = Some(json(RETRY_CONFIG, text, example)?);
         }
-        wishes.attempt_timeout = milliseconds(headers, &REQUEST_TIMEOUT)?;
-        wishes.first_token_timeout = milliseconds(headers, &TTFT_TIMEOUT)?;
-        wishes.strict = boolean(headers, &STRICT)?.unwrap_or_default();
-        wishes.strict_openai = boolean(headers, &STRICT_OPENAI)?;
-        if let Some(model) = text(headers, &MODEL_NAME)? {
-            wishes.model = Some(match text(headers, &PROVIDER_NAME)? {
+        wishes.attempt_timeout = milliseconds(headers, REQUEST_TIMEOUT)?;
+        wishes.first_token_timeout = milliseconds(headers, TTFT_TIMEOUT)?;
+        wishes.strict = boolean(headers, STRICT)?.unwrap_or_default();
+        wishes.strict_openai = boolean(headers, STRICT_OPENAI)?;
+        if let Some(model) = text(headers, MODEL_NAME)? {
+            wishes.model = Some(match text(headers, PROVIDER_NAME)? {
                 Some(provider) => format!("{provider}/{model}"),
                 None => model.to_owned(),
             });
@@ -121,39 +120,34 @@ impl Wishes {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    match value.to_str() {
-        Ok(text) => Ok(Some(text)),
-        Err(_) => Err(bad(name, "it holds characters outside ASCII")),
+fn text<'a>(headers: &'a Fields, name: &str) -> Result<Option<&'a str>, Refusal> {
+    match (headers.text(name), headers.contains(name)) {
+        (None, true) => Err(bad(name, "it holds characters outside ASCII")),
+        (text, _) => Ok(text),
     }
 }
 
-fn json<'a, T: Deserialize<'a>>(
-    name: &HeaderName,
-    text: &'a str,
-    example: &str,
-) -> Result<T, Refusal> {
+fn json<'a, T: Deserialize<'a>>(name: &str, text: &'a str, example: &str) -> Result<T, Refusal> {
     serde_json::from_str(text).map_err(|error| bad(name, &format!("{error}; expected {example}")))
 }
 
 fn metadata(text: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    let map: BTreeMap<String, String> = json(&METADATA, text, r#"{"team": "search"}"#)?;
+    let map: BTreeMap<String, String> = json(METADATA, text, r#"{"team": "search"}"#)?;
     if map.len() > METADATA_KEYS_MAX {
         let message = format!("it has {} keys, at most {METADATA_KEYS_MAX} are kept", map.len());
-        return Err(bad(&METADATA, &message));
+        return Err(bad(METADATA, &message));
     }
     let long = map.iter().find(|(_, value)| value.chars().count() > METADATA_CHARS_MAX);
     match long {
         Some((key, _)) => Err(bad(
-            &METADATA,
+            METADATA,
             &format!("the value of `{key}` has more than {METADATA_CHARS_MAX} characters"),
         )),
         None => Ok(map),
     }
 }
 
-fn milliseconds(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duration>, Refusal> {
+fn milliseconds(headers: &Fields, name: &str) -> Result<Option<Duration>, Refusal> {
     let Some(text) = text(headers, name)? else { return Ok(None) };
     match text.trim().parse::<u64>() {
         Ok(ms) if ms > 0 => Ok(Some(Duration::from_millis(ms))),
@@ -161,7 +155,7 @@ fn milliseconds(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duratio
     }
 }
 
-fn boolean(headers: &HeaderMap, name: &HeaderName) -> Result<Option<bool>, Refusal> {
+fn boolean(headers: &Fields, name: &str) -> Result<Option<bool>, Refusal> {
     match text(headers, name)?.map(str::trim) {
         None => Ok(None),
         Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
@@ -170,20 +164,16 @@ fn boolean(headers: &HeaderMap, name: &HeaderName) -> Result<Option<bool>, Refus
     }
 }
 
-fn bad(name: &HeaderName, message: &str) -> Refusal {
+fn bad(name: &str, message: &str) -> Refusal {
     Refusal::caller(RefusalKind::BadHeader, format!("header `{name}`: {message}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn read(pairs: &[(&'static str, &str)]) -> Result<Wishes, String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.insert(*name, HeaderValue::from_str(value).unwrap());
-        }
+        let headers: Fields = pairs.iter().copied().collect();
         Wishes::read(&headers).map_err(|refusal| refusal.public)
     }
 

@@ -15,18 +15,19 @@ use crate::receive::{Inbound, Operation, Received, receive};
 use crate::refusal::Refusal;
 use crate::reply::{self, Answer};
 use crate::route;
-use crate::settle::Ledger;
+use crate::settle::{Ledger, Opening};
 use crate::snapshot::Snapshot;
-use http::{Request, Response};
-use hyper::body::Incoming;
+use gantry_runtime::server::{Rejected, Request, Response, detached};
 use std::sync::Arc;
 
 /// Answers one request.
-pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Response<ReplyBody> {
+pub(crate) async fn handle(worker: &Worker, request: Request) -> Response<ReplyBody> {
     let inbound = match receive(request) {
         Received::Ours(inbound) => inbound,
         Received::Other(request) => {
-            return worker.shared.other.call(*request).await.map(ReplyBody::other);
+            let other = &worker.shared.other;
+            let response = detached(*request, |request| other.call(request)).await;
+            return Response::from(response).map(ReplyBody::other);
         }
     };
     let origin = worker.shared.config.cors_origins.allowed(&inbound.headers);
@@ -37,13 +38,19 @@ pub(crate) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
         _ => answer(worker, inbound).await,
     };
     if let Some(origin) = origin {
-        cors::open(response.headers_mut(), origin);
+        cors::open(&mut response.lines, &origin);
     }
     response
 }
 
+/// Answers what is no request. It leaves a record too.
+pub(crate) fn reject(worker: &Worker, rejected: &Rejected) -> Response<ReplyBody> {
+    let ledger = Ledger::open(&worker.shared, &Opening::of_rejected(rejected));
+    reply::refuse(&Refusal::rejected(rejected), ledger)
+}
+
 async fn answer(worker: &Worker, inbound: Box<Inbound>) -> Response<ReplyBody> {
-    let mut ledger = Ledger::open(&worker.shared, &inbound);
+    let mut ledger = Ledger::open(&worker.shared, &Opening::of(&inbound));
     // On the heap, and gone when the reply begins: connections that stream stay small.
     let answered = Box::pin(run(worker, inbound, &mut ledger)).await;
     match answered {

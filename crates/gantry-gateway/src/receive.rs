@@ -3,8 +3,9 @@
 use crate::refusal::{Refusal, RefusalKind};
 use gantry_model::catalogue::Dialect;
 use gantry_providers::upstream;
-use http::{HeaderMap, Method, Request, Uri};
-use hyper::body::Incoming;
+use gantry_runtime::http1::Fields;
+use gantry_runtime::server::{Request, RequestBody};
+use http::{Method, Uri};
 
 /// The API that a caller speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,35 +69,37 @@ pub(crate) struct Inbound {
     route: Option<Route>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
+    pub(crate) headers: Fields,
+    pub(crate) body: RequestBody,
 }
 
 pub(crate) enum Received {
     Ours(Box<Inbound>),
     /// Not a gateway path: health, metrics, control plane.
-    Other(Box<Request<Incoming>>),
+    Other(Box<Request>),
 }
 
 const PREFIX: &str = "/api/llm/";
 
 /// Tells the gateway's paths from the others.
-pub(crate) fn receive(request: Request<Incoming>) -> Received {
-    let (caller, route) = match own_path(request.uri()) {
-        Some(path) => (caller(path, request.headers()), parse(path)),
-        None => match misspelled(request.uri().path()) {
-            Some(path) => (caller(&path, request.headers()), None),
+pub(crate) fn receive(request: Request) -> Received {
+    let (caller, route) = match own_path(&request.uri) {
+        Some(path) => (caller(path, &request.fields), parse(path)),
+        None => match misspelled(request.uri.path()) {
+            Some(path) => (caller(&path, &request.fields), None),
             None => return Received::Other(Box::new(request)),
         },
     };
-    let (head, body) = request.into_parts();
-    let (method, uri, headers) = (head.method, head.uri, head.headers);
+    let Request { method, uri, fields: headers, body } = request;
     Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, body }))
 }
 
 /// A gateway's path without a leading slash and the `/api/llm` prefix.
 fn own_path(uri: &Uri) -> Option<&str> {
-    let path = uri.path();
+    below_prefix(uri.path())
+}
+
+fn below_prefix(path: &str) -> Option<&str> {
     match path.strip_prefix(PREFIX) {
         Some(rest) => Some(rest),
         None if path.starts_with("/v1/") || path.starts_with("/openai/") => path.strip_prefix('/'),
@@ -112,11 +115,18 @@ fn misspelled(path: &str) -> Option<String> {
     own.iter().any(|begin| path.starts_with(begin)).then_some(path)
 }
 
-fn caller(path: &str, headers: &HeaderMap) -> Caller {
+/// The API of a request of which only the target is known.
+pub(crate) fn caller_of(target: &str) -> Caller {
+    let path = target.split('?').next().unwrap_or_default();
+    let path = below_prefix(path).map(str::to_owned).or_else(|| misspelled(path));
+    caller(&path.unwrap_or_default(), &Fields::default())
+}
+
+fn caller(path: &str, headers: &Fields) -> Caller {
     let bare = path.strip_prefix("v1/").unwrap_or(path);
     let anthropic = bare == "messages"
         || bare.starts_with("messages/")
-        || headers.contains_key(crate::headers::ANTHROPIC_VERSION);
+        || headers.contains(crate::headers::ANTHROPIC_VERSION);
     match anthropic {
         true => Caller::Anthropic,
         false if path.starts_with("openai/") => Caller::Azure,

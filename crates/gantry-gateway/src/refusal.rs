@@ -2,6 +2,7 @@
 
 use crate::route;
 use gantry_llm::errors::ErrorKind;
+use gantry_runtime::server::{Rejected, Rejection};
 use http::Method;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub(crate) enum RefusalKind {
     BadRoute,
     BadMethod,
     BadHeader,
+    HeadTooLarge,
+    HttpVersion,
     TooLarge,
     SlowBody,
     Encoding,
@@ -70,6 +73,8 @@ impl RefusalKind {
             Self::BadRoute => "unknown_route",
             Self::BadMethod => "method_not_allowed",
             Self::BadHeader => "invalid_header",
+            Self::HeadTooLarge => "request_head_too_large",
+            Self::HttpVersion => "http_version_not_supported",
             Self::TooLarge => "request_too_large",
             Self::SlowBody => "request_timeout",
             Self::Encoding => "unsupported_encoding",
@@ -98,6 +103,8 @@ impl RefusalKind {
             Self::TooLarge => ErrorKind::TooLarge,
             Self::BadMethod
             | Self::BadHeader
+            | Self::HeadTooLarge
+            | Self::HttpVersion
             | Self::Encoding
             | Self::Malformed
             | Self::WrongOperation
@@ -123,6 +130,8 @@ impl RefusalKind {
             Self::BadRoute | Self::UnknownModel => 404,
             Self::BadMethod => 405,
             Self::SlowBody | Self::FirstTokenTimeout => 408,
+            Self::HeadTooLarge => 431,
+            Self::HttpVersion => 505,
             Self::TooLarge => 413,
             Self::Encoding => 415,
             Self::UpstreamFailed => 502,
@@ -167,6 +176,21 @@ impl Refusal {
         let mut refusal = Self::operator(RefusalKind::Unavailable, public);
         refusal.retry_after = Some(Duration::from_secs(1));
         refusal
+    }
+}
+
+impl Refusal {
+    /// What came was no request.
+    #[must_use]
+    pub(crate) fn rejected(rejected: &Rejected) -> Self {
+        let kind = match &rejected.why {
+            Rejection::HeadTooLarge { .. } | Rejection::TooManyFields { .. } => {
+                RefusalKind::HeadTooLarge
+            }
+            Rejection::Version => RefusalKind::HttpVersion,
+            Rejection::Tls | Rejection::Malformed(_) => RefusalKind::Malformed,
+        };
+        Self::caller(kind, rejected.why.to_string())
     }
 }
 

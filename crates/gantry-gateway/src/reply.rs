@@ -13,14 +13,18 @@ use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
-use gantry_runtime::http1::Fields;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use gantry_runtime::http1::{Field, FieldLines, Fields};
+use gantry_runtime::server::Response;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::time::Duration;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+
+/// Room for the header fields of a usual reply.
+const USUAL_BYTES: usize = 512;
 
 /// Longest `x-gantry-fidelity`; the record has the whole list.
 const FIDELITY_CHARS_MAX: usize = 1024;
@@ -100,16 +104,16 @@ impl Answer {
 fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.look();
     ledger.with(|record| record.response_bytes = body.len() as u64);
-    let mut headers = HeaderMap::with_capacity(3);
-    identify(&mut headers, &ledger);
-    headers.insert(CONTENT_TYPE, JSON);
+    let mut lines = FieldLines::with_capacity(USUAL_BYTES);
+    identify(&mut lines, &ledger);
+    lines.field(&CONTENT_TYPE, &JSON);
     ledger.settle(Ending::ok(200));
-    respond(StatusCode::OK, headers, ReplyBody::whole(body))
+    Response::new(StatusCode::OK, lines, ReplyBody::whole(body))
 }
 
 /// What a browser may send. No record is left: nobody has asked for a model yet.
-pub(crate) fn preflight(headers: HeaderMap) -> Response<ReplyBody> {
-    respond(StatusCode::NO_CONTENT, headers, ReplyBody::Whole(None))
+pub(crate) fn preflight(lines: FieldLines) -> Response<ReplyBody> {
+    Response::new(StatusCode::NO_CONTENT, lines, ReplyBody::Whole(None))
 }
 
 /// Gantry's own no, in the caller's envelope.
@@ -122,30 +126,30 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
         message: refusal.public.clone(),
         request_id: ledger.id().to_string(),
     };
-    let mut headers = HeaderMap::with_capacity(5);
-    identify(&mut headers, &ledger);
-    headers.insert(CONTENT_TYPE, JSON);
+    let mut lines = FieldLines::with_capacity(USUAL_BYTES);
+    identify(&mut lines, &ledger);
+    lines.field(&CONTENT_TYPE, &JSON);
     if let Some(wait) = refusal.retry_after {
-        insert_wait(&mut headers, wait);
+        print_wait(&mut lines, wait);
     }
     if let Some(method) = &refusal.allow {
-        set(&mut headers, ALLOW, value(method.to_string()));
+        lines.line(ALLOW.as_str().as_bytes(), method.as_str().as_bytes());
     }
     if refusal.kind == RefusalKind::Unauthenticated {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        lines.field(&WWW_AUTHENTICATE, &HeaderValue::from_static("Bearer"));
     }
     let status = StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = ReplyBody::whole(errors::print_body(ledger.caller.dialect(), &view));
     ledger.refuse(refusal);
-    respond(status, headers, body)
+    Response::new(status, lines, body)
 }
 
 fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.model, &reply.losses);
     ledger.log_reply(&reply.body);
-    let mut headers = carried(&reply.fields, &ledger);
-    describe(&mut headers, &reply.model, &reply.losses, &ledger);
-    headers.insert(CONTENT_TYPE, JSON);
+    let mut lines = carried(&reply.fields, &ledger);
+    describe(&mut lines, &reply.model, &reply.losses, &ledger);
+    lines.field(&CONTENT_TYPE, &JSON);
     // The attempt has just ended and looked at the clock.
     let (now_us, elapsed_us) = (ledger.now_us(), ledger.elapsed_us());
     if let Some(seen) = &reply.observer {
@@ -161,7 +165,7 @@ fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBod
         let finish_reason = reply.finish_reason.unwrap_or_default();
         ledger.with(|record| record.finish_reason = finish_reason);
     }
-    timing(&mut headers, elapsed_us);
+    timing(&mut lines, elapsed_us);
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     match reply.error {
         None => ledger.settle(Ending::ok(reply.status)),
@@ -171,88 +175,100 @@ fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBod
             ledger.settle(Ending { status: reply.status, refusal: "", fault, error });
         }
     }
-    respond(status, headers, ReplyBody::whole(reply.body))
+    Response::new(status, lines, ReplyBody::whole(reply.body))
 }
 
 fn stream(reply: Stream, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.pump.model, &reply.losses);
-    let mut headers = carried(&reply.fields, &ledger);
-    describe(&mut headers, &reply.pump.model, &reply.losses, &ledger);
-    headers.insert(CONTENT_TYPE, EVENT_STREAM);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let mut lines = carried(&reply.fields, &ledger);
+    describe(&mut lines, &reply.pump.model, &reply.losses, &ledger);
+    lines.field(&CONTENT_TYPE, &EVENT_STREAM);
+    if !reply.fields.contains(CACHE_CONTROL.as_str()) {
+        lines.field(&CACHE_CONTROL, &HeaderValue::from_static("no-cache"));
+    }
     // Some proxies in front would collect the stream otherwise.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    lines.line(b"x-accel-buffering", b"no");
     let relay = Relay::new(reply, prompt, ledger);
-    respond(StatusCode::OK, headers, ReplyBody::Relay(Box::new(relay)))
-}
-
-fn respond(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+    Response::new(StatusCode::OK, lines, ReplyBody::Relay(Box::new(relay)))
 }
 
 /// The upstream's headers that mean something to the caller.
-fn carried(upstream: &Fields, ledger: &Ledger) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(upstream.len() + 8);
+fn carried(upstream: &Fields, ledger: &Ledger) -> FieldLines {
+    let mut lines = FieldLines::with_capacity(USUAL_BYTES);
     let of_several = ledger.applied.is_some();
     let (mut id, mut other_id) = (None, None);
     for field in upstream.iter() {
-        let Some(name) = field.header_name() else { continue };
-        if name == headers::REQUEST_ID {
-            id = field.header_value();
-        } else if name == headers::ANTHROPIC_REQUEST_ID {
-            other_id = field.header_value();
-        } else if keeps(&name, of_several)
-            && let Some(value) = field.header_value()
-        {
-            headers.append(name, value);
+        if field.is(headers::REQUEST_ID) {
+            id = Some(field.value());
+        } else if field.is(headers::ANTHROPIC_REQUEST_ID) {
+            other_id = Some(field.value());
+        } else if keeps(field, of_several) {
+            lines.line(field.name(), field.value());
         }
     }
-    set(&mut headers, headers::UPSTREAM_REQUEST_ID, id.or(other_id));
-    identify(&mut headers, ledger);
-    headers
+    if let Some(id) = id.or(other_id) {
+        lines.line(headers::UPSTREAM_REQUEST_ID.as_bytes(), id);
+    }
+    identify(&mut lines, ledger);
+    lines
 }
 
+/// What concerns the connection to the upstream, what Gantry sets itself, and what an upstream
+/// must not say to a caller of Gantry: cookies, how to reach it, which pages may read a reply.
+const KEPT_BACK: [&str; 20] = [
+    "alt-svc",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "server",
+    "set-cookie",
+    "strict-transport-security",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    headers::UPSTREAM_REQUEST_ID,
+    headers::RESOLVED_MODEL,
+    headers::APPLIED,
+    headers::FIDELITY,
+    headers::SERVER_TIMING,
+    "x-accel-buffering",
+];
+
 /// Rate-limit headers of one of several targets would mislead, so a virtual model keeps them back.
-fn keeps(name: &HeaderName, of_several: bool) -> bool {
-    let name = name.as_str();
-    let kept_back = matches!(
-        name,
-        "alt-svc"
-            | "connection"
-            | "content-length"
-            | "content-type"
-            | "date"
-            | "keep-alive"
-            | "server"
-            | "set-cookie"
-            | "strict-transport-security"
-            | "transfer-encoding"
-    );
-    // Which pages may read a reply is not the upstream's to say.
-    let cors = name.starts_with("access-control-");
-    let misleading = of_several && name.contains("ratelimit");
+fn keeps(field: Field<'_>, of_several: bool) -> bool {
+    let kept_back = KEPT_BACK.iter().any(|name| field.is(name));
+    let cors = field.begins("access-control-");
+    let misleading = of_several && names_a_rate_limit(field.name());
     !kept_back && !cors && !misleading
 }
 
-fn identify(headers: &mut HeaderMap, ledger: &Ledger) {
+fn names_a_rate_limit(name: &[u8]) -> bool {
+    const WORD: &[u8] = b"ratelimit";
+    name.windows(WORD.len()).any(|part| part.eq_ignore_ascii_case(WORD))
+}
+
+fn identify(lines: &mut FieldLines, ledger: &Ledger) {
     let id = ledger.id().digits();
-    let value = HeaderValue::from_bytes(&id).ok();
     if ledger.caller == Caller::Anthropic {
-        set(headers, headers::ANTHROPIC_REQUEST_ID, value.clone());
+        lines.line(headers::ANTHROPIC_REQUEST_ID.as_bytes(), &id);
     }
-    set(headers, headers::REQUEST_ID, value);
+    lines.line(headers::REQUEST_ID.as_bytes(), &id);
 }
 
 /// What answered, by which rule, and what a translation lost.
-fn describe(headers: &mut HeaderMap, model: &Model, losses: &[Loss], ledger: &Ledger) {
-    set(headers, headers::RESOLVED_MODEL, model.id_header.clone());
-    let applied = ledger.applied.as_ref().and_then(|model| model.applied.clone());
-    set(headers, headers::APPLIED, applied);
+fn describe(lines: &mut FieldLines, model: &Model, losses: &[Loss], ledger: &Ledger) {
+    if let Some(id) = &model.id_header {
+        lines.line(headers::RESOLVED_MODEL.as_bytes(), id.as_bytes());
+    }
+    if let Some(applied) = ledger.applied.as_ref().and_then(|model| model.applied.as_ref()) {
+        lines.line(headers::APPLIED.as_bytes(), applied.as_bytes());
+    }
     if !losses.is_empty() {
-        set(headers, headers::FIDELITY, value(fidelity(losses)));
+        lines.line(headers::FIDELITY.as_bytes(), fidelity(losses).as_bytes());
     }
 }
 
@@ -284,27 +300,18 @@ fn in_header(field: &str) -> Cow<'_, str> {
     Cow::Owned(field.chars().map(|c| if fits(c) { c } else { '?' }).collect())
 }
 
-/// `server-timing` (W3C): the whole time and Gantry's own part, in milliseconds.
-fn timing(headers: &mut HeaderMap, elapsed_us: u64) {
+/// `server-timing` (W3C): the whole time in milliseconds.
+fn timing(lines: &mut FieldLines, elapsed_us: u64) {
     let mut text = String::with_capacity(32);
     text.push_str("total;dur=");
     text.push_str(itoa::Buffer::new().format(elapsed_us / 1000));
-    set(headers, headers::SERVER_TIMING, value(text));
+    lines.line(headers::SERVER_TIMING.as_bytes(), text.as_bytes());
 }
 
-fn insert_wait(headers: &mut HeaderMap, wait: Duration) {
-    set(headers, headers::RETRY_AFTER_MS, value(wait.as_millis().to_string()));
-    let seconds = wait.as_millis().div_ceil(1000);
-    set(headers, RETRY_AFTER, value(seconds.to_string()));
-}
-
-/// Sets a header that has a value.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
-    if let Some(value) = value {
-        headers.insert(name, value);
+fn print_wait(lines: &mut FieldLines, wait: Duration) {
+    let ms = wait.as_millis();
+    let names = [(headers::RETRY_AFTER_MS, ms), (RETRY_AFTER.as_str(), ms.div_ceil(1000))];
+    for (name, number) in names {
+        lines.line(name.as_bytes(), number.to_string().as_bytes());
     }
-}
-
-fn value(text: String) -> Option<HeaderValue> {
-    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }

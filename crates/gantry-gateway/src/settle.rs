@@ -8,7 +8,7 @@ use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::gateway::Shared;
 use crate::headers;
-use crate::receive::{Caller, Inbound};
+use crate::receive::{Caller, Inbound, caller_of};
 use crate::refusal::Refusal;
 use crate::reply::Prompt;
 use crate::route::Plan;
@@ -21,6 +21,7 @@ use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::trace::{SAMPLED, TraceParent, span_id};
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::ids::request_id;
+use gantry_runtime::server::Rejected;
 use http::HeaderValue;
 use std::sync::Arc;
 
@@ -45,6 +46,28 @@ pub(crate) struct Ledger {
     pub(crate) applied: Option<Arc<Virtual>>,
     pub(crate) log_bodies: bool,
     logging: Option<LoggingSettings>,
+}
+
+/// What is known of a request when its record begins.
+pub(crate) struct Opening<'a> {
+    caller: Caller,
+    operation: &'static str,
+    traceparent: Option<&'a str>,
+}
+
+impl<'a> Opening<'a> {
+    pub(crate) fn of(inbound: &'a Inbound) -> Self {
+        Self {
+            caller: inbound.caller,
+            operation: inbound.operation_name(),
+            traceparent: inbound.headers.text(headers::TRACEPARENT),
+        }
+    }
+
+    pub(crate) fn of_rejected(rejected: &Rejected) -> Self {
+        let caller = caller_of(&rejected.target);
+        Self { caller, operation: "unknown", traceparent: None }
+    }
 }
 
 /// What was read of a reply.
@@ -74,15 +97,14 @@ impl Ending {
 }
 
 impl Ledger {
-    pub(crate) fn open(shared: &Arc<Shared>, inbound: &Inbound) -> Self {
+    pub(crate) fn open(shared: &Arc<Shared>, opening: &Opening<'_>) -> Self {
         let id = request_id(&shared.clock);
-        let parent = inbound.headers.get(headers::TRACEPARENT);
-        let parent = parent.and_then(|text| TraceParent::parse(text.to_str().ok()?));
+        let parent = opening.traceparent.and_then(TraceParent::parse);
         let mut record = shared.recorder.blank();
         record.id = Some(id);
         record.received_at_ms = id.unix_ms();
-        record.operation = inbound.operation_name().into();
-        record.dialect = inbound.caller.name().into();
+        record.operation = opening.operation.into();
+        record.dialect = opening.caller.name().into();
         if let Some(span) = parent {
             record.trace_id = format!("{:032x}", span.trace_id);
             record.parent_span_id = format!("{:016x}", span.span_id);
@@ -92,7 +114,7 @@ impl Ledger {
             record: Some(record),
             shared: shared.clone(),
             id,
-            caller: inbound.caller,
+            caller: opening.caller,
             started_us,
             now_us: started_us,
             parent,

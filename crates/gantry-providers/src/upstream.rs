@@ -2,10 +2,10 @@
 
 use crate::auth::{self, Resolve};
 use crate::endpoint::{self, Endpoint};
-use gantry_runtime::http1::FieldLines;
 use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
 use gantry_model::kinds::ProviderAccount;
 use gantry_model::kinds::provider_account::ModelIntegration;
+use gantry_runtime::http1::FieldLines;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
@@ -113,10 +113,11 @@ impl Upstream {
         Ok(Self { provider, dialect: provider.dialect, endpoint, headers, lines, addresses })
     }
 
-    /// Whether it sets this header itself. It sets few, so that looking at each is the quickest.
+    /// Whether it sets this header itself, in any case of letters. It sets few, so that looking at
+    /// each is the quickest.
     #[must_use]
-    pub fn sets(&self, name: &HeaderName) -> bool {
-        self.headers.keys().any(|own| own == name)
+    pub fn sets(&self, name: &[u8]) -> bool {
+        self.headers.keys().any(|own| name.eq_ignore_ascii_case(own.as_str().as_bytes()))
     }
 
     /// Path and query of an operation.

@@ -4,6 +4,7 @@
 //! worker's state needs no locks. It never looks into requests.
 
 mod connection;
+mod detached;
 mod head;
 mod heads;
 mod linger;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
+pub use detached::{DetachedBody, DetachedError, detached};
 pub use request::{BodyError, Rejected, Rejection, Request, RequestBody};
 pub use response::Response;
 
@@ -206,8 +208,7 @@ async fn serve_handed<S: Service>(
             tracing::debug!(%error, "socket options refused on an accepted connection");
         }
         let (heads, service) = (watch.connection(), service.clone());
-        let connection =
-            Connection::new(stream, heads, service, limits.clone(), shutdown.clone());
+        let connection = Connection::new(stream, heads, service, limits.clone(), shutdown.clone());
         let (counted, shutdown) = (open.clone(), shutdown.clone());
         tokio::task::spawn_local(async move {
             serve_connection(connection, &shutdown).await;

@@ -3,7 +3,7 @@
 //! It never installs anything.
 
 use super::Args;
-use super::children::find;
+use super::children::{Program, Running, find};
 use anyhow::{Context as _, bail, ensure};
 use std::fs::{File, read_to_string};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Finds and builds what the run needs.
     pub(super) fn prepare(args: &Args) -> anyhow::Result<Self> {
-        for tool in ["taskset", "prlimit", "nice", "kill"] {
+        for tool in ["taskset", "prlimit", "nice", "kill", "chrt"] {
             let advice = "install util-linux, coreutils and procps";
             ensure!(find(tool).is_some(), "`{tool}` is missing: {advice}");
         }
@@ -53,6 +53,20 @@ impl Machine {
             folder,
             _lock: lock,
         })
+    }
+
+    /// Keeps the cores from falling asleep, with loops that run only when nothing else wants to
+    /// (`man 7 sched`, `SCHED_IDLE`), until the returned programs are dropped.
+    pub(super) fn keep_awake(&self) -> anyhow::Result<Vec<Running>> {
+        let mut cores = vec![&self.proxy_core, &self.mock_core, &self.load_core];
+        cores.dedup();
+        let start = |core: &String| {
+            let command = ["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"];
+            let command = command.map(str::to_owned).to_vec();
+            let log = self.folder.join("awake.log");
+            Program { cores: core, command, environment: Vec::new(), log }.start()
+        };
+        cores.into_iter().map(start).collect()
     }
 
     /// Where and with what the figures were measured, in one line.

@@ -139,6 +139,8 @@ impl Round<'_> {
     }
 
     fn measure_latency(&mut self, case: &LatencyCase) -> anyhow::Result<()> {
+        // They end with this measurement.
+        let _awake = if case.awake { self.machine.keep_awake()? } else { Vec::new() };
         let mut direct = None;
         // The map's order puts the mock upstream itself first.
         for contender in self.proxies.keys().copied().collect::<Vec<_>>() {

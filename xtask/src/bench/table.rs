@@ -86,7 +86,9 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
         "\nMedians of {} interleaved rounds. CPU is user and system time of the proxy's process \
          under 64 busy connections, or 200 streams with an event each 10 ms; translated rows are \
          divided by the pass-through's plain figure. Added latency is the proxy's less that of \
-         the direct way, which its column shows whole, from the moment a request was due. \
+         the direct way, which its column shows whole, from the moment a request was due; a \
+         virtual core that fell asleep takes tens of µs to wake, so it is measured with cores \
+         kept awake by idle loops too. \
          Gantry runs with token check, access check, routing, records and metrics on.",
         plan.rounds
     )?;

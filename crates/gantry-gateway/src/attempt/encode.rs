@@ -15,7 +15,8 @@ use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_providers::http1::RequestHead;
 use gantry_providers::upstream::Operation;
-use http::header::{CONTENT_TYPE, HeaderName};
+use gantry_runtime::http1::Field;
+
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
@@ -153,8 +154,8 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
     let (mut losses, added) = (done.losses, done.added);
     for name in [headers::ANTHROPIC_BETA, headers::OPENAI_BETA] {
-        if call.headers.contains_key(&name) {
-            let field = name.as_str().to_owned();
+        if call.headers.contains(name) {
+            let field = name.to_owned();
             let note = "the header means nothing to the upstream".to_owned();
             losses.push(Loss { field, kind: LossKind::Dropped, note });
         }
@@ -200,67 +201,67 @@ pub(super) fn request_head(
     for (inner, policy) in hop.policies.iter().enumerate() {
         let outer = hop.policies.get(inner + 1..).unwrap_or_default();
         for (name, value) in &policy.set_headers {
-            if !upstream.sets(name) && !outer.iter().any(|late| late.rules(name)) {
+            let own = name.as_str().as_bytes();
+            if !upstream.sets(own) && !outer.iter().any(|late| late.rules(own)) {
                 head.field(name, value);
             }
         }
     }
-    let settled = |name: &HeaderName| upstream.sets(name) || hop.rules(name);
-    if !settled(&CONTENT_TYPE) {
-        head.field(&CONTENT_TYPE, &HeaderValue::from_static("application/json"));
+    let settled = |name: &[u8]| upstream.sets(name) || hop.rules(name);
+    if !settled(b"content-type") {
+        head.line(b"content-type", b"application/json");
     }
     let same = call.caller.dialect() == upstream.dialect;
     let version = headers::ANTHROPIC_VERSION;
-    let versioned = same && call.headers.contains_key(&version);
-    if upstream.dialect == Dialect::Anthropic && !versioned && !settled(&version) {
-        let value = HeaderValue::from_str(&hop.model.quirks().anthropic_version);
-        value.iter().for_each(|value| head.field(&version, value));
+    let versioned = same && call.headers.contains(version);
+    if upstream.dialect == Dialect::Anthropic && !versioned && !settled(version.as_bytes()) {
+        // The catalogue's own text, which is a date.
+        head.line(version.as_bytes(), hop.model.quirks().anthropic_version.as_bytes());
     }
-    let span = span.filter(|_| !settled(&headers::TRACEPARENT));
+    let span = span.filter(|_| !settled(headers::TRACEPARENT.as_bytes()));
     if let Some(span) = span {
-        head.field(&headers::TRACEPARENT, span);
+        head.line(headers::TRACEPARENT.as_bytes(), span.as_bytes());
     }
-    for (name, value) in &call.headers {
+    for field in call.headers.iter() {
         // A trace crosses dialects.
-        let trace = *name == headers::TRACEPARENT || *name == headers::TRACESTATE;
-        let replaced = *name == headers::TRACEPARENT && span.is_some();
-        if (trace || same && carried(name)) && !replaced && !settled(name) {
-            head.field(name, value);
+        let parent = field.is(headers::TRACEPARENT);
+        let trace = parent || field.is(headers::TRACESTATE);
+        let replaced = parent && span.is_some();
+        if (trace || same && carried(field)) && !replaced && !settled(field.name()) {
+            head.line(field.name(), field.value());
         }
     }
     head
 }
 
 /// Headers that concern this connection, this gateway or the caller's own credentials stay here.
-fn carried(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let kept_back = matches!(
-        name,
-        "accept-encoding"
-            | "api-key"
-            | "authorization"
-            | "connection"
-            | "content-encoding"
-            | "content-length"
-            | "content-type"
-            | "cookie"
-            | "expect"
-            | "forwarded"
-            | "host"
-            | "keep-alive"
-            // They name an account of the caller's own, which Gantry's key knows nothing of.
-            | "openai-organization"
-            | "openai-project"
-            // The page that calls is allowed by Gantry; some upstreams refuse any.
-            | "origin"
-            | "referer"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "x-api-key"
-            | "x-real-ip"
-    );
-    let prefixed = |prefix: &&str| name.starts_with(*prefix);
-    !kept_back && !["x-tfy-", "x-gantry-", "x-forwarded-", "proxy-", "sec-"].iter().any(prefixed)
+const KEPT_BACK: [&str; 21] = [
+    "accept-encoding",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    // They name an account of the caller's own, which Gantry's key knows nothing of.
+    "openai-organization",
+    "openai-project",
+    // The page that calls is allowed by Gantry; some upstreams refuse any.
+    "origin",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+];
+
+fn carried(field: Field<'_>) -> bool {
+    let ours = ["x-tfy-", "x-gantry-", "x-forwarded-", "x-real-ip", "proxy-", "sec-"];
+    !KEPT_BACK.iter().any(|name| field.is(name)) && !ours.iter().any(|begin| field.begins(begin))
 }

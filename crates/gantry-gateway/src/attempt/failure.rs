@@ -5,7 +5,7 @@ use gantry_llm::errors::ErrorView;
 use gantry_model::ids::UnixMs;
 use gantry_runtime::clock::HTTP_DATE;
 use gantry_runtime::http1::Fields;
-use http::header::{self, HeaderName};
+use http::header;
 use std::time::Duration;
 use time::PrimitiveDateTime;
 
@@ -107,17 +107,16 @@ const WAIT_MS_MAX: f64 = 86_400_000.0;
 /// A date counts from the upstream's own `date`, so that a difference of clocks does not matter;
 /// from `now_ms` when the upstream does not send one. A date that has passed means no wait.
 pub(crate) fn retry_after(fields: &Fields, now_ms: UnixMs) -> Option<Duration> {
-    let text =
-        |name: HeaderName| Some(std::str::from_utf8(fields.get(name.as_str())?).ok()?.trim());
-    let number = |name: HeaderName| text(name)?.parse::<f64>().ok();
+    let text = |name: &str| Some(fields.text(name)?.trim());
+    let number = |name: &str| text(name)?.parse::<f64>().ok();
     let until = || {
-        let until = date_ms(text(header::RETRY_AFTER)?)?;
-        let now = text(header::DATE).and_then(date_ms).unwrap_or(now_ms);
+        let until = date_ms(text(header::RETRY_AFTER.as_str())?)?;
+        let now = text(header::DATE.as_str()).and_then(date_ms).unwrap_or(now_ms);
         Some(until.saturating_sub(now) as f64)
     };
     let ms = number(headers::RETRY_AFTER_MS)
         .or_else(|| number(headers::AZURE_RETRY_AFTER_MS))
-        .or_else(|| number(header::RETRY_AFTER).map(|seconds| seconds * 1000.0))
+        .or_else(|| number(header::RETRY_AFTER.as_str()).map(|seconds| seconds * 1000.0))
         .or_else(until)
         .filter(|ms| ms.is_finite() && (0.0..=WAIT_MS_MAX).contains(ms))?;
     Some(Duration::from_secs_f64(ms / 1000.0))

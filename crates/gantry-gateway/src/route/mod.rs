@@ -11,7 +11,7 @@ mod tests;
 
 use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
 use gantry_model::record::{Name, RouteStep};
-use http::{HeaderMap, HeaderName};
+use gantry_runtime::http1::Fields;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct Input<'a> {
     pub subject: &'a str,
     pub metadata: &'a BTreeMap<String, String>,
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     pub now_ms: u64,
     pub now_us: u64,
     /// Random; the same seed gives the same plan.
@@ -47,9 +47,9 @@ impl Hop {
         self.policies.iter().any(|policy| policy.strict)
     }
 
-    /// Whether a policy sets or removes this header.
+    /// Whether a policy sets or removes this header, in any case of letters.
     #[must_use]
-    pub fn rules(&self, name: &HeaderName) -> bool {
+    pub fn rules(&self, name: &[u8]) -> bool {
         self.policies.iter().any(|policy| policy.rules(name))
     }
 }

@@ -118,7 +118,7 @@ fn session_key(sticky: &StickyRouting, input: &Input<'_>) -> Option<u64> {
         .session_identifiers
         .iter()
         .filter_map(|identifier| match identifier.source {
-            SessionSource::Headers => input.headers.get(&identifier.key)?.to_str().ok(),
+            SessionSource::Headers => input.headers.text(&identifier.key),
             SessionSource::Metadata => input.metadata.get(&identifier.key).map(String::as_str),
         })
         .collect();

@@ -4,7 +4,6 @@ use super::*;
 use crate::route::health::Registry;
 use crate::snapshot::{Snapshot, compile};
 use gantry_testkit::snapshot::{openai, source, virtual_model};
-use http::HeaderValue;
 use serde_json::{Value, json};
 
 fn snapshot(routing: Value) -> (Snapshot, Registry) {
@@ -31,14 +30,14 @@ fn snapshot(routing: Value) -> (Snapshot, Registry) {
 
 struct Case {
     metadata: BTreeMap<String, String>,
-    headers: HeaderMap,
+    headers: Fields,
     now_ms: u64,
     seed: u64,
 }
 
 impl Case {
     fn new() -> Self {
-        Self { metadata: BTreeMap::new(), headers: HeaderMap::new(), now_ms: 0, seed: 1 }
+        Self { metadata: BTreeMap::new(), headers: Fields::default(), now_ms: 0, seed: 1 }
     }
 
     fn plan(&self, snapshot: &Snapshot) -> Result<Plan, Error> {
@@ -94,8 +93,7 @@ fn a_sticky_session_keeps_its_target_for_its_time() {
     let (snapshot, _registry) = snapshot(weighted(50, 50, sticky));
     let order = |session: u32, seed, now_ms| {
         let mut case = Case { seed, now_ms, ..Case::new() };
-        let value = HeaderValue::from_str(&session.to_string()).unwrap();
-        case.headers.insert("x-session", value);
+        case.headers = [("x-session", session.to_string().as_str())].into_iter().collect();
         case.order(&snapshot)[0].clone()
     };
     let mut hits = 0;

@@ -168,9 +168,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether it sets or removes this header.
-    pub(crate) fn rules(&self, name: &HeaderName) -> bool {
-        self.set_headers.contains_key(name) || self.remove_headers.contains(name)
+    /// Whether it sets or removes this header, in any case of letters.
+    pub(crate) fn rules(&self, name: &[u8]) -> bool {
+        let mut own = self.set_headers.keys().chain(&self.remove_headers);
+        own.any(|own| name.eq_ignore_ascii_case(own.as_str().as_bytes()))
     }
 }
 

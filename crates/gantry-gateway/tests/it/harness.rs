@@ -6,7 +6,7 @@ use gantry_model::record::RequestRecord;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::client::{Answer, Call, call};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::{Limits, accept, listen, start_workers};
+use gantry_runtime::server::{DetachedBody, Limits, accept, listen, start_workers};
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Reader};
 use gantry_telemetry::metrics::{MetadataLabels, Metrics};
@@ -16,7 +16,6 @@ use gantry_testkit::snapshot::ADMIN_TOKEN;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ struct Nothing;
 impl OtherService for Nothing {
     fn call(
         &self,
-        _: Request<Incoming>,
+        _: Request<DetachedBody>,
     ) -> Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>> {
         let body: OtherBody = Box::pin(Full::new(Bytes::from("other")).map_err(|e| match e {}));
         Box::pin(async move { Response::new(body) })

@@ -50,15 +50,42 @@ async fn a_head_beyond_its_limits_is_refused_and_the_connection_closed() {
     let gateway = gateway(&mock, Config::default(), limits).await;
     let many: String = (0..64).map(|at| format!("x-{at}: 1\r\n")).collect();
     let long = format!("x-long: {}\r\n", "x".repeat(32 * 1024));
-    for more in [many, long] {
+    let cases = [
+        ("/v1/chat/completions", many, r#""code":"request_head_too_large""#),
+        ("/v1/messages", long, r#""type":"invalid_request_error""#),
+    ];
+    for (path, more, expected) in cases {
         let mut stream = connect(&gateway).await;
-        stream.write_all(head("/v1/chat/completions", &more).as_bytes()).await.unwrap();
+        stream.write_all(head(path, &more).as_bytes()).await.unwrap();
         let answer = until_closed(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        assert!(answer.contains(expected), "{answer}");
+        let record = gateway.records().pop().unwrap();
+        assert_eq!((record.status, record.refusal.as_ref()), (431, "request_head_too_large"));
+        assert_eq!(record.fault, "caller");
     }
     serves_on(&gateway).await;
-    // What was never a request leaves no record.
-    assert_eq!(gateway.records().len(), 1);
+    assert_eq!(gateway.records().len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_so_and_recorded() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock, Config::default(), Limits::default()).await;
+    let cases = [
+        (&b"\x16\x03\x01\x02\x00\x01\x00"[..], 400, "speaks HTTP without TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "only HTTP/1.1"),
+        (b"GET /v1/models HTTP/1.1\r\nbad name: 1\r\n\r\n", 400, "invalid header name"),
+    ];
+    for (sent, status, expected) in cases {
+        let mut stream = connect(&gateway).await;
+        stream.write_all(sent).await.unwrap();
+        let answer = until_closed(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains(expected) && answer.contains("request_id"), "{answer}");
+        assert_eq!(gateway.records().pop().unwrap().status, status);
+    }
+    assert_eq!(gateway.records().len(), cases.len());
 }
 
 #[tokio::test]

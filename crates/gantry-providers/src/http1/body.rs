@@ -1,7 +1,7 @@
 //! The body of a reply, read as far as its framing says.
 
-use super::connection::Connection;
 use super::Error;
+use super::connection::Connection;
 use bytes::Bytes;
 use gantry_runtime::http1::Framing;
 use std::future::poll_fn;

@@ -81,7 +81,9 @@ impl Connection {
         loop {
             match self.parse_head()? {
                 Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Poll::Ready(Err(Error::Framing(FramingError("nobody asked for another protocol"))));
+                    return Poll::Ready(Err(Error::Framing(FramingError(
+                        "nobody asked for another protocol",
+                    ))));
                 }
                 // `100 Continue` and its like come before the reply.
                 Some(head) if head.status.is_informational() => continue,

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::ops::Range;
 
-/// A message's header fields in the order in which they came. Cheap to move, one allocation to make.
+/// A message's header fields in the order in which they came. Cheap to move, one allocation to
+/// make.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
     raw: Bytes,
@@ -69,6 +70,12 @@ impl Fields {
         self.iter().find(|field| field.is(name)).map(|field| field.value())
     }
 
+    /// The same as text, when it is ASCII.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.get(name)?).ok().filter(|text| text.is_ascii())
+    }
+
     /// Whether there is a field of a name, in any case of letters.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
@@ -89,6 +96,13 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Whether its name begins so, in any case of letters.
+    #[must_use]
+    pub fn begins(&self, prefix: &str) -> bool {
+        let begin = self.name.get(..prefix.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
     }
 
     /// In the case in which it came.

@@ -48,9 +48,7 @@ impl Framing {
             (Some(_), Some(_)) => {
                 Err(FramingError("it has both a content-length and a transfer-encoding"))
             }
-            (Some(_), _) if !since_1_1 => {
-                Err(FramingError("HTTP/1.0 knows no transfer-encoding"))
-            }
+            (Some(_), _) if !since_1_1 => Err(FramingError("HTTP/1.0 knows no transfer-encoding")),
             (Some(Coding::Chunked), None) => Ok(Self::Chunked(Box::default())),
             (Some(_), None) => Err(FramingError("its transfer-encoding is not `chunked`")),
         }

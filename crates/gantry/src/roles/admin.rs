@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use gantry_control::Api;
 use gantry_gateway::{Gateway, OtherBody, OtherService};
-use gantry_runtime::server::Service;
+use gantry_runtime::server::{self, DetachedBody, Rejected, Service, detached};
 use gantry_telemetry::metrics::Metrics;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -31,8 +30,12 @@ impl Service for AdminService {
     type Body = OtherBody;
     type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-    async fn call(&self, request: Request<Incoming>) -> Response<OtherBody> {
-        OtherService::call(&*self.0, request).await
+    async fn call(&self, request: server::Request) -> server::Response<OtherBody> {
+        detached(request, |request| OtherService::call(&*self.0, request)).await.into()
+    }
+
+    fn reject(&self, rejected: Rejected) -> server::Response<OtherBody> {
+        text(rejected.why.status(), TEXT, format!("{}\n", rejected.why)).into()
     }
 }
 
@@ -43,7 +46,7 @@ const OPENMETRICS: HeaderValue =
 impl OtherService for Admin {
     fn call(
         &self,
-        request: Request<Incoming>,
+        request: Request<DetachedBody>,
     ) -> Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>> {
         let local = match (request.uri().path(), &self.metrics) {
             ("/healthz", _) => Some(text(StatusCode::OK, TEXT, "ok\n")),

@@ -1,0 +1,296 @@
+//! The HTTP server against raw clients: framing, keeping connections, leaving, stopping.
+
+use bytes::Bytes;
+use gantry_runtime::http1::FieldLines;
+use gantry_runtime::server::{
+    Limits, Rejected, Request, Response, Service, accept, detached, listen, start_workers,
+};
+use gantry_runtime::tasks::{Shutdown, spawn};
+use http::StatusCode;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Long enough for a busy machine, short enough to end a broken test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says what it was asked, and sends the body back.
+struct Echo;
+
+type Body = BoxBody<Bytes, Infallible>;
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed()
+}
+
+impl Service for Echo {
+    type Body = Body;
+    type BodyError = Infallible;
+
+    async fn call(&self, request: Request) -> Response<Body> {
+        let path = request.uri.path().to_owned();
+        match path.as_str() {
+            // The body is left where it is.
+            "/unread" => Response::new(StatusCode::FORBIDDEN, lines(&path), full("no")),
+            // The length is not known before.
+            "/pieces" => {
+                let pieces = ["a".to_owned(), String::new(), "b".repeat(100_000), "c".to_owned()];
+                let frame = |piece: String| Ok(http_body::Frame::data(Bytes::from(piece)));
+                let stream = futures_util::stream::iter(pieces.map(frame));
+                Response::new(StatusCode::OK, lines(&path), StreamBody::new(stream).boxed())
+            }
+            "/detached" => detached(request, async |request| {
+                let body = request.into_body().collect().await.map(|all| all.to_bytes());
+                http::Response::new(full(body.unwrap_or_else(|error| error.to_string().into())))
+            })
+            .await
+            .into(),
+            _ => {
+                let mut all = Vec::new();
+                let mut body = request.body;
+                let broken = loop {
+                    match body.piece().await {
+                        Ok(Some(piece)) => all.extend_from_slice(&piece),
+                        Ok(None) => break None,
+                        Err(error) => break Some(error.to_string()),
+                    }
+                };
+                let said = broken.map_or(all, String::into_bytes);
+                Response::new(StatusCode::OK, lines(&path), full(said))
+            }
+        }
+    }
+
+    fn reject(&self, rejected: Rejected) -> Response<Body> {
+        let text = format!("{} at {}", rejected.why, rejected.target);
+        Response::new(rejected.why.status(), FieldLines::default(), full(text))
+    }
+}
+
+fn lines(path: &str) -> FieldLines {
+    let mut lines = FieldLines::default();
+    lines.line(b"x-path", path.as_bytes());
+    lines
+}
+
+struct Server {
+    address: std::net::SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let shutdown = Shutdown::default();
+        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let workers = start_workers(1, &Limits::default(), &shutdown, |_| Echo).unwrap();
+        spawn("accept", accept(listener, workers, shutdown.clone()));
+        Self { address, shutdown }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Everything that the server says to `sent` until it closes the connection.
+    async fn whole(&self, sent: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(sent).await.unwrap();
+        until_closed(&mut stream).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+    }
+}
+
+async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut seen = Vec::new();
+    let read = stream.read_to_end(&mut seen);
+    tokio::time::timeout(PATIENCE, read).await.expect("the connection stayed open").unwrap();
+    String::from_utf8(seen).unwrap()
+}
+
+/// Reads until `end` has come.
+async fn until(stream: &mut TcpStream, end: &str) -> String {
+    let mut seen = String::new();
+    while !seen.ends_with(end) {
+        let byte = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("nothing came");
+        seen.push(char::from(byte.unwrap()));
+    }
+    seen
+}
+
+/// The bodies of the responses in `text`, which all declare their length.
+fn bodies(mut text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    while let Some((head, rest)) = text.split_once("\r\n\r\n") {
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let (body, next) = rest.split_at(length.parse().unwrap());
+        found.push(body);
+        text = next;
+    }
+    found
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_their_order() {
+    let server = Server::start().await;
+    let chunked = "POST /2 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+                   3\r\ntwo\r\n4\r\n, 22\r\n0\r\nx-trailer: 1\r\n\r\n";
+    let sent = format!(
+        "POST /1 HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\none{chunked}\r\n\
+         GET /3 HTTP/1.1\r\nhost: x\r\nConnection: close\r\n\r\n"
+    );
+    let answer = server.whole(sent.as_bytes()).await;
+    assert_eq!(bodies(&answer), ["one", "two, 22", ""]);
+    assert_eq!(answer.matches("connection: close").count(), 1);
+    assert_eq!(answer.matches("\r\ndate: ").count(), 3);
+}
+
+#[tokio::test]
+async fn a_request_is_read_the_same_at_any_boundary() {
+    let server = Server::start().await;
+    let sent = "POST /a?b HTTP/1.1\r\nhost: x\r\nTransfer-Encoding: chunked\r\n\
+                connection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    for cut in 1..sent.len() {
+        let mut stream = server.connect().await;
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(&sent.as_bytes()[..cut]).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(&sent.as_bytes()[cut..]).await.unwrap();
+        let answer = until_closed(&mut stream).await;
+        assert_eq!(bodies(&answer), ["hello"], "{cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_chunked_and_for_old_clients_ends_with_the_connection() {
+    let server = Server::start().await;
+    let whole = format!("a{}c", "b".repeat(100_000));
+    let close = "connection: close\r\n\r\n";
+    let answer = server.whole(format!("GET /pieces HTTP/1.1\r\n{close}").as_bytes()).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("transfer-encoding: chunked"), "{head}");
+    let pieces = format!("1\r\na\r\n186a0\r\n{}\r\n1\r\nc\r\n0\r\n\r\n", "b".repeat(100_000));
+    assert!(body == pieces, "{}", body.len());
+    let answer = server.whole(b"GET /pieces HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("connection: close") && !head.contains("transfer-encoding"), "{head}");
+    assert!(body == whole, "{}", body.len());
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_gets_everything() {
+    let server = Server::start().await;
+    let mut stream = server.connect().await;
+    let body = "x".repeat(8 * 1024 * 1024);
+    let head = format!("PUT / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len());
+    let sending = [head.as_bytes(), body.as_bytes(), b"GET /end HTTP/1.0\r\n\r\n"].concat();
+    let (mut read, mut write) = stream.split();
+    let mut seen = Vec::new();
+    let (sent, ()) = tokio::join!(write.write_all(&sending), async {
+        let mut piece = vec![0; 10_000];
+        loop {
+            let count = read.read(&mut piece).await.unwrap();
+            seen.extend_from_slice(&piece[..count]);
+            if count == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    sent.unwrap();
+    let answer = String::from_utf8(seen).unwrap();
+    let found = bodies(&answer);
+    assert!(found.len() == 2 && found[0] == body, "{}", answer.len());
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_small_body_that_nobody_read() {
+    let server = Server::start().await;
+    let post = |length: usize, more: &str| {
+        format!("POST /unread HTTP/1.1\r\ncontent-length: {length}\r\n{more}\r\nbody")
+    };
+    let sent = format!("{}{}", post(4, ""), post(4, "connection: close\r\n"));
+    assert_eq!(bodies(&server.whole(sent.as_bytes()).await), ["no", "no"]);
+    // The rest of this one is not waited for.
+    let answer = server.whole(post(5, "").as_bytes()).await;
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_a_word_is_told_to_send_its_body() {
+    let server = Server::start().await;
+    let head = |path: &str| {
+        format!("PUT {path} HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+    };
+    let mut stream = server.connect().await;
+    stream.write_all(head("/").as_bytes()).await.unwrap();
+    assert_eq!(until(&mut stream, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"body").await.unwrap();
+    assert!(until(&mut stream, "body").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    // Nobody wants this one's body, so the client is not asked for it.
+    let answer = server.whole(head("/unread").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_alone_declares_the_body_it_leaves_out() {
+    let server = Server::start().await;
+    let sent = b"HEAD /unread HTTP/1.1\r\n\r\nHEAD /pieces HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let answer = server.whole(sent).await;
+    let heads: Vec<&str> = answer.split_terminator("\r\n\r\n").collect();
+    assert!(heads.len() == 2 && heads[0].contains("content-length: 2"), "{answer}");
+    assert!(heads[1].contains("transfer-encoding: chunked"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_goes_to_another_thread_whole_and_in_order() {
+    let server = Server::start().await;
+    let body: String = (0..200_000).map(|at| format!("{at},")).collect();
+    let length = body.len();
+    let sent = format!(
+        "POST /detached HTTP/1.1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    let answer = server.whole(sent.as_bytes()).await;
+    assert!(bodies(&answer) == [body.as_str()], "{}", answer.len());
+    let none = "GET /detached HTTP/1.1\r\nconnection: close\r\n\r\n";
+    assert_eq!(bodies(&server.whole(none.as_bytes()).await), [""]);
+}
+
+#[tokio::test]
+async fn what_breaks_the_framing_ends_the_connection() {
+    let server = Server::start().await;
+    let sent = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nGET / HTTP/1.1\r\n\r\n";
+    let answer = server.whole(sent.as_bytes()).await;
+    assert_eq!(bodies(&answer), ["the request body is malformed: a chunk has no size"]);
+    let answer = server.whole(b"NO\x01PE / HTTP/1.1\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    assert!(answer.contains("malformed"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_shutdown_closes_what_is_idle_and_answers_what_has_begun() {
+    let server = Server::start().await;
+    let mut idle = server.connect().await;
+    idle.write_all(b"PUT /1 HTTP/1.1\r\ncontent-length: 4\r\n\r\nbody").await.unwrap();
+    until(&mut idle, "body").await;
+    let mut busy = server.connect().await;
+    busy.write_all(b"PUT /2 HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        .await
+        .unwrap();
+    until(&mut busy, "\r\n\r\n").await;
+    server.shutdown.begin();
+    assert_eq!(until_closed(&mut idle).await, "");
+    busy.write_all(b"last").await.unwrap();
+    let answer = until_closed(&mut busy).await;
+    assert!(answer.ends_with("last") && answer.contains("connection: close"), "{answer}");
+    assert_eq!(server.shutdown.drained(PATIENCE).await, 0);
+}
