@@ -1,8 +1,9 @@
 //! Checks of rights against what stands in no manifest: the tenant, its teams, callers with tokens.
 //!
 //! The control plane calls [`check_access`] beside [`check_set`](super::check_set). A gateway that
-//! runs from files has no teams and no tenant, but tokens of virtual accounts without a manifest: it
-//! calls [`check_subjects`]. People are never looked for: an identity provider may bring them later.
+//! runs from files has no teams and no tenant, but tokens of virtual accounts without a manifest:
+//! it calls [`check_subjects`]. People are never looked for, since an identity provider may bring
+//! them later.
 
 use super::{Problem, SetEntry, Step, checks};
 use crate::kinds::virtual_account::Permission;

@@ -40,7 +40,8 @@ pub(super) fn gateway(
 /// When it is taken or not ours.
 pub(super) async fn data_port(boot: &Boot) -> anyhow::Result<TcpListener> {
     listen(boot.listen).await.context(
-        "the data port cannot be used; name another with --listen, or with `listen` in the boot file",
+        "the data port cannot be used; name another with --listen, or with `listen` in the \
+         boot file",
     )
 }
 

@@ -56,7 +56,8 @@ pub(super) fn start(
         spawn("otlp exporter", exporter.run(shutdown.clone()));
     }
     let recorder = Recorder::start(options).context(
-        "start the record of requests; each process needs a data directory of its own, by --data-dir",
+        "start the record of requests; each process needs a data directory of its own, by \
+         --data-dir",
     )?;
     Ok(Records { recorder, metrics, traces, journal_dir })
 }
