@@ -158,6 +158,7 @@ fn one_line(message: &str) -> String {
     let wanted = match wanted {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
         table if table.starts_with("struct ") => "a table",
+        "a sequence" => "a list such as `[\"one\", \"other\"]`",
         other => other,
     };
     format!("{found}, expected {wanted}")

@@ -215,6 +215,11 @@ mod tests {
             ("[gateway]\nidle_timeout_ms = 0", "2:19: 0 is too small", "at least 1"),
             ("[gateway]\nrequest_bytes_max = 0", "2:21: 0 is too small", "at least 1"),
             (
+                "[gateway]\ncors_origins = \"https://a.example\"",
+                "2:16: invalid type: string \"https://a.example\"",
+                "expected a list such as",
+            ),
+            (
                 "[gateway]\ncors_origins = [\"https://a.example/\"]",
                 "2:16: `https://a.example/` is no origin",
                 "such as https://app.example.com",

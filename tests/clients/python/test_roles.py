@@ -291,9 +291,20 @@ def test_a_gateway_whose_metrics_port_is_taken_says_how_to_name_another(tmp_path
         code, output = cli(tmp_path, "gateway", "--config", folder, "--data-dir",
                            tmp_path / "data", "--listen", f"127.0.0.1:{free_port()}",
                            "--admin-listen", f"127.0.0.1:{taken.getsockname()[1]}")
-    assert code != 0 and "--admin-listen" in output, output
+    assert code != 0 and "--admin-listen, or with `admin_listen`" in output, output
     code, output = cli(tmp_path, "gateway", "--control-plane", "notaurl")
     assert code != 0 and "`notaurl` is no URL" in output, output
+
+
+def test_a_gateway_without_any_snapshot_says_that_it_serves_nothing(start, tmp_path):
+    port = free_port()
+    gateway = start("gateway", "--control-plane", f"http://127.0.0.1:{free_port()}",
+                    "--token", "tfy_x", "--data-dir", tmp_path / "data",
+                    "--listen", f"127.0.0.1:{port}", "--admin-listen", "127.0.0.1:0")
+    gateway.wait_for("It has no snapshot yet, and refuses every request with 503")
+    gateway.wait_for("no snapshot from the control plane, and none on disk")
+    assert ask(port, "tfy_x") == 503
+    assert "serving on" not in gateway.output()
 
 
 def test_a_gateway_with_a_control_plane_has_no_lake_of_its_own(tmp_path):
@@ -317,6 +328,8 @@ def test_a_gateway_runs_from_files_alone_and_follows_them(start, tmp_path):
     gateway = start(*arguments, **env)
     until("a start", lambda: ask(port, "tfy_admin") == 200)
     assert ask(port, "tfy_bot") == 403
+    code, output = cli(tmp_path, *arguments[:-1], f"127.0.0.1:{free_port()}", **env)
+    assert code != 0 and "a data directory of its own, by --data-dir" in output, output
     manifest.write_text(text.replace("model_types: [chat]", "model_typ: [chat]", 1),
                         encoding="utf-8")
     gateway.wait_for("did you mean `model_types`")

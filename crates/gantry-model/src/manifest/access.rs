@@ -1,9 +1,9 @@
-//! Checks of rights against what only a control plane knows: its tenant, its teams, and that its
-//! manifests are all there are.
+//! Checks of rights against what stands in no manifest: the tenant, its teams, callers with tokens.
 //!
-//! The control plane calls it beside [`check_set`](super::check_set). A gateway that runs from
-//! files has no teams, and tokens of virtual accounts without a manifest, so it does not. People
-//! are never looked for: an identity provider may bring them later.
+//! The control plane calls [`check_access`] beside [`check_set`](super::check_set). A gateway that
+//! runs from files has no teams and no tenant, but tokens of virtual accounts without a manifest:
+//! it calls [`check_subjects`]. People are never looked for, since an identity provider may bring
+//! them later.
 
 use super::{Problem, SetEntry, Step, checks};
 use crate::kinds::virtual_account::Permission;
@@ -26,11 +26,32 @@ pub struct Tenancy<'a> {
 /// Returns the problems with the index of the manifest that has them.
 #[must_use]
 pub fn check_access(entries: &[SetEntry<'_>], tenancy: Tenancy<'_>) -> Vec<(usize, Problem)> {
-    let accounts = entries.iter().filter_map(|entry| match entry.manifest {
+    let hint = "apply it before this manifest or together with it";
+    check(entries, Known { accounts: accounts(entries).collect(), hint, tenancy: Some(tenancy) })
+}
+
+/// Checks that subjects name virtual accounts that exist, by a manifest or among `others`.
+///
+/// `hint` says how to make one that does not. Returns the problems as [`check_access`] does.
+#[must_use]
+pub fn check_subjects<'a>(
+    entries: &[SetEntry<'a>],
+    others: impl IntoIterator<Item = &'a str>,
+    hint: &str,
+) -> Vec<(usize, Problem)> {
+    let accounts = accounts(entries).chain(others).collect();
+    check(entries, Known { accounts, hint, tenancy: None })
+}
+
+/// Names of the virtual accounts of a set.
+fn accounts<'a>(entries: &[SetEntry<'a>]) -> impl Iterator<Item = &'a str> {
+    entries.iter().filter_map(|entry| match entry.manifest {
         Manifest::VirtualAccount(account) => Some(account.name.as_str()),
         _ => None,
-    });
-    let known = Known { accounts: accounts.collect(), tenancy };
+    })
+}
+
+fn check(entries: &[SetEntry<'_>], known: Known<'_>) -> Vec<(usize, Problem)> {
     let mut found = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let problems = known.check(entry.manifest).into_iter();
@@ -43,9 +64,12 @@ pub fn check_access(entries: &[SetEntry<'_>], tenancy: Tenancy<'_>) -> Vec<(usiz
 type Found = Vec<(Vec<Step>, String)>;
 
 struct Known<'a> {
-    /// Virtual accounts of the set.
+    /// Virtual accounts that there are.
     accounts: Vec<&'a str>,
-    tenancy: Tenancy<'a>,
+    /// How to make one.
+    hint: &'a str,
+    /// Without it teams and tenants are not looked at.
+    tenancy: Option<Tenancy<'a>>,
 }
 
 impl Known<'_> {
@@ -87,11 +111,10 @@ impl Known<'_> {
         match kind {
             subject::VIRTUAL_ACCOUNT | subject::SERVICE_ACCOUNT => {
                 let accounts = self.accounts.iter().copied();
-                let hint = "apply it before this manifest or together with it".to_owned();
-                missing("virtual account", name, accounts, hint)
+                missing("virtual account", name, accounts, self.hint.to_owned())
             }
             subject::TEAM => {
-                let teams = self.tenancy.teams.iter().map(String::as_str);
+                let teams = self.tenancy?.teams.iter().map(String::as_str);
                 let hint = format!("everybody is in `{}`", subject::EVERYONE);
                 missing("team", name, teams.chain([subject::EVERYONE_NAME]), hint)
             }
@@ -102,17 +125,17 @@ impl Known<'_> {
     fn check_permissions(&self, permissions: &[Permission]) -> Found {
         let mut found = Vec::new();
         for (index, permission) in permissions.iter().enumerate() {
-            if let Some(other) = self.other_tenant(permission) {
+            if let Some((other, own)) = self.other_tenant(permission) {
                 let path = ["permissions".into(), index.into(), "resource_fqn".into()];
-                let own = self.tenancy.tenant;
                 found.push((path.to_vec(), format!("there is no tenant `{other}`, only `{own}`")));
             }
         }
         found
     }
 
-    /// The tenant whose resource it is, if it is not this one.
-    fn other_tenant<'a>(&self, permission: &'a Permission) -> Option<&'a str> {
+    /// The tenant whose resource it is, if it is not this one, and this one.
+    fn other_tenant<'a>(&'a self, permission: &'a Permission) -> Option<(&'a str, &'a str)> {
+        let own = self.tenancy?.tenant;
         let name = permission.resource_fqn.as_str();
         let tenant = match permission.resource_type.as_str() {
             roles::TENANT => name,
@@ -120,7 +143,7 @@ impl Known<'_> {
             _ => return None,
         };
         // A model's name may hold colons: `account/llama3:8b`.
-        (tenant != self.tenancy.tenant && !tenant.contains('/')).then_some(tenant)
+        (tenant != own && !tenant.contains('/')).then_some((tenant, own))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The control plane's apply, `gantry gateway --config` and `gantry diff` call [`parse`], then
 //! [`Document::check`] on each document, then [`check_set`] on everything that would be stored; the
-//! control plane calls [`check_access`] too.
+//! control plane calls [`check_access`] too, a gateway that runs from files [`check_subjects`].
 //! All problems are reported, not the first only, with the place of the offending field. Nothing
 //! here reads files, and no message shows the value of a secret.
 
@@ -16,7 +16,7 @@ mod tree;
 mod validate;
 mod yaml;
 
-pub use access::{Tenancy, check_access};
+pub use access::{Tenancy, check_access, check_subjects};
 pub use checks::nearest;
 pub use json::to_json;
 pub use set::{SetEntry, check_set};

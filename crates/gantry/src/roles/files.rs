@@ -12,6 +12,7 @@ use gantry_model::manifest::{self, Document, SetEntry};
 use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
+use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::digest::sha256_hex;
 use gantry_runtime::tasks::Shutdown;
@@ -21,8 +22,11 @@ use std::time::Duration;
 
 const TOKENS: &str = "GANTRY_TOKENS";
 
+/// What to do about a virtual account that neither a manifest nor a token knows.
+const NOBODY: &str = "write a manifest of it, or name it in GANTRY_TOKENS";
+
 /// Kinds of subjects that may call.
-const CALLERS: [&str; 3] = ["user", "virtualaccount", "serviceaccount"];
+const CALLERS: [&str; 3] = [USER, VIRTUAL_ACCOUNT, SERVICE_ACCOUNT];
 
 /// How often the directory is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -32,6 +36,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a manifest is refused; all problems are listed with file, line and column.
 pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
+    snapshot(dir, &std::env::var(TOKENS).unwrap_or_default())
+}
+
+/// `callers` is the list in `GANTRY_TOKENS`.
+fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
+    let keys = tokens(callers)?;
     let mut problems = Vec::new();
     let pairs: Vec<(Document, Manifest)> =
         read(&[dir.to_owned()])?.iter().flat_map(|source| checked(source, &mut problems)).collect();
@@ -39,7 +49,10 @@ pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
         .iter()
         .map(|(document, manifest)| SetEntry { manifest, document: Some(document) })
         .collect();
-    problems.extend(manifest::check_set(&entries).into_iter().map(|(_, problem)| problem));
+    let named = keys.iter().filter_map(|key| key.caller.subject.strip_prefix("virtualaccount:"));
+    let strangers = manifest::check_subjects(&entries, named, NOBODY);
+    let wrong = manifest::check_set(&entries).into_iter().chain(strangers);
+    problems.extend(wrong.map(|(_, problem)| problem));
     if !problems.is_empty() {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         bail!("the manifests are not usable:\n{}", lines.join("\n"));
@@ -50,7 +63,7 @@ pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
         tenant: "files".to_owned(),
         published_at_ms: Clock::system().unix_ms(),
         manifests,
-        keys: tokens(&std::env::var(TOKENS).unwrap_or_default())?,
+        keys,
         ..SnapshotSource::default()
     };
     let (snapshot, unresolved) = assemble(base, &mut resolve);
@@ -115,7 +128,11 @@ fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
             bail!("{TOKENS}: entries {} and {number} have the same token", at + 1);
         }
         let caller = Caller {
-            subject: if subject == "admin" { "user:admin".to_owned() } else { subject.to_owned() },
+            subject: match subject.split_once(':') {
+                None => "user:admin".to_owned(),
+                Some((SERVICE_ACCOUNT, name)) => format!("{VIRTUAL_ACCOUNT}:{name}"),
+                Some(_) => subject.to_owned(),
+            },
             teams: Vec::new(),
             admin: subject == "admin",
             tags: BTreeMap::new(),
@@ -175,6 +192,38 @@ fn stamp(dir: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The snapshot of one manifest, in which `grants` says who may use the model.
+    fn granted(grants: &str, callers: &str) -> Result<SnapshotSource, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "type: provider-account/openai\nname: main\nauth_data: {{type: api-key, api_key: k}}\n\
+             integrations:\n  - {{name: m, type: integration/model/openai}}\n{grants}\n---\n\
+             type: virtual-account\nname: batch\npermissions: []\n"
+        );
+        std::fs::write(dir.path().join("a.yaml"), text).unwrap();
+        let place = format!("{}/", dir.path().display());
+        snapshot(dir.path(), callers).map_err(|error| format!("{error:#}").replace(&place, ""))
+    }
+
+    #[test]
+    fn subjects_are_virtual_accounts_with_a_manifest_or_a_token_and_others_are_refused() {
+        let grant = |subject: &str| {
+            format!("collaborators: [{{subject: \"{subject}\", role_id: provider-account-access}}]")
+        };
+        let bot = "tfy_a=virtualaccount:crawler,tfy_b=serviceaccount:old";
+        for subject in ["batch", "crawler", "old"] {
+            granted(&grant(&format!("virtualaccount:{subject}")), bot).unwrap();
+            granted(&grant(&format!("serviceaccount:{subject}")), bot).unwrap();
+        }
+        granted(&grant("user:who@ever.example"), bot).unwrap();
+        let near = granted(&grant("virtualaccount:crawlr"), bot).unwrap_err();
+        let expected = "a.yaml:6:27: collaborators[0].subject: there is no virtual account \
+                        `crawlr`; did you mean `crawler`?";
+        assert!(near.contains(expected), "{near}");
+        let none = granted(&grant("virtualaccount:crawler"), "").unwrap_err();
+        assert!(none.contains("there is no virtual account `crawler`; write a manifest"), "{none}");
+    }
 
     #[test]
     fn each_token_stands_for_one_known_kind_of_caller() {

@@ -46,26 +46,27 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Starts from the file on disk, when there is one.
-    pub(super) fn start_from_disk(&self) -> Option<u64> {
+    /// Starts from the file on disk, when there is one; returns its generation, or 0.
+    pub(super) fn start_from_disk(&self) -> u64 {
         match self.file.read() {
             Ok(Some(snapshot)) => {
                 self.gateway.publish(&snapshot);
                 let generation = snapshot.generation.0;
+                self.metrics.set_snapshot_generation(generation);
                 tracing::info!(generation, "started from the snapshot on disk");
-                Some(generation)
+                generation
             }
-            Ok(None) => None,
+            Ok(None) => 0,
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "the snapshot on disk is not usable");
-                None
+                0
             }
         }
     }
 
-    /// Follows until shutdown; the gateway serves on with what it has when nobody answers.
-    pub(super) async fn run(self, shutdown: Shutdown) {
-        let mut generation = self.start_from_disk().unwrap_or_default();
+    /// Follows from `generation` on until shutdown; the gateway serves on with what it has when
+    /// nobody answers.
+    pub(super) async fn run(self, mut generation: u64, shutdown: Shutdown) {
         let mut away = false;
         loop {
             let asked = tokio::select! {
@@ -96,9 +97,11 @@ impl Remote {
 
     fn report(&self, error: &str) {
         if self.gateway.ready() {
-            tracing::warn!(error, "the control plane does not answer, serving on");
+            let state = "no news from the control plane, serving on with the last snapshot";
+            tracing::warn!(error, "{state}");
         } else {
-            let state = "the control plane does not answer, no request is served before it does";
+            let state = "no snapshot from the control plane, and none on disk: every request is \
+                         refused until one comes";
             tracing::warn!(error, "{state}");
         }
     }

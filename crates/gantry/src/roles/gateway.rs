@@ -15,6 +15,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+/// Said at the start of a gateway that cannot serve yet.
+const NOT_READY: &str = "  It has no snapshot yet, and refuses every request with 503 until the \
+    control plane has sent one.\n";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Directory of manifests to serve from, without a control plane.
@@ -63,12 +67,14 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     }
     let admin = listen(boot.admin_listen).await.context(
-        "the port of /metrics cannot be used; name another with --admin-listen or admin_listen",
+        "the port of /metrics cannot be used; name another with --admin-listen, or with \
+         `admin_listen` in the boot file",
     )?;
     process::announce(&format!(
-        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics\n",
+        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics\n{}",
         listener.local_addr()?,
-        admin.local_addr()?
+        admin.local_addr()?,
+        if gateway.ready() { "" } else { NOT_READY },
     ));
     let admin_state = Arc::new(Admin {
         gateway: OnceLock::from(gateway.clone()),
@@ -115,7 +121,8 @@ fn feed(
                 gateway: gateway.clone(),
                 metrics: records.metrics.clone(),
             };
-            spawn("follow control plane", remote.run(shutdown.clone()));
+            let generation = remote.start_from_disk();
+            spawn("follow control plane", remote.run(generation, shutdown.clone()));
         }
         (None, None) => {
             bail!("say where the configuration comes from: --control-plane or --config")

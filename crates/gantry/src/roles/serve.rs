@@ -39,7 +39,10 @@ pub(super) fn gateway(
 /// # Errors
 /// When it is taken or not ours.
 pub(super) async fn data_port(boot: &Boot) -> anyhow::Result<TcpListener> {
-    listen(boot.listen).await.context("the data port cannot be used; name another with --listen")
+    listen(boot.listen).await.context(
+        "the data port cannot be used; name another with --listen, or with `listen` in the \
+         boot file",
+    )
 }
 
 /// Serves until shutdown, then drains.

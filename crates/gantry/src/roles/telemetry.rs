@@ -55,7 +55,10 @@ pub(super) fn start(
         options.sinks.push(queue.sink());
         spawn("otlp exporter", exporter.run(shutdown.clone()));
     }
-    let recorder = Recorder::start(options).context("start the record of requests")?;
+    let recorder = Recorder::start(options).context(
+        "start the record of requests; each process needs a data directory of its own, by \
+         --data-dir",
+    )?;
     Ok(Records { recorder, metrics, traces, journal_dir })
 }
 
