@@ -50,6 +50,9 @@ pub(crate) const RETRY_AFTER_MS: &str = "retry-after-ms";
 /// What some of Azure's services say instead.
 pub(crate) const AZURE_RETRY_AFTER_MS: &str = "x-ms-retry-after-ms";
 
+/// What Gantry says of a reply; an upstream that is a Gantry too says it of its own.
+pub(crate) const SAID: [&str; 4] = [UPSTREAM_REQUEST_ID, RESOLVED_MODEL, APPLIED, FIDELITY];
+
 /// How the names of the headers that callers may set begin.
 const OURS: [&str; 2] = ["x-tfy-", "x-gantry-"];
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
-use gantry_runtime::http1::{Field, FieldLines, Fields};
+use gantry_runtime::http1::{Field, FieldLines, Fields, LOWERED_BYTES};
 use gantry_runtime::server::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -213,42 +213,39 @@ fn carried(upstream: &Fields, ledger: &Ledger) -> FieldLines {
     lines
 }
 
-/// What concerns the connection to the upstream, what Gantry sets itself, and what an upstream
-/// must not say to a caller of Gantry: cookies, how to reach it, which pages may read a reply.
-const KEPT_BACK: [&str; 20] = [
-    "alt-svc",
-    "connection",
-    "content-length",
-    "content-type",
-    "date",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "server",
-    "set-cookie",
-    "strict-transport-security",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    headers::UPSTREAM_REQUEST_ID,
-    headers::RESOLVED_MODEL,
-    headers::APPLIED,
-    headers::FIDELITY,
-    headers::SERVER_TIMING,
-    "x-accel-buffering",
-];
-
-/// Rate-limit headers of one of several targets would mislead, so a virtual model keeps them back.
+/// Not carried: what concerns the connection to the upstream, what Gantry says itself, and what an
+/// upstream must not say to a caller of Gantry (cookies, how to reach it, which pages may read a
+/// reply). Rate limits of one of several targets would mislead, so a virtual model keeps them back.
 fn keeps(field: Field<'_>, of_several: bool) -> bool {
-    let kept_back = KEPT_BACK.iter().any(|name| field.is(name));
-    let cors = field.begins("access-control-");
-    let misleading = of_several && names_a_rate_limit(field.name());
-    !kept_back && !cors && !misleading
+    let mut room = [0; LOWERED_BYTES];
+    let name = field.lowered(&mut room);
+    let kept_back = matches!(
+        name,
+        b"alt-svc"
+            | b"connection"
+            | b"content-length"
+            | b"content-type"
+            | b"date"
+            | b"keep-alive"
+            | b"proxy-authenticate"
+            | b"proxy-connection"
+            | b"server"
+            | b"server-timing"
+            | b"set-cookie"
+            | b"strict-transport-security"
+            | b"trailer"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | b"x-accel-buffering"
+    );
+    let own = headers::SAID.iter().any(|own| name == own.as_bytes());
+    let cors = name.starts_with(b"access-control-");
+    !kept_back && !own && !cors && !(of_several && names_a_rate_limit(name))
 }
 
 fn names_a_rate_limit(name: &[u8]) -> bool {
     const WORD: &[u8] = b"ratelimit";
-    name.windows(WORD.len()).any(|part| part.eq_ignore_ascii_case(WORD))
+    name.windows(WORD.len()).any(|part| part == WORD)
 }
 
 fn identify(lines: &mut FieldLines, ledger: &Ledger) {

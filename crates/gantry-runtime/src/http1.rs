@@ -14,7 +14,7 @@ use std::io;
 use std::task::{Poll, ready};
 use tokio::io::ReadBuf;
 
-pub use fields::{Field, Fields};
+pub use fields::{Field, Fields, LOWERED_BYTES};
 pub use framing::Framing;
 pub use lines::{FieldLines, print_field};
 

@@ -15,7 +15,7 @@ use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_providers::http1::RequestHead;
 use gantry_providers::upstream::Operation;
-use gantry_runtime::http1::Field;
+use gantry_runtime::http1::{Field, LOWERED_BYTES};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
@@ -235,33 +235,36 @@ pub(super) fn request_head(
 }
 
 /// Headers that concern this connection, this gateway or the caller's own credentials stay here.
-const KEPT_BACK: [&str; 21] = [
-    "accept-encoding",
-    "api-key",
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    // They name an account of the caller's own, which Gantry's key knows nothing of.
-    "openai-organization",
-    "openai-project",
-    // The page that calls is allowed by Gantry; some upstreams refuse any.
-    "origin",
-    "referer",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-api-key",
-];
-
 fn carried(field: Field<'_>) -> bool {
-    let ours = ["x-tfy-", "x-gantry-", "x-forwarded-", "x-real-ip", "proxy-", "sec-"];
-    !KEPT_BACK.iter().any(|name| field.is(name)) && !ours.iter().any(|begin| field.begins(begin))
+    let mut room = [0; LOWERED_BYTES];
+    let name = field.lowered(&mut room);
+    let kept_back = matches!(
+        name,
+        b"accept-encoding"
+            | b"api-key"
+            | b"authorization"
+            | b"connection"
+            | b"content-encoding"
+            | b"content-length"
+            | b"content-type"
+            | b"cookie"
+            | b"expect"
+            | b"forwarded"
+            | b"host"
+            | b"keep-alive"
+            // They name an account of the caller's own, which Gantry's key knows nothing of.
+            | b"openai-organization"
+            | b"openai-project"
+            // The page that calls is allowed by Gantry; some upstreams refuse any.
+            | b"origin"
+            | b"referer"
+            | b"te"
+            | b"trailer"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | b"x-api-key"
+            | b"x-real-ip"
+    );
+    let ours: [&[u8]; 5] = [b"x-tfy-", b"x-gantry-", b"x-forwarded-", b"proxy-", b"sec-"];
+    !kept_back && !ours.iter().any(|begin| name.starts_with(begin))
 }

@@ -4,6 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::ops::Range;
 
+/// Longer than any name that is looked for in a list.
+pub const LOWERED_BYTES: usize = 40;
+
 /// A message's header fields in the order in which they came. Cheap to move, one allocation to
 /// make.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +26,7 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
     raw: &'a Bytes,
-    name: &'a [u8],
-    value: (u32, u32),
+    place: Place,
 }
 
 impl Fields {
@@ -56,16 +58,14 @@ impl Fields {
         self.places.is_empty()
     }
 
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        self.places.iter().map(|place| Field {
-            raw: &self.raw,
-            name: self.raw.get(range(place.name)).unwrap_or_default(),
-            value: place.value,
-        })
+        self.places.iter().map(|place| Field { raw: &self.raw, place: *place })
     }
 
     /// The value of the first field of a name, in any case of letters.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|field| field.is(name)).map(|field| field.value())
     }
@@ -78,6 +78,7 @@ impl Fields {
 
     /// Whether there is a field of a name, in any case of letters.
     #[must_use]
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -94,37 +95,54 @@ impl Fields {
 impl<'a> Field<'a> {
     /// Whether this is its name, in any case of letters.
     #[must_use]
+    #[inline]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
+        // Most names differ in length already, which costs nothing to see.
+        let (start, end) = self.place.name;
+        (end - start) as usize == name.len() && self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// Whether its name begins so, in any case of letters.
     #[must_use]
+    #[inline]
     pub fn begins(&self, prefix: &str) -> bool {
-        let begin = self.name.get(..prefix.len());
+        let begin = self.name().get(..prefix.len());
         begin.is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
     }
 
     /// In the case in which it came.
     #[must_use]
+    #[inline]
     pub fn name(&self) -> &'a [u8] {
-        self.name
+        self.raw.get(range(self.place.name)).unwrap_or_default()
+    }
+
+    /// Its name in small letters, in `room`; cut off where that ends.
+    #[inline]
+    pub fn lowered<'b>(&self, room: &'b mut [u8; LOWERED_BYTES]) -> &'b [u8] {
+        let name = self.name();
+        let len = name.len().min(LOWERED_BYTES);
+        for (to, from) in room.iter_mut().zip(name) {
+            *to = from.to_ascii_lowercase();
+        }
+        room.get(..len).unwrap_or_default()
     }
 
     #[must_use]
+    #[inline]
     pub fn value(&self) -> &'a [u8] {
-        self.raw.get(range(self.value)).unwrap_or_default()
+        self.raw.get(range(self.place.value)).unwrap_or_default()
     }
 
     #[must_use]
     pub fn header_name(&self) -> Option<HeaderName> {
-        HeaderName::from_bytes(self.name).ok()
+        HeaderName::from_bytes(self.name()).ok()
     }
 
     /// Shares the head's memory.
     #[must_use]
     pub fn header_value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_maybe_shared(self.raw.slice(range(self.value))).ok()
+        HeaderValue::from_maybe_shared(self.raw.slice(range(self.place.value))).ok()
     }
 }
 
@@ -144,6 +162,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
     }
 }
 
+#[inline]
 fn range((start, end): (u32, u32)) -> Range<usize> {
     start as usize..end as usize
 }

@@ -21,6 +21,7 @@ impl FieldLines {
 
     /// Adds a field whose name and value are known to be valid: visible ASCII in the name, no
     /// control characters in the value.
+    #[inline]
     pub fn line(&mut self, name: &[u8], value: &[u8]) {
         print_field(&mut self.0, name, value);
     }
@@ -33,6 +34,7 @@ impl FieldLines {
 }
 
 /// Prints a field whose name and value are known to be valid.
+#[inline]
 pub fn print_field(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     lines.reserve(name.len() + value.len() + 4);
     lines.extend_from_slice(name);
