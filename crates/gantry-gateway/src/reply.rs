@@ -240,7 +240,8 @@ fn keeps(field: Field<'_>, of_several: bool) -> bool {
     );
     let own = headers::SAID.iter().any(|own| name == own.as_bytes());
     let cors = name.starts_with(b"access-control-");
-    !kept_back && !own && !cors && !(of_several && names_a_rate_limit(name))
+    let misleading = of_several && names_a_rate_limit(name);
+    !kept_back && !own && !cors && !misleading
 }
 
 fn names_a_rate_limit(name: &[u8]) -> bool {

@@ -1,5 +1,12 @@
 //! The HTTP server against raw clients: framing, keeping connections, leaving, stopping.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 use bytes::Bytes;
 use gantry_runtime::http1::FieldLines;
 use gantry_runtime::server::{
