@@ -16,15 +16,18 @@
 //! merging.
 
 mod cells;
+mod chunk;
 mod columns;
 mod compact;
 mod convert;
 mod filter;
+mod hybrid;
 mod ingest;
 mod objects;
 mod parquet_file;
 mod query;
 mod schema;
+mod shared;
 mod store;
 mod table;
 #[cfg(test)]

@@ -122,6 +122,16 @@ pub(crate) const COLUMNS: [Column; 45] = [
     Column { name: REST, within: Within::Nowhere, field: REST, kind: Kind::Json },
 ];
 
+/// Columns of texts that hardly ever come twice.
+const DISTINCT: [&str; 7] =
+    ["id", "trace_id", "parent_span_id", "error", "attempts", "request_body", "response_body"];
+
+/// Whether nearly each row has a value of its own. Rows share those of the other columns.
+pub(crate) fn own_values(column: &Column) -> bool {
+    let number = matches!(column.kind, Kind::Int | Kind::Time | Kind::Flag);
+    number || column.name == REST || DISTINCT.contains(&column.name)
+}
+
 /// Zone of `received_at`. An offset, not a name, so that no engine needs a zone database.
 pub(crate) const UTC: &str = "+00:00";
 

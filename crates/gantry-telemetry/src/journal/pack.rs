@@ -8,10 +8,13 @@
 #[cfg(test)]
 mod tests;
 
+use super::names;
+use std::borrow::Cow;
+
 /// Lists and maps deeper than this are malformed: reading them takes stack.
 const DEPTH_MAX: usize = 64;
 
-/// Writes a map with names as keys, field by field.
+/// Writes a map with numbers of [`super::names`] as keys, field by field.
 ///
 /// A field whose value is empty (no text, 0, false, no elements) is left out: what is absent
 /// reads as empty.
@@ -36,62 +39,58 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Writes the name; the caller writes exactly one value after it.
-    #[inline(always)]
-    pub(super) fn key(&mut self, name: &'static str) -> &mut Vec<u8> {
+    /// Writes the key; the caller writes exactly one value after it.
+    #[inline]
+    pub(super) fn key(&mut self, key: u8) -> &mut Vec<u8> {
         self.count += 1;
-        // Expanded for each name, so that the compiler knows its length.
-        text(self.out, name);
+        self.out.push(key);
         self.out
     }
 
-    #[inline(always)]
-    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+    #[inline]
+    pub(super) fn text(&mut self, key: u8, value: &str) {
         if !value.is_empty() {
-            value_text(self.key(name), value);
+            self.count += 1;
+            keyed_text(self.out, key, value);
         }
     }
 
-    #[inline(always)]
-    pub(super) fn number(&mut self, name: &'static str, value: u64) {
+    #[inline]
+    pub(super) fn number(&mut self, key: u8, value: u64) {
         if value != 0 {
-            number(self.key(name), value);
+            number(self.key(key), value);
         }
     }
 
-    #[inline(always)]
-    pub(super) fn flag(&mut self, name: &'static str, value: bool) {
+    #[inline]
+    pub(super) fn flag(&mut self, key: u8, value: bool) {
         if value {
-            self.key(name).push(0xc3);
+            self.key(key).push(0xc3);
         }
     }
 
     /// A number for which 0 differs from absent.
-    #[inline(always)]
-    pub(super) fn maybe_number(&mut self, name: &'static str, value: Option<u64>) {
+    #[inline]
+    pub(super) fn maybe_number(&mut self, key: u8, value: Option<u64>) {
         if let Some(value) = value {
-            number(self.key(name), value);
+            number(self.key(key), value);
         }
     }
 
     /// A text for which "" differs from absent.
-    #[inline(always)]
-    pub(super) fn maybe_text(&mut self, name: &'static str, value: Option<&str>) {
+    #[inline]
+    pub(super) fn maybe_text(&mut self, key: u8, value: Option<&str>) {
         if let Some(value) = value {
-            value_text(self.key(name), value);
+            self.count += 1;
+            keyed_text(self.out, key, value);
         }
     }
 
     /// A list of maps, or of whatever `write` writes.
     #[inline]
-    pub(super) fn list<T>(
-        &mut self,
-        name: &'static str,
-        values: &[T],
-        write: impl Fn(&mut Vec<u8>, &T),
-    ) {
+    pub(super) fn list<T>(&mut self, key: u8, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
         if !values.is_empty() {
-            let out = self.key(name);
+            let out = self.key(key);
             head(out, 0x90, 0xdc, values.len());
             for value in values {
                 write(out, value);
@@ -102,11 +101,11 @@ impl<'a> Fields<'a> {
     /// A map of texts.
     pub(super) fn texts<'t>(
         &mut self,
-        name: &'static str,
+        key: u8,
         pairs: impl ExactSizeIterator<Item = (&'t String, &'t String)>,
     ) {
         if pairs.len() > 0 {
-            let out = self.key(name);
+            let out = self.key(key);
             head(out, 0x80, 0xde, pairs.len());
             for (key, value) in pairs {
                 text(out, key);
@@ -116,7 +115,23 @@ impl<'a> Fields<'a> {
     }
 }
 
-#[inline(always)]
+/// A key and its text.
+#[inline(never)]
+fn keyed_text(out: &mut Vec<u8>, key: u8, value: &str) {
+    // Most texts are short: then key and length go out as one.
+    match u8::try_from(value.len()) {
+        Ok(short @ 0..32) => {
+            out.extend_from_slice(&[key, 0xa0 | short]);
+            out.extend_from_slice(value.as_bytes());
+        }
+        Ok(_) | Err(_) => {
+            out.push(key);
+            text(out, value);
+        }
+    }
+}
+
+#[inline]
 pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     let bytes = value.len();
     match u32::try_from(bytes).unwrap_or(u32::MAX) {
@@ -129,12 +144,6 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     }
     // A frame holds far less than the 4 GiB that the length can say: longer ones are refused.
     out.extend_from_slice(value.as_bytes());
-}
-
-/// A text whose length is not known beforehand.
-#[inline(never)]
-fn value_text(out: &mut Vec<u8>, value: &str) {
-    text(out, value);
 }
 
 #[inline(never)]
@@ -206,6 +215,29 @@ pub enum Token<'a> {
     Map(u32),
 }
 
+/// What a value in a map is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// One of [`super::names`], or of a later version's.
+    Number(u8),
+    /// Not checked to be UTF-8.
+    Name(&'a [u8]),
+}
+
+impl<'a> Key<'a> {
+    /// The name. A number of a later version is told as it is, so that its value is kept.
+    #[must_use]
+    pub fn name(self) -> Cow<'a, [u8]> {
+        match self {
+            Self::Name(name) => name.into(),
+            Self::Number(number) => match names::name(number) {
+                Some(name) => name.as_bytes().into(),
+                None => format!("field_{number}").into_bytes().into(),
+            },
+        }
+    }
+}
+
 /// Reads values one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a>(&'a [u8]);
@@ -260,7 +292,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// The next value, which has to be a text, as each key has to be.
+    /// The next value, which has to be a text.
     ///
     /// # Errors
     /// As [`Cursor::token`], and when it is anything else.
@@ -272,6 +304,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The next value, which has to be a key of a map.
+    ///
+    /// # Errors
+    /// As [`Cursor::token`], and when it is anything else.
+    #[inline]
+    pub fn key(&mut self) -> Result<Key<'a>, Malformed> {
+        if let Some((&number @ 0..0x80, rest)) = self.0.split_first() {
+            self.0 = rest;
+            return Ok(Key::Number(number));
+        }
+        self.text().map(Key::Name)
+    }
+
     /// Passes over these bytes; false when others follow. As no value is the beginning of another,
     /// a whole value's bytes stand for the value.
     #[inline]
@@ -279,20 +324,6 @@ impl<'a> Cursor<'a> {
         let rest = self.0.strip_prefix(bytes);
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
-    }
-
-    /// Passes over this text in its usual form; false when something else follows.
-    #[inline]
-    pub fn eat_text(&mut self, text: &str) -> bool {
-        let short = u8::try_from(text.len()).ok().filter(|bytes| *bytes < 32).map(|b| 0xa0 | b);
-        let Some((first, rest)) = self.0.split_first() else { return false };
-        match rest.strip_prefix(text.as_bytes()) {
-            Some(rest) if Some(*first) == short => {
-                self.0 = rest;
-                true
-            }
-            _ => false,
-        }
     }
 
     /// The bytes from here to where `end` is, a later state of this cursor.
@@ -321,7 +352,7 @@ impl<'a> Cursor<'a> {
     /// Appends the whole next value as JSON. After an error `json` holds a part of it.
     ///
     /// # Errors
-    /// As [`Cursor::token`], and when a key is not a text or the value is too deep.
+    /// As [`Cursor::token`], and when a key is none or the value is too deep.
     pub fn append_json(&mut self, json: &mut Vec<u8>) -> Result<(), Malformed> {
         let token = self.token()?;
         self.append_token(token, json, DEPTH_MAX)
@@ -365,8 +396,7 @@ impl<'a> Cursor<'a> {
                     if number > 0 {
                         json.push(b',');
                     }
-                    append_text(json, self.text()?);
-                    json.push(b':');
+                    append_key(json, self.key()?);
                     let token = self.token()?;
                     self.append_token(token, json, inner)?;
                 }
@@ -417,6 +447,21 @@ fn append_number(json: &mut Vec<u8>, number: u64) {
         }
     }
     json.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+/// Appends a key as JSON, with the colon.
+pub fn append_key(json: &mut Vec<u8>, key: Key<'_>) {
+    let known = match key {
+        Key::Number(number) => names::json(number),
+        Key::Name(_) => None,
+    };
+    match known {
+        Some(known) => json.extend_from_slice(known.as_bytes()),
+        None => {
+            append_text(json, &key.name());
+            json.push(b':');
+        }
+    }
 }
 
 /// Appends a text as a JSON string.

@@ -1,12 +1,14 @@
-//! How one record stands in a frame: a MessagePack map with the names of the record's fields.
+//! How one record stands in a frame: a MessagePack map whose keys are the numbers of the record's
+//! fields in [`super::names`].
 //!
-//! What is empty is left out, and reads as empty. Names stand in full, so that a reader of another
-//! version keeps fields that it does not know. The writer's thread calls [`append`] for each
-//! request, so it says every field itself and goes through no general serializer.
+//! What is empty is left out, and reads as empty. In segments of the second version names stand in
+//! full; readers take either. The writer's thread calls [`append`] for each request, so it says
+//! every field itself and goes through no general serializer.
 
 #[cfg(test)]
 mod tests;
 
+use super::names::key;
 use super::pack::{Cursor, Fields, Malformed, signed, text};
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::usage::TokenUsage;
@@ -32,91 +34,91 @@ pub(super) fn append(out: &mut Vec<u8>, record: &RequestRecord) {
 /// Who asked for what.
 fn append_origin(fields: &mut Fields<'_>, record: &RequestRecord) {
     if let Some(id) = record.id {
-        text(fields.key("id"), std::str::from_utf8(&id.digits()).unwrap_or_default());
+        text(fields.key(key!("id")), std::str::from_utf8(&id.digits()).unwrap_or_default());
     }
     // Early, because the lake looks for it first.
-    fields.number("received_at_ms", record.received_at_ms);
-    fields.text("tenant", &record.tenant);
-    fields.number("duration_us", record.duration_us);
-    fields.text("subject", &record.subject);
-    fields.list("teams", &record.teams, |out, team| text(out, team));
-    fields.text("key_name", &record.key_name);
-    fields.texts("metadata", record.metadata.iter());
-    fields.text("trace_id", &record.trace_id);
-    fields.text("parent_span_id", &record.parent_span_id);
-    fields.text("operation", &record.operation);
-    fields.text("dialect", &record.dialect);
-    fields.flag("stream", record.stream);
-    fields.text("model", &record.model);
+    fields.number(key!("received_at_ms"), record.received_at_ms);
+    fields.text(key!("tenant"), &record.tenant);
+    fields.number(key!("duration_us"), record.duration_us);
+    fields.text(key!("subject"), &record.subject);
+    fields.list(key!("teams"), &record.teams, |out, team| text(out, team));
+    fields.text(key!("key_name"), &record.key_name);
+    fields.texts(key!("metadata"), record.metadata.iter());
+    fields.text(key!("trace_id"), &record.trace_id);
+    fields.text(key!("parent_span_id"), &record.parent_span_id);
+    fields.text(key!("operation"), &record.operation);
+    fields.text(key!("dialect"), &record.dialect);
+    fields.flag(key!("stream"), record.stream);
+    fields.text(key!("model"), &record.model);
 }
 
 /// What became of it on the way.
 fn append_course(fields: &mut Fields<'_>, record: &RequestRecord) {
-    fields.text("resolved_model", &record.resolved_model);
-    fields.text("provider", &record.provider);
-    fields.text("upstream_model", &record.upstream_model);
-    fields.number("snapshot_generation", record.snapshot_generation);
-    fields.list("route", &record.route, append_step);
-    fields.list("attempts", &record.attempts, append_attempt);
-    fields.number("status", record.status.into());
-    fields.text("refusal", &record.refusal);
-    fields.text("fault", &record.fault);
-    fields.text("error", &record.error);
-    fields.text("finish_reason", &record.finish_reason);
+    fields.text(key!("resolved_model"), &record.resolved_model);
+    fields.text(key!("provider"), &record.provider);
+    fields.text(key!("upstream_model"), &record.upstream_model);
+    fields.number(key!("snapshot_generation"), record.snapshot_generation);
+    fields.list(key!("route"), &record.route, append_step);
+    fields.list(key!("attempts"), &record.attempts, append_attempt);
+    fields.number(key!("status"), record.status.into());
+    fields.text(key!("refusal"), &record.refusal);
+    fields.text(key!("fault"), &record.fault);
+    fields.text(key!("error"), &record.error);
+    fields.text(key!("finish_reason"), &record.finish_reason);
 }
 
 /// What it used and how long it took.
 fn append_result(fields: &mut Fields<'_>, record: &RequestRecord) {
     if record.usage != TokenUsage::default() {
-        append_usage(fields.key("usage"), &record.usage);
+        append_usage(fields.key(key!("usage")), &record.usage);
     }
-    fields.flag("usage_estimated", record.usage_estimated);
+    fields.flag(key!("usage_estimated"), record.usage_estimated);
     if record.cost.0 != 0 {
-        signed(fields.key("cost"), record.cost.0);
+        signed(fields.key(key!("cost")), record.cost.0);
     }
-    fields.text("price_version", &record.price_version);
-    fields.maybe_number("first_token_us", record.first_token_us);
-    fields.maybe_number("inter_token_us", record.inter_token_us);
-    fields.number("stream_events", record.stream_events);
-    fields.number("gateway_us", record.gateway_us);
-    fields.list("fidelity", &record.fidelity, append_loss);
-    fields.list("verdicts", &record.verdicts, |out, verdict| text(out, verdict));
-    fields.number("request_bytes", record.request_bytes);
-    fields.number("response_bytes", record.response_bytes);
-    fields.maybe_text("request_body", record.request_body.as_deref());
-    fields.maybe_text("response_body", record.response_body.as_deref());
+    fields.text(key!("price_version"), &record.price_version);
+    fields.maybe_number(key!("first_token_us"), record.first_token_us);
+    fields.maybe_number(key!("inter_token_us"), record.inter_token_us);
+    fields.number(key!("stream_events"), record.stream_events);
+    fields.number(key!("gateway_us"), record.gateway_us);
+    fields.list(key!("fidelity"), &record.fidelity, append_loss);
+    fields.list(key!("verdicts"), &record.verdicts, |out, verdict| text(out, verdict));
+    fields.number(key!("request_bytes"), record.request_bytes);
+    fields.number(key!("response_bytes"), record.response_bytes);
+    fields.maybe_text(key!("request_body"), record.request_body.as_deref());
+    fields.maybe_text(key!("response_body"), record.response_body.as_deref());
 }
 
 /// All fields, also empty ones: a step that lacks one is none.
 fn append_step(out: &mut Vec<u8>, step: &RouteStep) {
     let mut fields = Fields::begin(out);
-    fields.maybe_text("target", Some(&step.target));
-    fields.maybe_text("verdict", Some(&step.verdict));
-    fields.maybe_text("reason", Some(&step.reason));
+    fields.maybe_text(key!("target"), Some(&step.target));
+    fields.maybe_text(key!("verdict"), Some(&step.verdict));
+    fields.maybe_text(key!("reason"), Some(&step.reason));
     fields.end();
 }
 
 fn append_attempt(out: &mut Vec<u8>, attempt: &Attempt) {
     let mut fields = Fields::begin(out);
-    fields.text("target", &attempt.target);
-    fields.text("url", &attempt.url);
-    fields.number("status", attempt.status.into());
-    fields.text("outcome", &attempt.outcome);
-    fields.text("error", &attempt.error);
-    fields.number("started_us", attempt.started_us);
-    fields.number("duration_us", attempt.duration_us);
-    fields.maybe_number("retry_after_ms", attempt.retry_after_ms);
+    fields.text(key!("target"), &attempt.target);
+    fields.text(key!("url"), &attempt.url);
+    fields.number(key!("status"), attempt.status.into());
+    fields.text(key!("outcome"), &attempt.outcome);
+    fields.text(key!("error"), &attempt.error);
+    fields.number(key!("started_us"), attempt.started_us);
+    fields.number(key!("duration_us"), attempt.duration_us);
+    fields.maybe_number(key!("retry_after_ms"), attempt.retry_after_ms);
     fields.end();
 }
 
 fn append_usage(out: &mut Vec<u8>, usage: &TokenUsage) {
     let mut fields = Fields::begin(out);
-    fields.number("input", usage.input);
-    fields.number("cache_read", usage.cache_read);
-    fields.number("cache_write", usage.cache_write);
-    fields.number("cache_write_1h", usage.cache_write_1h);
-    fields.number("output", usage.output);
-    fields.number("reasoning", usage.reasoning);
+    fields.number(key!("input"), usage.input);
+    fields.number(key!("cache_read"), usage.cache_read);
+    fields.number(key!("cache_write"), usage.cache_write);
+    fields.number(key!("cache_write_1h"), usage.cache_write_1h);
+    fields.number(key!("output"), usage.output);
+    fields.number(key!("reasoning"), usage.reasoning);
     fields.end();
 }
 
@@ -127,9 +129,9 @@ fn append_loss(out: &mut Vec<u8>, loss: &Loss) {
         LossKind::Approximated => "approximated",
     };
     let mut fields = Fields::begin(out);
-    fields.maybe_text("field", Some(&loss.field));
-    fields.maybe_text("kind", Some(kind));
-    fields.maybe_text("note", Some(&loss.note));
+    fields.maybe_text(key!("field"), Some(&loss.field));
+    fields.maybe_text(key!("kind"), Some(kind));
+    fields.maybe_text(key!("note"), Some(&loss.note));
     fields.end();
 }
 

@@ -61,6 +61,17 @@ fn reads_all_forms_of_the_specification_that_have_a_meaning_here() {
 }
 
 #[test]
+fn keys_are_numbers_or_names_and_none_is_lost() {
+    for (bytes, expected) in [
+        (b"\x82\x00\xa1x\xa5model\xa1y".as_slice(), r#"{"id":"x","model":"y"}"#),
+        (b"\x81\x7f\x07", r#"{"field_127":7}"#),
+        (b"\x81\xa2\"\n\x07", r#"{"\"\n":7}"#),
+    ] {
+        assert_eq!(json(bytes).as_deref(), Ok(expected));
+    }
+}
+
+#[test]
 fn texts_are_escaped_as_json_wants_it() {
     let every: String = ('\0'..'\u{80}').chain(['é', '\u{2028}', '\u{1f680}']).collect();
     let alone = every.chars().map(|character| format!("{character}1234567{character}"));
@@ -81,7 +92,7 @@ fn what_is_no_value_is_refused() {
         b"\xa2a",
         b"\xcd\x01",
         b"\xdb\xff\xff\xff\xffa",
-        b"\x81\x01\x01",
+        b"\x81\xc3\x01",
         b"\x92\x01",
         b"\xdf\xff\xff\xff\xff",
         &deep,
