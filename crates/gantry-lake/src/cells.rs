@@ -58,16 +58,25 @@ impl Cells {
     /// and nothing is appended.
     #[inline]
     pub(crate) fn append(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
-        let mut after = *cursor;
-        if let Self::Json(texts, json) = self {
-            json.clear();
-            cursor.append_json(json)?;
-            match json.as_slice() {
-                b"null" => texts.append_null(),
-                json => texts.append_value(json),
+        match self {
+            Self::Int(ints) => {
+                if let Some(number) = cursor.small_number() {
+                    ints.append_value(number.into());
+                    return Ok(true);
+                }
             }
-            return Ok(true);
+            Self::Json(texts, json) => {
+                json.clear();
+                cursor.append_json(json)?;
+                match json.as_slice() {
+                    b"null" => texts.append_null(),
+                    json => texts.append_value(json),
+                }
+                return Ok(true);
+            }
+            _ => {}
         }
+        let mut after = *cursor;
         match (&mut *self, after.token()?) {
             (_, Token::Nil) => self.append_nulls(1),
             (Self::Text(texts), Token::Text(text)) => texts.append_value(text),

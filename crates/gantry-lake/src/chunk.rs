@@ -8,7 +8,7 @@
 use crate::hybrid;
 use crate::shared::{Runs, Sharing};
 use arrow::array::{Array, AsArray, StringArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int64Type};
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, EncodingMask, PageType};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
@@ -23,7 +23,7 @@ use std::collections::HashMap;
 /// Dictionaries larger than this, in bytes, are worth compressing: the crate takes the column.
 const DICTIONARY_BYTES_MAX: usize = 16 << 10;
 
-/// The texts of one leaf of a column: levels as in Dremel, and places in the dictionary.
+/// The values of one leaf of a column: levels as in Dremel, and places in the dictionary.
 #[derive(Debug, Default)]
 pub(crate) struct Leaf {
     repetitions: Runs<u32>,
@@ -34,16 +34,33 @@ pub(crate) struct Leaf {
 
 #[derive(Debug, Default)]
 struct Dictionary {
-    /// The texts as they stand in the page.
+    /// The values as they stand in the page.
     page: Vec<u8>,
     count: u32,
 }
 
+/// A value as it stands in the page of a dictionary.
+trait Plain: Copy {
+    fn append(self, page: &mut Vec<u8>);
+}
+
+impl Plain for &str {
+    fn append(self, page: &mut Vec<u8>) {
+        let bytes = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        page.extend_from_slice(&bytes.to_le_bytes());
+        page.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Plain for i64 {
+    fn append(self, page: &mut Vec<u8>) {
+        page.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
 impl Dictionary {
-    fn push(&mut self, text: &str) -> u32 {
-        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        self.page.extend_from_slice(&bytes.to_le_bytes());
-        self.page.extend_from_slice(text.as_bytes());
+    fn push(&mut self, value: impl Plain) -> u32 {
+        value.append(&mut self.page);
         self.count += 1;
         self.count - 1
     }
@@ -53,7 +70,14 @@ impl Dictionary {
 pub(crate) fn leaves(column: &Sharing) -> Option<Vec<Leaf>> {
     let values = &column.values;
     let leaves = match values.data_type() {
-        DataType::Utf8 => vec![plain(values.as_string(), &column.rows)],
+        DataType::Utf8 => {
+            let texts = values.as_string::<i32>().iter();
+            vec![flat(texts.map(Option::unwrap_or_default), values.as_ref(), &column.rows)]
+        }
+        DataType::Int64 => {
+            let numbers = values.as_primitive::<Int64Type>().values().iter();
+            vec![flat(numbers.copied(), values.as_ref(), &column.rows)]
+        }
         DataType::List(_) => {
             let lists = values.as_list::<i32>();
             let ends = Nested { nulls: values.as_ref(), offsets: lists.value_offsets() };
@@ -73,25 +97,29 @@ pub(crate) fn leaves(column: &Sharing) -> Option<Vec<Leaf>> {
     leaves.iter().all(small).then_some(leaves)
 }
 
-/// Definition levels of a text that is there: one for each of the column, the list, the element
+/// Definition levels of a value that is there: one for each of the column, the list, the element
 /// that may be absent. A map's key has to be there.
-const TEXT_LEVEL: u32 = 1;
+const FLAT_LEVEL: u32 = 1;
 const KEY_LEVEL: u32 = 2;
 const LIST_LEVEL: u32 = 3;
 const VALUE_LEVEL: u32 = 3;
 /// Of a list or map without elements.
 const EMPTY_LEVEL: u32 = 1;
 
-fn plain(values: &StringArray, rows: &Runs<Option<u32>>) -> Leaf {
+/// The leaf of a column without lists. A value that is null has a place, which no row has.
+fn flat(
+    values: impl Iterator<Item = impl Plain>,
+    nulls: &dyn Array,
+    rows: &Runs<Option<u32>>,
+) -> Leaf {
     let mut leaf = Leaf::default();
-    for text in values {
-        // One that is null keeps its place, which no row has.
-        leaf.dictionary.push(text.unwrap_or_default());
+    for value in values {
+        leaf.dictionary.push(value);
     }
     for (place, count) in rows.iter() {
-        match place.filter(|place| values.is_valid(*place as usize)) {
+        match place.filter(|place| nulls.is_valid(*place as usize)) {
             Some(place) => {
-                leaf.definitions.push(TEXT_LEVEL, count);
+                leaf.definitions.push(FLAT_LEVEL, count);
                 leaf.places.push(place, count);
             }
             None => leaf.definitions.push(0, count),

@@ -5,6 +5,7 @@
 //! no tree of values is made of them. A field that a record lacks costs nothing: its column learns
 //! of the missing rows when the next value comes. Fields without a column go to `rest`.
 
+use crate::blocks::{Block, Blocks, ColumnSet};
 use crate::cells::Cells;
 use crate::schema::{BODIES, COLUMNS, Column, Within, own_values, schema};
 use crate::shared::{Shared, Sharing};
@@ -30,6 +31,9 @@ pub(crate) struct Columns {
     bytes: usize,
     /// Rows of records that proved to be malformed.
     dead: Vec<usize>,
+    blocks: Blocks,
+    /// Shared columns that fields of the row filled which are in no block.
+    filled: ColumnSet,
     /// Fields of the row without a column, as a JSON object.
     rest: Vec<u8>,
     /// The same for the object `usage` in the record.
@@ -55,6 +59,8 @@ pub(crate) enum Made {
     Nothing,
 }
 
+const _: () = assert!(COLUMNS.len() <= 64, "a set of columns has a bit for each");
+
 /// The one object in the record whose fields have columns.
 const USAGE: &str = "usage";
 
@@ -70,6 +76,8 @@ struct Places {
 enum Place {
     Column(u8),
     Usage,
+    /// Not one field: many of them, which records share.
+    Block,
     Rest,
 }
 
@@ -77,7 +85,11 @@ static PLACES: LazyLock<Places> = LazyLock::new(|| {
     let places = |within| {
         std::array::from_fn(|number| {
             let name = u8::try_from(number).ok().and_then(names::name);
-            name.map_or(Place::Rest, |name| find(within, name.as_bytes()))
+            match name {
+                Some(_) if number == usize::from(names::SHARED) => Place::Block,
+                Some(name) => find(within, name.as_bytes()),
+                None => Place::Rest,
+            }
         })
     };
     Places { record: places(Within::Record), usage: places(Within::Usage) }
@@ -118,6 +130,8 @@ impl Columns {
             rows: 0,
             bytes: 0,
             dead: Vec::new(),
+            blocks: Blocks::default(),
+            filled: ColumnSet::default(),
             rest: Vec::new(),
             inner: Vec::new(),
         }
@@ -126,6 +140,7 @@ impl Columns {
     /// Appends a record; one that is malformed leaves no row.
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), Malformed> {
         self.rest.clear();
+        self.filled = ColumnSet::default();
         let outcome = self.read(payload);
         if outcome.is_err() {
             self.dead.push(self.rows);
@@ -174,6 +189,8 @@ impl Columns {
     }
 
     fn made(&mut self) -> Vec<Made> {
+        self.settle();
+        self.blocks = Blocks::default();
         let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
         let made = |making: &mut Making| match making {
@@ -205,7 +222,8 @@ impl Columns {
         let taken = match self.places.of(within, key) {
             Place::Column(at) => self.value(at, cursor)?,
             Place::Usage => self.usage(cursor)?,
-            Place::Rest => false,
+            Place::Block if within == Within::Record => self.block(cursor).map(|()| true)?,
+            Place::Block | Place::Rest => false,
         };
         if taken { Ok(()) } else { keep(self.rest_of(within), key, cursor) }
     }
@@ -214,25 +232,28 @@ impl Columns {
     /// it is unread.
     #[inline]
     fn value(&mut self, at: u8, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
+        if self.blocks.counts(at) {
+            self.settle();
+        }
         let rows = self.rows;
         match self.making.get_mut(usize::from(at)) {
-            Some(Making::Each(cells)) => {
-                let missing = rows.checked_sub(cells.len());
-                match missing {
-                    None => return Ok(false),
-                    Some(0) => {}
-                    Some(missing) => cells.append_nulls(missing),
+            Some(Making::Each(cells)) => match rows.checked_sub(cells.len()) {
+                Some(missing) => {
+                    if missing > 0 {
+                        cells.append_nulls(missing);
+                    }
+                    cells.append(cursor)
                 }
-                cells.append(cursor)
-            }
-            Some(Making::Shared(shared)) => {
-                match rows.checked_sub(shared.len()) {
-                    None => return Ok(false),
-                    Some(0) => {}
-                    Some(missing) => shared.append_nulls(missing),
+                None => Ok(false),
+            },
+            Some(Making::Shared(shared)) => match rows.checked_sub(shared.len()) {
+                Some(missing) => {
+                    self.filled.add(at);
+                    shared.append_nulls(missing);
+                    shared.append(cursor)
                 }
-                shared.append(cursor)
-            }
+                None => Ok(false),
+            },
             Some(Making::Ignored) => {
                 let mut after = *cursor;
                 let text = matches!(after.token()?, Token::Text(_) | Token::Nil);
@@ -240,6 +261,71 @@ impl Columns {
                 Ok(text)
             }
             None => Err(Malformed),
+        }
+    }
+
+    /// Reads fields that many records share.
+    #[inline]
+    fn block(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let Token::Bytes(bytes) = cursor.token()? else { return Err(Malformed) };
+        if self.blocks.again(bytes, self.rows) { Ok(()) } else { self.other_block(bytes) }
+    }
+
+    fn other_block(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        self.settle();
+        let place = match self.blocks.find(bytes) {
+            Some(place) => place,
+            None => {
+                let block = self.meaning(bytes)?;
+                self.blocks.learn(bytes, block)
+            }
+        };
+        if self.blocks.begin(bytes, place, self.rows, self.filled) {
+            Ok(())
+        } else {
+            self.block_fields(bytes)
+        }
+    }
+
+    /// What a block means for the columns; nothing when its fields have to be read.
+    fn meaning(&mut self, bytes: &[u8]) -> Result<Block, Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        let mut block = Block::default();
+        for _ in 0..entries(&mut cursor)? {
+            let place = self.places.of(Within::Record, cursor.key()?);
+            let Place::Column(at) = place else { return Ok(Block::default()) };
+            let making = self.making.get_mut(usize::from(at));
+            let Some(Making::Shared(shared)) = making else { return Ok(Block::default()) };
+            match shared.place(&mut cursor)? {
+                Some(place) if !block.columns.has(at) => block.values.push((at, place)),
+                Some(_) | None => return Ok(Block::default()),
+            }
+            block.columns.add(at);
+        }
+        if cursor.at_end() { Ok(block) } else { Err(Malformed) }
+    }
+
+    /// Reads the fields of a block as those of the record.
+    fn block_fields(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        for _ in 0..entries(&mut cursor)? {
+            let mut key = cursor;
+            if self.places.of(Within::Record, key.key()?) == Place::Block {
+                return Err(Malformed);
+            }
+            self.field(Within::Record, &mut cursor)?;
+        }
+        if cursor.at_end() { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Tells the columns of the rows that were counted.
+    fn settle(&mut self) {
+        let (rows, values) = self.blocks.take();
+        for (at, place) in values {
+            if let Some(Making::Shared(shared)) = self.making.get_mut(usize::from(*at)) {
+                shared.append_nulls(rows.start.saturating_sub(shared.len()));
+                shared.append_place(*place, rows.len());
+            }
         }
     }
 
@@ -271,7 +357,11 @@ impl Columns {
 pub(crate) fn received_ms(payload: &[u8]) -> Result<u64, Malformed> {
     let mut cursor = Cursor::new(payload);
     for _ in 0..entries(&mut cursor)? {
-        if *cursor.key()?.name() == *b"received_at_ms" {
+        let is_it = match cursor.key()? {
+            Key::Number(number) => number == names::RECEIVED_AT_MS,
+            Key::Name(name) => name == b"received_at_ms",
+        };
+        if is_it {
             let Token::Number(ms) = cursor.token()? else { break };
             return Ok(ms);
         }
@@ -280,7 +370,7 @@ pub(crate) fn received_ms(payload: &[u8]) -> Result<u64, Malformed> {
     Ok(0)
 }
 
-/// Number of fields of the record that begins here.
+/// Number of fields of the map that begins here.
 fn entries(cursor: &mut Cursor<'_>) -> Result<u32, Malformed> {
     match cursor.token()? {
         Token::Map(count) => Ok(count),

@@ -15,6 +15,7 @@
 //! nothing), and a file is not read while its segment still exists. [`compact`] has the same for
 //! merging.
 
+mod blocks;
 mod cells;
 mod chunk;
 mod columns;

@@ -10,10 +10,13 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
@@ -21,6 +24,10 @@ use std::sync::{Arc, OnceLock};
 
 /// Rows in one row group; with bodies a row may have many kilobytes.
 const ROW_GROUP_ROWS: usize = 16_384;
+
+/// Row groups of fewer rows than these are not copied: each column of a group takes about a hundred
+/// bytes of its own, and a query looks at each group.
+const COPIED_ROWS_MIN: i64 = 4_096;
 
 /// Columns whose least and greatest values let a query pass over row groups. Any other column has
 /// all of its values in nearly every row group.
@@ -139,6 +146,36 @@ impl ParquetFile {
         if rows >= ROW_GROUP_ROWS { self.flush() } else { Ok(()) }
     }
 
+    /// Copies a row group of another file as it is. False when it is too small or not of the
+    /// current schema: then it has to be read.
+    pub(crate) fn copy(
+        &mut self,
+        input: &Bytes,
+        metadata: &ParquetMetaData,
+        at: usize,
+    ) -> Result<bool> {
+        let from = metadata.row_group(at);
+        let current = metadata.file_metadata().schema_descr() == &self.layout.schema;
+        if !current || from.num_rows() < COPIED_ROWS_MIN {
+            return Ok(false);
+        }
+        self.flush()?;
+        let offsets = metadata.offset_index().and_then(|groups| groups.get(at));
+        let mut group = self.file.next_row_group()?;
+        for (number, column) in from.columns().iter().enumerate() {
+            let close = ColumnCloseResult {
+                bytes_written: u64::try_from(column.compressed_size()).unwrap_or_default(),
+                rows_written: u64::try_from(from.num_rows()).unwrap_or_default(),
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: offsets.and_then(|columns| columns.get(number)).cloned(),
+            };
+            group.append_column(input, close)?;
+        }
+        group.close().map(|_| true)
+    }
+
     /// Ends the row group that was begun.
     fn flush(&mut self) -> Result<()> {
         let Some((writers, _)) = self.begun.take() else { return Ok(()) };
@@ -193,7 +230,9 @@ fn properties(dictionaries: bool) -> Result<WriterProperties> {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
         }
         if matches!(column.kind, Kind::Int | Kind::Time) {
-            properties = properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            properties = properties
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
     Ok(properties.build())

@@ -122,14 +122,30 @@ pub(crate) const COLUMNS: [Column; 45] = [
     Column { name: REST, within: Within::Nowhere, field: REST, kind: Kind::Json },
 ];
 
-/// Columns of texts that hardly ever come twice.
-const DISTINCT: [&str; 7] =
-    ["id", "trace_id", "parent_span_id", "error", "attempts", "request_body", "response_body"];
+/// Columns in which nearly each row has a value of its own. Rows share those of the others.
+const DISTINCT: [&str; 8] = [
+    "id",
+    "trace_id",
+    "parent_span_id",
+    "error",
+    "attempts",
+    "request_body",
+    "response_body",
+    REST,
+];
 
-/// Whether nearly each row has a value of its own. Rows share those of the other columns.
+/// Numbers that hardly ever change.
+const STEADY: [&str; 2] = ["snapshot_generation", "status"];
+
+/// Whether nearly each row has a value of its own in this column.
 pub(crate) fn own_values(column: &Column) -> bool {
-    let number = matches!(column.kind, Kind::Int | Kind::Time | Kind::Flag);
-    number || column.name == REST || DISTINCT.contains(&column.name)
+    match column.kind {
+        Kind::Time => true,
+        Kind::Int => !STEADY.contains(&column.name),
+        Kind::Text | Kind::Flag | Kind::Texts | Kind::Map | Kind::Json => {
+            DISTINCT.contains(&column.name)
+        }
+    }
 }
 
 /// Zone of `received_at`. An offset, not a name, so that no engine needs a zone database.

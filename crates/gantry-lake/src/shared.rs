@@ -21,11 +21,13 @@ pub(crate) struct Runs<T> {
 impl<T: Copy + PartialEq> Runs<T> {
     #[inline]
     pub(crate) fn push(&mut self, value: T, count: usize) {
+        if count == 0 {
+            return;
+        }
         self.len += count;
         match self.runs.last_mut() {
             Some((last, so_far)) if *last == value => *so_far += count,
-            _ if count > 0 => self.runs.push((value, count)),
-            _ => {}
+            _ => self.runs.push((value, count)),
         }
     }
 
@@ -103,32 +105,45 @@ impl Shared {
     }
 
     fn append_other(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
-        let mut after = *cursor;
-        after.skip()?;
-        let bytes = cursor.bytes_to(&after);
+        let start = *cursor;
         let mut inside = *cursor;
         if inside.token()? == Token::Nil {
             self.rows.push(None, 1);
-            *cursor = after;
+            *cursor = inside;
             return Ok(true);
         }
+        let Some(place) = self.place(cursor)? else { return Ok(false) };
+        self.rows.push(Some(place), 1);
+        self.last.clear();
+        self.last.extend_from_slice(start.bytes_to(cursor));
+        self.last_place = place;
+        Ok(true)
+    }
+
+    /// Reads a value that is there and says its place. `None` when it is not of the column's kind:
+    /// then it is unread.
+    pub(crate) fn place(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<u32>, Malformed> {
+        let mut after = *cursor;
+        after.skip()?;
+        let bytes = cursor.bytes_to(&after);
         let place = match self.places.get(bytes) {
             Some(place) => *place,
             None => {
                 let place = u32::try_from(self.values.len()).map_err(|_| Malformed)?;
                 if !self.values.append(&mut cursor.clone())? {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 self.places.insert(bytes.into(), place);
                 place
             }
         };
-        self.rows.push(Some(place), 1);
-        self.last.clear();
-        self.last.extend_from_slice(bytes);
-        self.last_place = place;
         *cursor = after;
-        Ok(true)
+        Ok(Some(place))
+    }
+
+    /// Appends a value of a known place to the next rows.
+    pub(crate) fn append_place(&mut self, place: u32, count: usize) {
+        self.rows.push(Some(place), count);
     }
 
     /// The cells so far; begins anew.

@@ -141,3 +141,80 @@ async fn segments_of_an_earlier_release_are_asked_and_moved_beside_new_ones() {
         assert_eq!(lake.lake.ingest().await.unwrap(), ingested);
     }
 }
+
+#[tokio::test]
+async fn merged_file_has_large_row_groups_as_they_were_and_small_ones_together() {
+    let mut lake = Fixture::new();
+    let many: Vec<_> = (0..10_500).map(|number| record(number, 120)).collect();
+    // 5000 rows are copied, 300 and 200 read, 5000 copied.
+    for records in [&many[..5_000], &many[5_000..5_300], &many[5_300..5_500], &many[5_500..]] {
+        lake.seal(records);
+        lake.lake.ingest().await.unwrap();
+    }
+    assert_eq!(lake.lake.compact().await.unwrap(), 4);
+    let store = &lake.lake.0.store;
+    let [file] = store.list(None).await.unwrap().files.try_into().unwrap();
+    let bytes = store.get(&file.meta.location).await.unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap();
+    let groups = reader.metadata().row_groups().iter();
+    assert_eq!(groups.map(|group| group.num_rows()).collect::<Vec<_>>(), [5_000, 500, 5_000]);
+    let records = convert::to_records(&read(bytes.to_vec())).unwrap();
+    assert_eq!(records, many);
+    for number in [0, 4_999, 5_000, 5_499, 5_500, 10_499] {
+        let id = many[number].id.unwrap().to_string();
+        let found = lake.lake.request(&id, None).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&many[number]));
+    }
+}
+
+/// Fields as only another version of Gantry may write them.
+#[test]
+fn shared_fields_count_once_and_none_is_lost() {
+    let text = |key: &[u8], value: &str| {
+        [
+            &[0xa0 | u8::try_from(key.len()).unwrap()],
+            key,
+            &[0xa0 | u8::try_from(value.len()).unwrap()],
+            value.as_bytes(),
+        ]
+        .concat()
+    };
+    let map = |fields: &[Vec<u8>]| {
+        [vec![0x80 | u8::try_from(fields.len()).unwrap()], fields.concat()].concat()
+    };
+    let shared = |fields: &[Vec<u8>]| {
+        let map = map(fields);
+        let head = [gantry_telemetry::journal::names::SHARED, 0xc4];
+        [head.as_slice(), &[u8::try_from(map.len()).unwrap()], &map].concat()
+    };
+    let (model, other) = (text(b"model", "m"), text(b"model", "n"));
+    let (news, tenant) = (text(b"news", "x"), text(b"tenant", "t"));
+    let rows = |payloads: &[Vec<u8>]| {
+        let mut columns = Columns::new(true);
+        payloads.iter().for_each(|payload| columns.append(payload).unwrap());
+        let batch = columns.finish().unwrap();
+        let texts = |name: &str| {
+            let column =
+                arrow::array::AsArray::as_string::<i32>(batch.column_by_name(name).unwrap());
+            column.iter().map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+        };
+        (texts("model").join(" "), texts("tenant").join(" "), texts("rest").join(" "))
+    };
+    let check = |payloads: &[Vec<u8>], model: &str, tenant: &str, rest: &str| {
+        assert_eq!(rows(payloads), (model.to_owned(), tenant.to_owned(), rest.to_owned()));
+    };
+    let block = shared(&[model.clone(), tenant.clone()]);
+    let plain = map(std::slice::from_ref(&block));
+    check(&[plain.clone(), plain.clone()], "m m", "t t", "- -");
+    let flat = map(std::slice::from_ref(&other));
+    check(&[flat.clone(), plain.clone(), flat, plain.clone()], "n m n m", "- t - t", "- - - -");
+    let twice = [map(&[block.clone(), other.clone()]), map(&[other.clone(), block.clone()])];
+    check(&twice, "m n", "t t", r#"{"model":"n"} {"model":"m"}"#);
+    let doubled = map(&[shared(&[model.clone(), other])]);
+    check(&[doubled.clone(), doubled], "m m", "- -", r#"{"model":"n"} {"model":"n"}"#);
+    let unknown = map(&[shared(&[model, news])]);
+    check(&[plain, unknown.clone(), unknown], "m m m", "t - -", r#"- {"news":"x"} {"news":"x"}"#);
+    for bad in [map(&[shared(&[block])]), map(&[vec![0xa1, b'x', 0xc4, 0]])] {
+        assert!(Columns::new(true).append(&bad).is_err());
+    }
+}

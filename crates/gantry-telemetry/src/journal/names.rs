@@ -24,10 +24,20 @@ names! {
     "url" "outcome" "started_us" "retry_after_ms"
     "input" "cache_read" "cache_write" "cache_write_1h" "output" "reasoning"
     "field" "kind" "note"
+    "shared"
 }
+
+/// Name of the fields that many records share: their values are the bytes of a map by itself.
+///
+/// Who takes records one after the other knows equal bytes and passes over them. No field of a
+/// record is called so.
+pub const SHARED: u8 = number("shared");
 
 // A number of MessagePack below 128 is one byte, the number itself.
 const _: () = assert!(NAMES.len() <= 0x80, "a number has one byte");
+
+/// The field that tells the time of receipt.
+pub const RECEIVED_AT_MS: u8 = number("received_at_ms");
 
 /// The name that a number stands for; `None` when a later version of Gantry gave it out.
 #[must_use]
@@ -89,6 +99,7 @@ mod tests {
             (45, "retry_after_ms"),
             (51, "reasoning"),
             (54, "note"),
+            (55, "shared"),
         ] {
             assert_eq!((name(number), super::number(expected)), (Some(expected), number));
         }

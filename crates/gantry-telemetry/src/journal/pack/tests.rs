@@ -61,6 +61,30 @@ fn reads_all_forms_of_the_specification_that_have_a_meaning_here() {
 }
 
 #[test]
+fn quick_looks_see_what_tokens_say() {
+    for first in 0..=255_u8 {
+        let bytes = [&[first], [0, 1, 7, 9].as_slice(), &[b'x'; 300]].concat();
+        let (mut token, mut number, mut text) =
+            (Cursor::new(&bytes), Cursor::new(&bytes), Cursor::new(&bytes));
+        let value = token.token();
+        if let Some(small) = number.small_number() {
+            assert_eq!(value, Ok(Token::Number(small.into())));
+            assert_eq!(number.0, token.0);
+        } else if let Some(small) = text.small_text() {
+            assert_eq!(value, Ok(Token::Text(small)));
+            assert_eq!(text.0, token.0);
+        }
+        assert!(number.0 == token.0 || number.0 == bytes);
+        assert!(text.0 == token.0 || text.0 == bytes);
+    }
+    for bytes in [b"".as_slice(), b"\xcc", b"\xcd\x01", b"\xa2a", b"\xd9\x20a"] {
+        let mut cursor = Cursor::new(bytes);
+        assert_eq!((cursor.small_number(), cursor.small_text()), (None, None));
+        assert_eq!(cursor.0, bytes);
+    }
+}
+
+#[test]
 fn keys_are_numbers_or_names_and_none_is_lost() {
     for (bytes, expected) in [
         (b"\x82\x00\xa1x\xa5model\xa1y".as_slice(), r#"{"id":"x","model":"y"}"#),
@@ -90,6 +114,7 @@ fn what_is_no_value_is_refused() {
         b"\xc1",
         b"\xc4\x01a",
         b"\xa2a",
+        b"\xc5\x00\x02a",
         b"\xcd\x01",
         b"\xdb\xff\xff\xff\xffa",
         b"\x81\xc3\x01",
