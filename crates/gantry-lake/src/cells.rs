@@ -1,36 +1,25 @@
-//! The cells of one column in the making. Used by `columns` only.
+//! The cells of one column in the making. Used by `columns` and by `shared`.
 
 use crate::schema::{Kind, UTC, item};
 use arrow::array::{
-    ArrayRef, BinaryArray, BinaryBuilder, BooleanBuilder, Int64Builder, ListBuilder, MapBuilder,
-    MapFieldNames, StringArray, StringBuilder, TimestampMillisecondBuilder, new_null_array,
+    ArrayBuilder, ArrayRef, BinaryArray, BinaryBuilder, BooleanBuilder, Int64Builder, ListBuilder,
+    MapBuilder, MapFieldNames, StringArray, StringBuilder, TimestampMillisecondBuilder,
 };
-use arrow::datatypes::DataType;
 use gantry_telemetry::journal::pack::{Cursor, Malformed, Token};
 use std::sync::Arc;
 
+/// One cell for each row.
 #[derive(Debug)]
 pub(crate) enum Cells {
     /// Bytes until the batch is finished: checking them all at once takes a tenth of the time.
     Text(BinaryBuilder),
-    Json(Printed),
+    /// Values of any kind as JSON, and room to print one.
+    Json(BinaryBuilder, Vec<u8>),
     Int(Int64Builder),
     Time(TimestampMillisecondBuilder),
     Flag(BooleanBuilder),
     Texts(ListBuilder<StringBuilder>),
     Map(MapBuilder<StringBuilder, StringBuilder>),
-    /// So many texts that are not asked for.
-    Ignored(usize),
-}
-
-/// Values of any kind, printed as JSON.
-#[derive(Debug, Default)]
-pub(crate) struct Printed {
-    texts: BinaryBuilder,
-    /// The last value as it stood in its record; empty when there is none. The next record often
-    /// has the same, such as its route.
-    raw: Vec<u8>,
-    json: Vec<u8>,
 }
 
 impl Cells {
@@ -38,7 +27,7 @@ impl Cells {
         let texts = StringBuilder::new;
         match kind {
             Kind::Text => Self::Text(BinaryBuilder::new()),
-            Kind::Json => Self::Json(Printed::default()),
+            Kind::Json => Self::Json(BinaryBuilder::new(), Vec::new()),
             Kind::Int => Self::Int(Int64Builder::new()),
             Kind::Time => Self::Time(TimestampMillisecondBuilder::new().with_timezone(UTC)),
             Kind::Flag => Self::Flag(BooleanBuilder::new()),
@@ -54,19 +43,43 @@ impl Cells {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(texts) | Self::Json(texts, _) => texts.len(),
+            Self::Int(ints) => ints.len(),
+            Self::Time(times) => times.len(),
+            Self::Flag(flags) => flags.len(),
+            Self::Texts(lists) => lists.len(),
+            Self::Map(maps) => maps.len(),
+        }
+    }
+
     /// Reads a value and appends it. False when it is not of the column's kind: then it is unread,
     /// and nothing is appended.
     #[inline]
     pub(crate) fn append(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
+        match self {
+            Self::Int(ints) => {
+                if let Some(number) = cursor.small_number() {
+                    ints.append_value(number.into());
+                    return Ok(true);
+                }
+            }
+            Self::Json(texts, json) => {
+                json.clear();
+                cursor.append_json(json)?;
+                match json.as_slice() {
+                    b"null" => texts.append_null(),
+                    json => texts.append_value(json),
+                }
+                return Ok(true);
+            }
+            _ => {}
+        }
         let mut after = *cursor;
-        let token = match self {
-            Self::Json(printed) => return printed.append(cursor).map(|()| true),
-            _ => after.token()?,
-        };
-        match (self, token) {
-            (cells, Token::Nil) => cells.append_null(),
+        match (&mut *self, after.token()?) {
+            (_, Token::Nil) => self.append_nulls(1),
             (Self::Text(texts), Token::Text(text)) => texts.append_value(text),
-            (Self::Ignored(count), Token::Text(_)) => *count += 1,
             (Self::Flag(flags), Token::Flag(flag)) => flags.append_value(flag),
             (Self::Int(ints), token) if let Some(number) = number(token) => {
                 ints.append_value(number)
@@ -93,52 +106,33 @@ impl Cells {
     /// Appends a text to a column of texts or of JSON.
     pub(crate) fn append_text(&mut self, text: &[u8]) {
         match self {
-            Self::Text(texts) | Self::Json(Printed { texts, .. }) => texts.append_value(text),
-            _ => self.append_null(),
+            Self::Text(texts) | Self::Json(texts, _) => texts.append_value(text),
+            _ => self.append_nulls(1),
         }
     }
 
-    pub(crate) fn append_null(&mut self) {
+    pub(crate) fn append_nulls(&mut self, count: usize) {
         match self {
-            Self::Text(texts) | Self::Json(Printed { texts, .. }) => texts.append_null(),
-            Self::Int(ints) => ints.append_null(),
-            Self::Time(times) => times.append_null(),
-            Self::Flag(flags) => flags.append_null(),
-            Self::Texts(lists) => lists.append(false),
+            Self::Text(texts) | Self::Json(texts, _) => texts.append_nulls(count),
+            Self::Int(ints) => ints.append_nulls(count),
+            Self::Time(times) => times.append_nulls(count),
+            Self::Flag(flags) => flags.append_nulls(count),
+            Self::Texts(lists) => lists.append_nulls(count),
             // It fails only when keys and values differ in number.
-            Self::Map(maps) => drop(maps.append(false)),
-            Self::Ignored(count) => *count += 1,
+            Self::Map(maps) => (0..count).for_each(|_| drop(maps.append(false))),
         }
     }
 
     /// The cells so far; begins anew.
     pub(crate) fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Text(texts) | Self::Json(Printed { texts, .. }) => checked(texts.finish()),
+            Self::Text(texts) | Self::Json(texts, _) => checked(texts.finish()),
             Self::Int(ints) => Arc::new(ints.finish()),
             Self::Time(times) => Arc::new(times.finish()),
             Self::Flag(flags) => Arc::new(flags.finish()),
             Self::Texts(lists) => Arc::new(lists.finish()),
             Self::Map(maps) => Arc::new(maps.finish()),
-            Self::Ignored(count) => new_null_array(&DataType::Utf8, std::mem::take(count)),
         }
-    }
-}
-
-impl Printed {
-    fn append(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
-        if self.raw.is_empty() || !cursor.eat(&self.raw) {
-            let start = *cursor;
-            self.raw.clear();
-            self.json.clear();
-            cursor.append_json(&mut self.json)?;
-            self.raw.extend_from_slice(start.bytes_to(cursor));
-        }
-        match self.json.as_slice() {
-            b"null" => self.texts.append_null(),
-            json => self.texts.append_value(json),
-        }
-        Ok(())
     }
 }
 

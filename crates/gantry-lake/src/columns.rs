@@ -2,60 +2,136 @@
 //! queries on what is not ingested yet.
 //!
 //! This runs for every request: the bytes of a record are read once, straight into the columns, and
-//! no tree of values is made of them. Records are much alike, so each is expected to have the
-//! fields of the one before, in the same order. Fields without a column go to `rest`.
+//! no tree of values is made of them. A field that a record lacks costs nothing: its column learns
+//! of the missing rows when the next value comes. Fields without a column go to `rest`.
 
+use crate::blocks::{Block, Blocks, ColumnSet};
 use crate::cells::Cells;
-use crate::schema::{BODIES, COLUMNS, Column, Within, schema};
-use arrow::array::BooleanArray;
+use crate::schema::{BODIES, COLUMNS, Column, Within, own_values, schema};
+use crate::shared::{Shared, Sharing};
+use arrow::array::{ArrayRef, BooleanArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use gantry_telemetry::journal::pack::{Cursor, Malformed, Token, append_text};
+use gantry_telemetry::journal::names;
+use gantry_telemetry::journal::pack::{Cursor, Key, Malformed, Token, append_key, append_text};
+use std::sync::LazyLock;
 
-/// Most rows of a batch: about 2 MB without bodies.
-const BATCH_ROWS: usize = 4_096;
+/// Most rows of a batch: about 5 MB without bodies. Ingestion makes a row group of each.
+const BATCH_ROWS: usize = 16_384;
 /// A batch ends when it holds so many bytes of records, which may carry bodies.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// A batch in the making.
 #[derive(Debug)]
 pub(crate) struct Columns {
-    columns: Vec<(&'static Column, Cells)>,
-    /// For each column the one whose field came next the last time.
-    next: [usize; COLUMNS.len()],
+    making: Vec<Making>,
+    places: &'static Places,
     rows: usize,
     bytes: usize,
     /// Rows of records that proved to be malformed.
     dead: Vec<usize>,
-    /// Bit n is set when the row that is being read has a cell in column n.
-    filled: u64,
+    blocks: Blocks,
+    /// Shared columns that fields of the row filled which are in no block.
+    filled: ColumnSet,
     /// Fields of the row without a column, as a JSON object.
     rest: Vec<u8>,
     /// The same for the object `usage` in the record.
     inner: Vec<u8>,
 }
 
+/// One column in the making. It may be shorter than the batch: then the last rows have no value.
+#[derive(Debug)]
+enum Making {
+    /// Nearly each row has a value of its own.
+    Each(Cells),
+    Shared(Shared),
+    /// Values that are not asked for.
+    Ignored,
+}
+
+/// One column of a finished batch.
+#[derive(Debug)]
+pub(crate) enum Made {
+    Each(ArrayRef),
+    Shared(Sharing),
+    /// No row has a value.
+    Nothing,
+}
+
+const _: () = assert!(COLUMNS.len() <= 64, "a set of columns has a bit for each");
+
 /// The one object in the record whose fields have columns.
 const USAGE: &str = "usage";
-/// Place of the column `rest`.
-const REST: usize = COLUMNS.len() - 1;
-const _: () = assert!(COLUMNS.len() <= 64, "`filled` has a bit for each column");
+
+/// Columns by the numbers of their fields.
+#[derive(Debug)]
+struct Places {
+    record: [Place; 128],
+    usage: [Place; 128],
+}
+
+/// What a field is for the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Column(u8),
+    Usage,
+    /// Not one field: many of them, which records share.
+    Block,
+    Rest,
+}
+
+static PLACES: LazyLock<Places> = LazyLock::new(|| {
+    let places = |within| {
+        std::array::from_fn(|number| {
+            let name = u8::try_from(number).ok().and_then(names::name);
+            match name {
+                Some(_) if number == usize::from(names::SHARED) => Place::Block,
+                Some(name) => find(within, name.as_bytes()),
+                None => Place::Rest,
+            }
+        })
+    };
+    Places { record: places(Within::Record), usage: places(Within::Usage) }
+});
+
+/// The place of a field by its name.
+fn find(within: Within, name: &[u8]) -> Place {
+    let is_it = |column: &Column| column.within == within && column.field.as_bytes() == name;
+    match COLUMNS.iter().position(is_it).and_then(|at| u8::try_from(at).ok()) {
+        Some(at) => Place::Column(at),
+        None if within == Within::Record && name == USAGE.as_bytes() => Place::Usage,
+        None => Place::Rest,
+    }
+}
+
+impl Places {
+    #[inline]
+    fn of(&self, within: Within, key: Key<'_>) -> Place {
+        let table = if within == Within::Usage { &self.usage } else { &self.record };
+        match key {
+            Key::Number(number) => table.get(usize::from(number)).copied().unwrap_or(Place::Rest),
+            Key::Name(name) => find(within, name),
+        }
+    }
+}
 
 impl Columns {
     /// With `bodies` unset, the columns of bodies stay empty.
     pub(crate) fn new(bodies: bool) -> Self {
-        let cells = |column: &'static Column| {
-            let wanted = bodies || !BODIES.contains(&column.name);
-            (column, if wanted { Cells::new(column.kind) } else { Cells::Ignored(0) })
+        let making = |column: &'static Column| match own_values(column) {
+            _ if !bodies && BODIES.contains(&column.name) => Making::Ignored,
+            true => Making::Each(Cells::new(column.kind)),
+            false => Making::Shared(Shared::new(column.kind)),
         };
         Self {
-            columns: COLUMNS.iter().map(cells).collect(),
-            next: std::array::from_fn(|at| at + 1),
+            making: COLUMNS.iter().map(making).collect(),
+            places: &PLACES,
             rows: 0,
             bytes: 0,
             dead: Vec::new(),
-            filled: 0,
+            blocks: Blocks::default(),
+            filled: ColumnSet::default(),
             rest: Vec::new(),
             inner: Vec::new(),
         }
@@ -63,21 +139,17 @@ impl Columns {
 
     /// Appends a record; one that is malformed leaves no row.
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), Malformed> {
-        self.filled = 0;
         self.rest.clear();
+        self.filled = ColumnSet::default();
         let outcome = self.read(payload);
         if outcome.is_err() {
             self.dead.push(self.rows);
         } else if !self.rest.is_empty() {
             self.rest.push(b'}');
-            if let Some((_, cells)) = self.columns.get_mut(REST) {
+            // The column `rest`.
+            if let Some(Making::Each(cells)) = self.making.last_mut() {
+                cells.append_nulls(self.rows.saturating_sub(cells.len()));
                 cells.append_text(&self.rest);
-                self.filled |= 1 << REST;
-            }
-        }
-        for (at, (_, cells)) in self.columns.iter_mut().enumerate() {
-            if self.filled & 1 << at == 0 {
-                cells.append_null();
             }
         }
         self.rows += 1;
@@ -92,11 +164,16 @@ impl Columns {
 
     /// The rows so far, in the schema of new files; begins the next batch.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        let arrays = self.columns.iter_mut().map(|(_, cells)| cells.finish()).collect();
-        let batch = RecordBatch::try_new(schema(), arrays)?;
-        let rows = std::mem::take(&mut self.rows);
-        self.bytes = 0;
+        let schema = schema();
+        let rows = self.rows;
+        let array = |(made, field): (Made, &std::sync::Arc<arrow::datatypes::Field>)| match made {
+            Made::Each(array) => Ok(array),
+            Made::Shared(sharing) => sharing.spread(),
+            Made::Nothing => Ok(new_null_array(field.data_type(), rows)),
+        };
         let dead = std::mem::take(&mut self.dead);
+        let arrays = self.made().into_iter().zip(schema.fields()).map(array);
+        let batch = RecordBatch::try_new(schema.clone(), arrays.collect::<Result<_, _>>()?)?;
         if dead.is_empty() {
             return Ok(batch);
         }
@@ -104,67 +181,152 @@ impl Columns {
         filter_record_batch(&batch, &alive.collect::<BooleanArray>())
     }
 
+    /// As [`Columns::finish`], with the number of rows, as ingestion wants it; `None` when there
+    /// are rows of malformed records, which only [`Columns::finish`] leaves out.
+    pub(crate) fn finish_shared(&mut self) -> Option<(usize, Vec<Made>)> {
+        let rows = self.rows;
+        self.dead.is_empty().then(|| (rows, self.made()))
+    }
+
+    fn made(&mut self) -> Vec<Made> {
+        self.settle();
+        self.blocks = Blocks::default();
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        let made = |making: &mut Making| match making {
+            Making::Each(cells) if cells.len() > 0 => {
+                cells.append_nulls(rows.saturating_sub(cells.len()));
+                Made::Each(cells.finish())
+            }
+            Making::Shared(shared) if shared.len() > 0 => {
+                shared.append_nulls(rows.saturating_sub(shared.len()));
+                Made::Shared(shared.finish())
+            }
+            Making::Each(_) | Making::Shared(_) | Making::Ignored => Made::Nothing,
+        };
+        self.making.iter_mut().map(made).collect()
+    }
+
     fn read(&mut self, payload: &[u8]) -> Result<(), Malformed> {
         let mut cursor = Cursor::new(payload);
-        // The first column is guessed after the last one.
-        let mut last = REST;
         for _ in 0..entries(&mut cursor)? {
-            self.field(Within::Record, &mut cursor, &mut last)?;
+            self.field(Within::Record, &mut cursor)?;
         }
         if cursor.at_end() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Reads one field of the record or of the object in it. `last` is the column of the field
-    /// before.
+    /// Reads one field of the record or of the object in it.
     #[inline]
-    fn field(
-        &mut self,
-        within: Within,
-        cursor: &mut Cursor<'_>,
-        last: &mut usize,
-    ) -> Result<(), Malformed> {
-        let guess = self.next.get(*last).copied().unwrap_or_default();
-        match COLUMNS.get(guess) {
-            Some(column) if column.within == within && cursor.eat_text(column.field) => {
-                *last = guess;
-                self.value(guess, cursor)
+    fn field(&mut self, within: Within, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let key = cursor.key()?;
+        let taken = match self.places.of(within, key) {
+            Place::Column(at) => self.value(at, cursor)?,
+            Place::Usage => self.usage(cursor)?,
+            Place::Block if within == Within::Record => self.block(cursor).map(|()| true)?,
+            Place::Block | Place::Rest => false,
+        };
+        if taken { Ok(()) } else { keep(self.rest_of(within), key, cursor) }
+    }
+
+    /// Reads the value of a column. False when it is not of the column's kind or comes twice: then
+    /// it is unread.
+    #[inline]
+    fn value(&mut self, at: u8, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
+        if self.blocks.counts(at) {
+            self.settle();
+        }
+        let rows = self.rows;
+        match self.making.get_mut(usize::from(at)) {
+            Some(Making::Each(cells)) => match rows.checked_sub(cells.len()) {
+                Some(missing) => {
+                    if missing > 0 {
+                        cells.append_nulls(missing);
+                    }
+                    cells.append(cursor)
+                }
+                None => Ok(false),
+            },
+            Some(Making::Shared(shared)) => match rows.checked_sub(shared.len()) {
+                Some(missing) => {
+                    self.filled.add(at);
+                    shared.append_nulls(missing);
+                    shared.append(cursor)
+                }
+                None => Ok(false),
+            },
+            Some(Making::Ignored) => {
+                let mut after = *cursor;
+                let text = matches!(after.token()?, Token::Text(_) | Token::Nil);
+                *cursor = if text { after } else { *cursor };
+                Ok(text)
             }
-            _ => self.unexpected_field(within, cursor, last),
+            None => Err(Malformed),
         }
     }
 
-    fn unexpected_field(
-        &mut self,
-        within: Within,
-        cursor: &mut Cursor<'_>,
-        last: &mut usize,
-    ) -> Result<(), Malformed> {
-        let name = cursor.text()?;
-        let is_usage = within == Within::Record && name == USAGE.as_bytes();
-        if is_usage && self.usage(cursor, last)? {
-            return Ok(());
-        }
-        if let Some(at) = find(within, name, *last) {
-            if let Some(next) = self.next.get_mut(*last) {
-                *next = at;
-            }
-            *last = at;
-            return self.value(at, cursor);
-        }
-        keep(self.rest_of(within), name, cursor)
+    /// Reads fields that many records share.
+    #[inline]
+    fn block(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let Token::Bytes(bytes) = cursor.token()? else { return Err(Malformed) };
+        if self.blocks.again(bytes, self.rows) { Ok(()) } else { self.other_block(bytes) }
     }
 
-    /// Reads the value of a column, to `rest` when it is not of the column's kind or comes twice.
-    #[inline]
-    fn value(&mut self, at: usize, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
-        let Some((column, cells)) = self.columns.get_mut(at) else { return Err(Malformed) };
-        let bit = 1 << at;
-        if self.filled & bit == 0 && cells.append(cursor)? {
-            self.filled |= bit;
-            return Ok(());
+    fn other_block(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        self.settle();
+        let place = match self.blocks.find(bytes) {
+            Some(place) => place,
+            None => {
+                let block = self.meaning(bytes)?;
+                self.blocks.learn(bytes, block)
+            }
+        };
+        if self.blocks.begin(bytes, place, self.rows, self.filled) {
+            Ok(())
+        } else {
+            self.block_fields(bytes)
         }
-        let column = *column;
-        keep(self.rest_of(column.within), column.field.as_bytes(), cursor)
+    }
+
+    /// What a block means for the columns; nothing when its fields have to be read.
+    fn meaning(&mut self, bytes: &[u8]) -> Result<Block, Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        let mut block = Block::default();
+        for _ in 0..entries(&mut cursor)? {
+            let place = self.places.of(Within::Record, cursor.key()?);
+            let Place::Column(at) = place else { return Ok(Block::default()) };
+            let making = self.making.get_mut(usize::from(at));
+            let Some(Making::Shared(shared)) = making else { return Ok(Block::default()) };
+            match shared.place(&mut cursor)? {
+                Some(place) if !block.columns.has(at) => block.values.push((at, place)),
+                Some(_) | None => return Ok(Block::default()),
+            }
+            block.columns.add(at);
+        }
+        if cursor.at_end() { Ok(block) } else { Err(Malformed) }
+    }
+
+    /// Reads the fields of a block as those of the record.
+    fn block_fields(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        for _ in 0..entries(&mut cursor)? {
+            let mut key = cursor;
+            if self.places.of(Within::Record, key.key()?) == Place::Block {
+                return Err(Malformed);
+            }
+            self.field(Within::Record, &mut cursor)?;
+        }
+        if cursor.at_end() { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Tells the columns of the rows that were counted.
+    fn settle(&mut self) {
+        let (rows, values) = self.blocks.take();
+        for (at, place) in values {
+            if let Some(Making::Shared(shared)) = self.making.get_mut(usize::from(*at)) {
+                shared.append_nulls(rows.start.saturating_sub(shared.len()));
+                shared.append_place(*place, rows.len());
+            }
+        }
     }
 
     fn rest_of(&mut self, within: Within) -> &mut Vec<u8> {
@@ -172,12 +334,12 @@ impl Columns {
     }
 
     /// Reads the object `usage`; false when the value is none, then it is unread.
-    fn usage(&mut self, cursor: &mut Cursor<'_>, last: &mut usize) -> Result<bool, Malformed> {
+    fn usage(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
         let mut inside = *cursor;
         let Token::Map(count) = inside.token()? else { return Ok(false) };
         self.inner.clear();
         for _ in 0..count {
-            self.field(Within::Usage, &mut inside, last)?;
+            self.field(Within::Usage, &mut inside)?;
         }
         if !self.inner.is_empty() {
             separate(&mut self.rest);
@@ -191,18 +353,15 @@ impl Columns {
     }
 }
 
-/// Place of a field's column. Looks after `last` first: fields come in the order of the columns.
-fn find(within: Within, field: &[u8], last: usize) -> Option<usize> {
-    let is_it = |column: &Column| column.within == within && column.field.as_bytes() == field;
-    let after = COLUMNS.get(last + 1..)?.iter().position(is_it).map(|at| last + 1 + at);
-    after.or_else(|| COLUMNS.iter().position(is_it))
-}
-
 /// Time of receipt in milliseconds since the epoch; 0 when the record lacks it.
 pub(crate) fn received_ms(payload: &[u8]) -> Result<u64, Malformed> {
     let mut cursor = Cursor::new(payload);
     for _ in 0..entries(&mut cursor)? {
-        if cursor.text()? == b"received_at_ms" {
+        let is_it = match cursor.key()? {
+            Key::Number(number) => number == names::RECEIVED_AT_MS,
+            Key::Name(name) => name == b"received_at_ms",
+        };
+        if is_it {
             let Token::Number(ms) = cursor.token()? else { break };
             return Ok(ms);
         }
@@ -211,7 +370,7 @@ pub(crate) fn received_ms(payload: &[u8]) -> Result<u64, Malformed> {
     Ok(0)
 }
 
-/// Number of fields of the record that begins here.
+/// Number of fields of the map that begins here.
 fn entries(cursor: &mut Cursor<'_>) -> Result<u32, Malformed> {
     match cursor.token()? {
         Token::Map(count) => Ok(count),
@@ -220,10 +379,9 @@ fn entries(cursor: &mut Cursor<'_>) -> Result<u32, Malformed> {
 }
 
 /// Appends a field to the beginning of a JSON object.
-fn keep(object: &mut Vec<u8>, name: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+fn keep(object: &mut Vec<u8>, key: Key<'_>, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
     separate(object);
-    append_text(object, name);
-    object.push(b':');
+    append_key(object, key);
     cursor.append_json(object)
 }
 

@@ -1,4 +1,5 @@
-//! The many small files of an hour that is over become one.
+//! The many small files of an hour that is over become one. Large row groups are copied as they
+//! are, small ones are read and become large ones.
 //!
 //! A note (`c-….merge`) makes it safe to die at any point: it is stored with `done: false` before
 //! the merged file, which does not count until the note is overwritten with `done: true`; from then
@@ -11,8 +12,12 @@ use crate::store::{DataFile, Hour, Merge};
 use crate::{Error, Lake};
 use arrow::array::new_null_array;
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::PageIndexPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
@@ -74,10 +79,7 @@ impl Lake {
         store.put(&note, serde_json::to_vec(&merge)?).await?;
         let mut merged = ParquetFile::new()?;
         for file in files {
-            let input = store.get(&file.meta.location).await?;
-            for batch in ParquetRecordBatchReaderBuilder::try_new(input)?.build()? {
-                merged.write(&current(&batch?)?)?;
-            }
+            append(&mut merged, store.get(&file.meta.location).await?)?;
         }
         store.put(&store.path(hour, &merge.output), merged.finish()?).await?;
         Ok((note, merge))
@@ -128,6 +130,23 @@ fn groups(files: impl Iterator<Item = DataFile>) -> Vec<(Hour, Vec<DataFile>)> {
         .into_iter()
         .flat_map(|(hour, groups)| groups.into_iter().map(move |group| (hour, group)));
     flat.filter(|(_, group)| group.len() > 1).collect()
+}
+
+/// Appends the rows of a file.
+fn append(merged: &mut ParquetFile, input: Bytes) -> Result<(), Error> {
+    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+    let metadata = ArrowReaderMetadata::load(&input, options)?;
+    for group in 0..metadata.metadata().num_row_groups() {
+        if merged.copy(&input, metadata.metadata(), group)? {
+            continue;
+        }
+        let reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input.clone(), metadata.clone());
+        for batch in reader.with_row_groups(vec![group]).build()? {
+            merged.write(&current(&batch?)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// A batch of an older schema in the current one.

@@ -132,13 +132,13 @@ impl HourFile {
         self.columns.append(payload)?;
         self.rows += 1;
         if self.columns.full() {
-            self.file.write(&self.columns.finish()?)?;
+            self.file.write_columns(&mut self.columns)?;
         }
         Ok(())
     }
 
     fn finish(mut self) -> Result<Vec<u8>, Error> {
-        self.file.write(&self.columns.finish()?)?;
+        self.file.write_columns(&mut self.columns)?;
         Ok(self.file.finish()?)
     }
 }

@@ -15,16 +15,20 @@
 //! nothing), and a file is not read while its segment still exists. [`compact`] has the same for
 //! merging.
 
+mod blocks;
 mod cells;
+mod chunk;
 mod columns;
 mod compact;
 mod convert;
 mod filter;
+mod hybrid;
 mod ingest;
 mod objects;
 mod parquet_file;
 mod query;
 mod schema;
+mod shared;
 mod store;
 mod table;
 #[cfg(test)]

@@ -122,6 +122,32 @@ pub(crate) const COLUMNS: [Column; 45] = [
     Column { name: REST, within: Within::Nowhere, field: REST, kind: Kind::Json },
 ];
 
+/// Columns in which nearly each row has a value of its own. Rows share those of the others.
+const DISTINCT: [&str; 8] = [
+    "id",
+    "trace_id",
+    "parent_span_id",
+    "error",
+    "attempts",
+    "request_body",
+    "response_body",
+    REST,
+];
+
+/// Numbers that hardly ever change.
+const STEADY: [&str; 2] = ["snapshot_generation", "status"];
+
+/// Whether nearly each row has a value of its own in this column.
+pub(crate) fn own_values(column: &Column) -> bool {
+    match column.kind {
+        Kind::Time => true,
+        Kind::Int => !STEADY.contains(&column.name),
+        Kind::Text | Kind::Flag | Kind::Texts | Kind::Map | Kind::Json => {
+            DISTINCT.contains(&column.name)
+        }
+    }
+}
+
 /// Zone of `received_at`. An offset, not a name, so that no engine needs a zone database.
 pub(crate) const UTC: &str = "+00:00";
 

@@ -1,6 +1,7 @@
 //! The lake as its users see it, and at every point where the process may die.
 
 mod crashes;
+mod files;
 mod queries;
 
 use super::*;

@@ -13,6 +13,7 @@
 //! start of the process, so a name never comes back.
 
 pub mod frame;
+pub mod names;
 pub mod pack;
 mod payload;
 mod read;

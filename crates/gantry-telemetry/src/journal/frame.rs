@@ -5,9 +5,12 @@ use gantry_model::record::RequestRecord;
 use std::io::{self, Read};
 
 /// First bytes of each segment: the format, and its version as the last byte.
-pub const MAGIC: [u8; 8] = *b"GJRNL\0\0\x02";
+///
+/// In version 1 payloads are JSON, in version 2 MessagePack with names as keys, in version 3 with
+/// numbers for them. All are read; the last is written.
+pub const MAGIC: [u8; 8] = *b"GJRNL\0\0\x03";
 
-/// Version of segments whose payloads are JSON. They are read, no longer written.
+/// The oldest version, whose payloads are JSON.
 const VERSION_JSON: u8 = 1;
 
 /// Length and checksum before each payload, in bytes.

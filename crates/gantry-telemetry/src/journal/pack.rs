@@ -8,10 +8,13 @@
 #[cfg(test)]
 mod tests;
 
+use super::names;
+use std::borrow::Cow;
+
 /// Lists and maps deeper than this are malformed: reading them takes stack.
 const DEPTH_MAX: usize = 64;
 
-/// Writes a map with names as keys, field by field.
+/// Writes a map with numbers of [`super::names`] as keys, field by field.
 ///
 /// A field whose value is empty (no text, 0, false, no elements) is left out: what is absent
 /// reads as empty.
@@ -36,62 +39,81 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Writes the name; the caller writes exactly one value after it.
-    #[inline(always)]
-    pub(super) fn key(&mut self, name: &'static str) -> &mut Vec<u8> {
+    /// Writes the key; the caller writes exactly one value after it.
+    #[inline]
+    pub(super) fn key(&mut self, key: u8) -> &mut Vec<u8> {
         self.count += 1;
-        // Expanded for each name, so that the compiler knows its length.
-        text(self.out, name);
+        self.out.push(key);
         self.out
     }
 
-    #[inline(always)]
-    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+    #[inline]
+    pub(super) fn text(&mut self, key: u8, value: &str) {
         if !value.is_empty() {
-            value_text(self.key(name), value);
+            self.count += 1;
+            keyed_text(self.out, key, value);
         }
     }
 
-    #[inline(always)]
-    pub(super) fn number(&mut self, name: &'static str, value: u64) {
+    #[inline]
+    pub(super) fn number(&mut self, key: u8, value: u64) {
         if value != 0 {
-            number(self.key(name), value);
+            self.count += 1;
+            keyed_number(self.out, key, value);
         }
     }
 
-    #[inline(always)]
-    pub(super) fn flag(&mut self, name: &'static str, value: bool) {
+    #[inline]
+    pub(super) fn flag(&mut self, key: u8, value: bool) {
         if value {
-            self.key(name).push(0xc3);
+            self.key(key).push(0xc3);
         }
     }
 
     /// A number for which 0 differs from absent.
-    #[inline(always)]
-    pub(super) fn maybe_number(&mut self, name: &'static str, value: Option<u64>) {
+    #[inline]
+    pub(super) fn maybe_number(&mut self, key: u8, value: Option<u64>) {
         if let Some(value) = value {
-            number(self.key(name), value);
+            self.count += 1;
+            keyed_number(self.out, key, value);
         }
     }
 
     /// A text for which "" differs from absent.
-    #[inline(always)]
-    pub(super) fn maybe_text(&mut self, name: &'static str, value: Option<&str>) {
+    #[inline]
+    pub(super) fn maybe_text(&mut self, key: u8, value: Option<&str>) {
         if let Some(value) = value {
-            value_text(self.key(name), value);
+            self.count += 1;
+            keyed_text(self.out, key, value);
+        }
+    }
+
+    /// The bytes of a map by itself; left out when it has no field.
+    pub(super) fn map_bytes(&mut self, key: u8, write: impl FnOnce(&mut Fields<'_>)) {
+        let start = self.out.len();
+        // The number of bytes follows below.
+        self.out.extend_from_slice(&[key, 0xc6, 0, 0, 0, 0]);
+        let mut fields = Fields::begin(self.out);
+        write(&mut fields);
+        let written = fields.count > 0;
+        fields.end();
+        if !written {
+            self.out.truncate(start);
+            return;
+        }
+        self.count += 1;
+        // A frame holds far less than the 4 GiB that the length can say: longer ones are refused.
+        let bytes = u32::try_from(self.out.len() - start - 6).unwrap_or(u32::MAX);
+        if let Some(slot) = self.out.get_mut(start + 2..start + 6) {
+            slot.copy_from_slice(&bytes.to_be_bytes());
         }
     }
 
     /// A list of maps, or of whatever `write` writes.
     #[inline]
-    pub(super) fn list<T>(
-        &mut self,
-        name: &'static str,
-        values: &[T],
-        write: impl Fn(&mut Vec<u8>, &T),
-    ) {
+    pub(super) fn list<T>(&mut self, key: u8, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
         if !values.is_empty() {
-            let out = self.key(name);
+            let out = self.key(key);
             head(out, 0x90, 0xdc, values.len());
             for value in values {
                 write(out, value);
@@ -102,11 +124,11 @@ impl<'a> Fields<'a> {
     /// A map of texts.
     pub(super) fn texts<'t>(
         &mut self,
-        name: &'static str,
+        key: u8,
         pairs: impl ExactSizeIterator<Item = (&'t String, &'t String)>,
     ) {
         if pairs.len() > 0 {
-            let out = self.key(name);
+            let out = self.key(key);
             head(out, 0x80, 0xde, pairs.len());
             for (key, value) in pairs {
                 text(out, key);
@@ -116,9 +138,41 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A key and its text. Expanded for each field: a call would cost half as much again.
 #[inline(always)]
+fn keyed_text(out: &mut Vec<u8>, key: u8, value: &str) {
+    // Most texts are short: then key and length go out as one.
+    match u8::try_from(value.len()) {
+        Ok(short @ 0..32) => out.extend_from_slice(&[key, 0xa0 | short]),
+        Ok(_) | Err(_) => {
+            out.push(key);
+            text_length(out, value.len());
+        }
+    }
+    // A frame holds far less than the 4 GiB that the length can say: longer ones are refused.
+    out.extend_from_slice(value.as_bytes());
+}
+
+/// A key and its number.
+#[inline]
+fn keyed_number(out: &mut Vec<u8>, key: u8, value: u64) {
+    match u8::try_from(value) {
+        Ok(few @ 0..0x80) => out.extend_from_slice(&[key, few]),
+        Ok(_) | Err(_) => {
+            out.push(key);
+            number(out, value);
+        }
+    }
+}
+
+#[inline]
 pub(super) fn text(out: &mut Vec<u8>, value: &str) {
-    let bytes = value.len();
+    text_length(out, value.len());
+    out.extend_from_slice(value.as_bytes());
+}
+
+/// Beginning of a text of so many bytes.
+fn text_length(out: &mut Vec<u8>, bytes: usize) {
     match u32::try_from(bytes).unwrap_or(u32::MAX) {
         short @ 0..32 => out.push(0xa0 | short.to_le_bytes()[0]),
         byte @ 32..0x100 => out.extend_from_slice(&[0xd9, byte.to_le_bytes()[0]]),
@@ -127,14 +181,6 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
             out.extend_from_slice(&long.to_be_bytes());
         }
     }
-    // A frame holds far less than the 4 GiB that the length can say: longer ones are refused.
-    out.extend_from_slice(value.as_bytes());
-}
-
-/// A text whose length is not known beforehand.
-#[inline(never)]
-fn value_text(out: &mut Vec<u8>, value: &str) {
-    text(out, value);
 }
 
 #[inline(never)]
@@ -200,10 +246,35 @@ pub enum Token<'a> {
     Real(f64),
     /// Not checked to be UTF-8: whoever needs it checks many at once.
     Text(&'a [u8]),
+    /// Raw bytes.
+    Bytes(&'a [u8]),
     /// So many values follow.
     List(u32),
     /// So many keys follow, each with its value.
     Map(u32),
+}
+
+/// What a value in a map is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// One of [`super::names`], or of a later version's.
+    Number(u8),
+    /// Not checked to be UTF-8.
+    Name(&'a [u8]),
+}
+
+impl<'a> Key<'a> {
+    /// The name. A number of a later version is told as it is, so that its value is kept.
+    #[must_use]
+    pub fn name(self) -> Cow<'a, [u8]> {
+        match self {
+            Self::Name(name) => name.into(),
+            Self::Number(number) => match names::name(number) {
+                Some(name) => name.as_bytes().into(),
+                None => format!("field_{number}").into_bytes().into(),
+            },
+        }
+    }
 }
 
 /// Reads values one after the other.
@@ -225,7 +296,7 @@ impl<'a> Cursor<'a> {
     /// The next value; of a list or a map only its beginning.
     ///
     /// # Errors
-    /// At the end, and at what records have none of: raw bytes and extensions.
+    /// At the end, and at what records have none of: extensions.
     #[inline]
     pub fn token(&mut self) -> Result<Token<'a>, Malformed> {
         let (&first, rest) = self.0.split_first().ok_or(Malformed)?;
@@ -234,10 +305,13 @@ impl<'a> Cursor<'a> {
             0x00..=0x7f => Token::Number(first.into()),
             0x80..=0x8f => Token::Map((first & 0x0f).into()),
             0x90..=0x9f => Token::List((first & 0x0f).into()),
-            0xa0..=0xbf => Token::Text(self.text_of((first & 0x1f).into())?),
+            0xa0..=0xbf => Token::Text(self.slice((first & 0x1f).into())?),
             0xc0 => Token::Nil,
             0xc2 => Token::Flag(false),
             0xc3 => Token::Flag(true),
+            0xc4 => Token::Bytes(self.bytes_after(1)?),
+            0xc5 => Token::Bytes(self.bytes_after(2)?),
+            0xc6 => Token::Bytes(self.bytes_after(4)?),
             0xca => Token::Real(f32::from_be_bytes(self.bytes()?).into()),
             0xcb => Token::Real(f64::from_be_bytes(self.bytes()?)),
             0xcc => Token::Number(u8::from_be_bytes(self.bytes()?).into()),
@@ -248,9 +322,9 @@ impl<'a> Cursor<'a> {
             0xd1 => whole(i16::from_be_bytes(self.bytes()?).into()),
             0xd2 => whole(i32::from_be_bytes(self.bytes()?).into()),
             0xd3 => whole(i64::from_be_bytes(self.bytes()?)),
-            0xd9 => self.text_after(1)?,
-            0xda => self.text_after(2)?,
-            0xdb => self.text_after(4)?,
+            0xd9 => Token::Text(self.bytes_after(1)?),
+            0xda => Token::Text(self.bytes_after(2)?),
+            0xdb => Token::Text(self.bytes_after(4)?),
             0xdc => Token::List(u16::from_be_bytes(self.bytes()?).into()),
             0xdd => Token::List(u32::from_be_bytes(self.bytes()?)),
             0xde => Token::Map(u16::from_be_bytes(self.bytes()?).into()),
@@ -260,7 +334,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// The next value, which has to be a text, as each key has to be.
+    /// The next value, which has to be a text.
     ///
     /// # Errors
     /// As [`Cursor::token`], and when it is anything else.
@@ -272,6 +346,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The next value, which has to be a key of a map.
+    ///
+    /// # Errors
+    /// As [`Cursor::token`], and when it is anything else.
+    #[inline]
+    pub fn key(&mut self) -> Result<Key<'a>, Malformed> {
+        if let Some((&number @ 0..0x80, rest)) = self.0.split_first() {
+            self.0 = rest;
+            return Ok(Key::Number(number));
+        }
+        self.text().map(Key::Name)
+    }
+
     /// Passes over these bytes; false when others follow. As no value is the beginning of another,
     /// a whole value's bytes stand for the value.
     #[inline]
@@ -281,18 +368,34 @@ impl<'a> Cursor<'a> {
         rest.is_some()
     }
 
-    /// Passes over this text in its usual form; false when something else follows.
+    /// The next value, when it is a number below 2^32 in its usual form; else it is unread.
+    ///
+    /// It says nothing that [`Cursor::token`] does not, in a third of the time.
     #[inline]
-    pub fn eat_text(&mut self, text: &str) -> bool {
-        let short = u8::try_from(text.len()).ok().filter(|bytes| *bytes < 32).map(|b| 0xa0 | b);
-        let Some((first, rest)) = self.0.split_first() else { return false };
-        match rest.strip_prefix(text.as_bytes()) {
-            Some(rest) if Some(*first) == short => {
-                self.0 = rest;
-                true
-            }
-            _ => false,
-        }
+    pub fn small_number(&mut self) -> Option<u32> {
+        let (number, rest) = match *self.0 {
+            [few @ 0..0x80, ref rest @ ..] => (few.into(), rest),
+            [0xcc, a, ref rest @ ..] => (a.into(), rest),
+            [0xcd, b, a, ref rest @ ..] => (u16::from_be_bytes([b, a]).into(), rest),
+            [0xce, d, c, b, a, ref rest @ ..] => (u32::from_be_bytes([d, c, b, a]), rest),
+            _ => return None,
+        };
+        self.0 = rest;
+        Some(number)
+    }
+
+    /// The next value, when it is a text of less than 256 bytes in its usual form; else it is
+    /// unread. As [`Cursor::small_number`].
+    #[inline]
+    pub fn small_text(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = match *self.0 {
+            [first @ 0xa0..0xc0, ref rest @ ..] => (first & 0x1f, rest),
+            [0xd9, length, ref rest @ ..] => (length, rest),
+            _ => return None,
+        };
+        let (text, rest) = rest.split_at_checked(length.into())?;
+        self.0 = rest;
+        Some(text)
     }
 
     /// The bytes from here to where `end` is, a later state of this cursor.
@@ -321,10 +424,23 @@ impl<'a> Cursor<'a> {
     /// Appends the whole next value as JSON. After an error `json` holds a part of it.
     ///
     /// # Errors
-    /// As [`Cursor::token`], and when a key is not a text or the value is too deep.
+    /// As [`Cursor::token`], at raw bytes, and when a key is none or the value is too deep.
     pub fn append_json(&mut self, json: &mut Vec<u8>) -> Result<(), Malformed> {
+        self.append_value(json, DEPTH_MAX)
+    }
+
+    #[inline]
+    fn append_value(&mut self, json: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+        if let Some(text) = self.small_text() {
+            append_text(json, text);
+            return Ok(());
+        }
+        if let Some(number) = self.small_number() {
+            append_number(json, number.into());
+            return Ok(());
+        }
         let token = self.token()?;
-        self.append_token(token, json, DEPTH_MAX)
+        self.append_token(token, json, depth)
     }
 
     fn append_token(
@@ -348,14 +464,15 @@ impl<'a> Cursor<'a> {
             }
             Token::Real(_) => json.extend_from_slice(b"null"),
             Token::Text(text) => append_text(json, text),
+            // They mean nothing without what they belong to.
+            Token::Bytes(_) => return Err(Malformed),
             Token::List(count) => {
                 json.push(b'[');
                 for number in 0..count {
                     if number > 0 {
                         json.push(b',');
                     }
-                    let token = self.token()?;
-                    self.append_token(token, json, inner)?;
+                    self.append_value(json, inner)?;
                 }
                 json.push(b']');
             }
@@ -365,10 +482,8 @@ impl<'a> Cursor<'a> {
                     if number > 0 {
                         json.push(b',');
                     }
-                    append_text(json, self.text()?);
-                    json.push(b':');
-                    let token = self.token()?;
-                    self.append_token(token, json, inner)?;
+                    append_key(json, self.key()?);
+                    self.append_value(json, inner)?;
                 }
                 json.push(b'}');
             }
@@ -384,18 +499,16 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn text_of(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+    fn slice(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(bytes)
     }
 
-    /// A text whose length stands in the next `width` bytes.
-    fn text_after(&mut self, width: usize) -> Result<Token<'a>, Malformed> {
-        let (bytes, rest) = self.0.split_at_checked(width).ok_or(Malformed)?;
-        self.0 = rest;
-        let length = bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-        Ok(Token::Text(self.text_of(length)?))
+    /// As many bytes as the next `width` bytes say.
+    fn bytes_after(&mut self, width: usize) -> Result<&'a [u8], Malformed> {
+        let length = self.slice(width)?;
+        self.slice(length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
     }
 }
 
@@ -417,6 +530,21 @@ fn append_number(json: &mut Vec<u8>, number: u64) {
         }
     }
     json.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+/// Appends a key as JSON, with the colon.
+pub fn append_key(json: &mut Vec<u8>, key: Key<'_>) {
+    let known = match key {
+        Key::Number(number) => names::json(number),
+        Key::Name(_) => None,
+    };
+    match known {
+        Some(known) => json.extend_from_slice(known.as_bytes()),
+        None => {
+            append_text(json, &key.name());
+            json.push(b':');
+        }
+    }
 }
 
 /// Appends a text as a JSON string.

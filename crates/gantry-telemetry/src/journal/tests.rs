@@ -5,7 +5,7 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::names::DropReason;
 use gantry_model::ids::RequestId;
-use gantry_model::record::RequestRecord;
+use gantry_model::record::{Attempt, RequestRecord};
 use gantry_runtime::clock::Clock;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -248,10 +248,33 @@ fn segment_of_the_first_format_is_read_and_recovered() {
 }
 
 #[test]
+fn segment_of_the_second_format_is_read_and_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = |id: u128| {
+        let mut payload = b"\x83\xa2id\xd9\x20".to_vec();
+        payload.extend_from_slice(format!("{id:032x}").as_bytes());
+        payload.extend_from_slice(b"\xa5model\xa1m\xa8attempts\x91\x82\xa3url\xa1u");
+        payload.extend_from_slice(b"\xa6status\xcc\xc8");
+        payload
+    };
+    let name = "0000000000000-a-000000";
+    let bytes = [segment(2, &[&named(1), &named(2)]), b"torn".to_vec()].concat();
+    std::fs::write(dir.path().join(format!("{name}.open")), bytes).unwrap();
+    let (mut journal, _) = writer(options(dir.path()), &Clock::manual(9));
+    let found = Reader::new(dir.path()).read(name).unwrap().unwrap().records();
+    let attempt = Attempt { url: "u".into(), status: 200, ..Attempt::default() };
+    let expected = |id| RequestRecord { attempts: vec![attempt.clone()], ..record(id) };
+    assert_eq!(found.collect::<Vec<_>>(), [expected(1), expected(2)]);
+    journal.append(&record(3));
+    journal.seal();
+    assert_eq!(content(dir.path()), (vec![1, 2, 3], 2, 0));
+}
+
+#[test]
 fn segment_of_a_newer_format_stays_and_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["0000000000000-a-000000.open", "0000000000000-a-000001.seg"] {
-        std::fs::write(dir.path().join(name), segment(3, &[b"?"])).unwrap();
+        std::fs::write(dir.path().join(name), segment(4, &[b"?"])).unwrap();
     }
     let (_journal, _) = writer(options(dir.path()), &Clock::manual(9));
     let reader = Reader::new(dir.path());
@@ -268,7 +291,8 @@ fn first_bytes_tell_a_segment_from_other_files() {
     for (bytes, expected) in [
         (MAGIC.as_slice(), Format::Readable),
         (b"GJRNL\0\0\x01{", Format::Readable),
-        (b"GJRNL\0\0\x03", Format::Newer),
+        (b"GJRNL\0\0\x02\x80", Format::Readable),
+        (b"GJRNL\0\0\x04", Format::Newer),
         (b"GJRNL\0\0\0", Format::Foreign),
         (b"GJRNL\0\0", Format::Foreign),
         (b"PAR1 and more", Format::Foreign),

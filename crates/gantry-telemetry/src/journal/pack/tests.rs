@@ -61,6 +61,41 @@ fn reads_all_forms_of_the_specification_that_have_a_meaning_here() {
 }
 
 #[test]
+fn quick_looks_see_what_tokens_say() {
+    for first in 0..=255_u8 {
+        let bytes = [&[first], [0, 1, 7, 9].as_slice(), &[b'x'; 300]].concat();
+        let (mut token, mut number, mut text) =
+            (Cursor::new(&bytes), Cursor::new(&bytes), Cursor::new(&bytes));
+        let value = token.token();
+        if let Some(small) = number.small_number() {
+            assert_eq!(value, Ok(Token::Number(small.into())));
+            assert_eq!(number.0, token.0);
+        } else if let Some(small) = text.small_text() {
+            assert_eq!(value, Ok(Token::Text(small)));
+            assert_eq!(text.0, token.0);
+        }
+        assert!(number.0 == token.0 || number.0 == bytes);
+        assert!(text.0 == token.0 || text.0 == bytes);
+    }
+    for bytes in [b"".as_slice(), b"\xcc", b"\xcd\x01", b"\xa2a", b"\xd9\x20a"] {
+        let mut cursor = Cursor::new(bytes);
+        assert_eq!((cursor.small_number(), cursor.small_text()), (None, None));
+        assert_eq!(cursor.0, bytes);
+    }
+}
+
+#[test]
+fn keys_are_numbers_or_names_and_none_is_lost() {
+    for (bytes, expected) in [
+        (b"\x82\x00\xa1x\xa5model\xa1y".as_slice(), r#"{"id":"x","model":"y"}"#),
+        (b"\x81\x7f\x07", r#"{"field_127":7}"#),
+        (b"\x81\xa2\"\n\x07", r#"{"\"\n":7}"#),
+    ] {
+        assert_eq!(json(bytes).as_deref(), Ok(expected));
+    }
+}
+
+#[test]
 fn texts_are_escaped_as_json_wants_it() {
     let every: String = ('\0'..'\u{80}').chain(['é', '\u{2028}', '\u{1f680}']).collect();
     let alone = every.chars().map(|character| format!("{character}1234567{character}"));
@@ -79,9 +114,10 @@ fn what_is_no_value_is_refused() {
         b"\xc1",
         b"\xc4\x01a",
         b"\xa2a",
+        b"\xc5\x00\x02a",
         b"\xcd\x01",
         b"\xdb\xff\xff\xff\xffa",
-        b"\x81\x01\x01",
+        b"\x81\xc3\x01",
         b"\x92\x01",
         b"\xdf\xff\xff\xff\xff",
         &deep,

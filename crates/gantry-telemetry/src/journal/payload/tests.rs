@@ -84,10 +84,7 @@ fn full() -> RequestRecord {
 fn json(record: &RequestRecord) -> serde_json::Value {
     let mut payload = Vec::new();
     append(&mut payload, record);
-    let mut text = Vec::new();
-    let mut cursor = Cursor::new(&payload);
-    cursor.append_json(&mut text).unwrap();
-    assert!(cursor.at_end());
+    let text = super::json(&payload).unwrap();
     serde_json::from_slice(&text).unwrap()
 }
 
@@ -109,4 +106,38 @@ fn record_comes_back_and_empty_fields_take_no_space() {
         assert_eq!(super::record(&payload).unwrap(), record);
     }
     assert_eq!(json(&RequestRecord::default()), serde_json::json!({}));
+}
+
+#[test]
+fn what_records_share_stands_in_the_same_bytes() {
+    let record = full();
+    let other = RequestRecord {
+        id: Some(RequestId(7)),
+        duration_us: 1,
+        metadata: [("a".into(), "other".into())].into(),
+        attempts: Vec::new(),
+        usage: TokenUsage::default(),
+        ..record.clone()
+    };
+    let shared = [record, other].map(|record| {
+        let mut payload = Vec::new();
+        append(&mut payload, &record);
+        let mut cursor = Cursor::new(&payload);
+        let Ok(Token::Map(_)) = cursor.token() else { panic!("no map") };
+        while cursor.key().unwrap() != Key::Number(SHARED) {
+            cursor.skip().unwrap();
+        }
+        let Ok(Token::Bytes(bytes)) = cursor.token() else { panic!("no bytes") };
+        bytes.to_vec()
+    });
+    assert_eq!(shared[0], shared[1]);
+    assert!(shared[0].len() > 500);
+}
+
+#[test]
+fn shared_fields_within_shared_ones_are_malformed() {
+    let payload = [0x81, SHARED, 0xc4, 5, 0x81, SHARED, 0xc4, 1, 0x80];
+    assert!(matches!(super::record(&payload), Err(Error::Malformed(_))));
+    let payload = [0x81, SHARED, 0xc4, 1, 0x80];
+    assert_eq!(super::record(&payload).unwrap(), RequestRecord::default());
 }
