@@ -22,7 +22,7 @@ pub use lines::{FieldLines, print_field};
 pub const FIELDS_MAX: usize = 100;
 
 /// Most bytes of one read.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 
 thread_local! {
     /// Where the connections of a thread read into. What came is copied out in its own size, so
