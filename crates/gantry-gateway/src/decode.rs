@@ -129,8 +129,11 @@ async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Resul
     }
     let idle = Duration::from_millis(config.request_idle_timeout_ms);
     let first = in_time(idle, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
+    if first.len() > limit {
+        return Err(too_large());
+    }
     // What came with the head is most often all.
-    if body.is_ended() && first.len() <= limit {
+    if body.is_ended() {
         return Ok(first);
     }
     let mut all = Buffer::take(declared.unwrap_or(first.len()));

@@ -166,6 +166,24 @@ async fn a_body_beyond_its_limit_is_refused_in_the_callers_envelope() {
     assert_eq!(mock.requests().len(), 0);
 }
 
+#[tokio::test]
+async fn a_body_without_a_declared_length_has_the_same_limit() {
+    let mock = MockUpstream::start().await.unwrap();
+    let config = Config { request_bytes_max: 1000, ..Config::default() };
+    let gateway = gateway(&mock, config, Limits::default()).await;
+    for (bytes, status) in [(1000, 200), (1001, 413)] {
+        let body = chat("mock/m");
+        let body = format!("{body}{}", " ".repeat(bytes - body.len()));
+        let more = "transfer-encoding: chunked\r\nconnection: close\r\n";
+        let sent =
+            format!("{}{bytes:x}\r\n{body}\r\n0\r\n\r\n", head("/v1/chat/completions", more));
+        let mut stream = connect(&gateway).await;
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let answer = until_closed(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}
+
 /// The refusal comes while the client still writes; a connection that is reset then would take it
 /// away again.
 #[tokio::test]
