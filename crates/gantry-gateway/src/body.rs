@@ -2,15 +2,16 @@
 
 use crate::relay::Relay;
 use bytes::Bytes;
+use gantry_runtime::server::{DetachedBody, DetachedError};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// What a body may fail with; only other services' bodies do.
-pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Error = DetachedError;
 
 /// The body of another service's response.
-pub type OtherBody = Pin<Box<dyn Body<Data = Bytes, Error = Error> + Send>>;
+pub type OtherBody = DetachedBody;
 
 /// A response's body.
 pub enum ReplyBody {

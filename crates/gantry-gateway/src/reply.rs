@@ -57,12 +57,8 @@ const KEPT_PROMPT_BYTES_MAX: usize = 32 * 1024;
 
 impl Prompt {
     fn of(call: &Call) -> Self {
-        if !call.stream {
+        if !call.stream || call.body.len() <= KEPT_PROMPT_BYTES_MAX {
             return Self::Body(call.body.clone());
-        }
-        if call.body.len() <= KEPT_PROMPT_BYTES_MAX {
-            // A copy, since the original lies in a read buffer that is larger.
-            return Self::Body(Bytes::copy_from_slice(&call.body));
         }
         Self::Tokens(prompt_tokens(call.caller.dialect(), &call.body))
     }

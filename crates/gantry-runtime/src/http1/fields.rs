@@ -134,14 +134,12 @@ impl<'a> Field<'a> {
         self.raw.get(range(self.place.value)).unwrap_or_default()
     }
 
-    #[must_use]
-    pub fn header_name(&self) -> Option<HeaderName> {
+    fn header_name(&self) -> Option<HeaderName> {
         HeaderName::from_bytes(self.name()).ok()
     }
 
     /// Shares the head's memory.
-    #[must_use]
-    pub fn header_value(&self) -> Option<HeaderValue> {
+    fn header_value(&self) -> Option<HeaderValue> {
         HeaderValue::from_maybe_shared(self.raw.slice(range(self.place.value))).ok()
     }
 }

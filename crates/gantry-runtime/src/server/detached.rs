@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 /// What a detached body may fail with.
 pub type DetachedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body that any thread may read.
+/// A body that any thread may read, of a request or of a response.
 pub type DetachedBody = Pin<Box<dyn Body<Data = Bytes, Error = DetachedError> + Send>>;
 
 /// Longest time between two pieces of a body.

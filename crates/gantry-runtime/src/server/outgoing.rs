@@ -135,8 +135,8 @@ where
         let declared = self.response.declared.filter(|_| self.head_only);
         match (declared, self.coding) {
             (Some(length), _) | (None, Coding::Length(length)) => {
-                let length = itoa::Buffer::new().format(length).to_owned();
-                print_field(out, b"content-length", length.as_bytes());
+                let mut digits = itoa::Buffer::new();
+                print_field(out, b"content-length", digits.format(length).as_bytes());
             }
             (None, Coding::Chunked) => print_field(out, b"transfer-encoding", b"chunked"),
             (None, Coding::Close | Coding::None) => {}

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Most metadata keys that may be labels.
 ///
 /// Each multiplies the number of series; a page has at most `label_sets_max` sets in any case.
-const KEYS_MAX: usize = 8;
+pub(super) const KEYS_MAX: usize = 8;
 
 /// Most values of one key that are kept apart; the ones after them are counted as `other`.
 const VALUES_MAX: usize = 100;

@@ -1,7 +1,7 @@
 //! The labelled metrics, filled from records on the writer thread. Used by `Metrics` only.
 
 use super::histogram::{GAP_BOUNDS_US, Histogram, OVERHEAD_BOUNDS_US, REQUEST_BOUNDS_US};
-use super::labels::{MetadataLabels, Values};
+use super::labels::{KEYS_MAX, MetadataLabels, Values};
 use super::text::{Fixed, Page};
 use crate::names::{self, Metric};
 use gantry_model::record::RequestRecord;
@@ -32,6 +32,9 @@ const DOLLAR_NANOS: u64 = 1_000_000_000;
 
 /// Labels of a caller's series, before those of the metadata.
 const CALLER: [&str; 3] = ["model_name", "tenant_name", "username"];
+
+/// Label values of the callers beyond the bound.
+const OVERFLOW: [&str; CALLER.len() + KEYS_MAX] = [OTHER; CALLER.len() + KEYS_MAX];
 
 /// A map from label values that stops growing: beyond `max` keys everything goes to one more entry.
 ///
@@ -162,8 +165,8 @@ impl Tables {
             let value = record.metadata.get(values.key()).map_or("", String::as_str);
             key.push(values.bounded(or_none(value)));
         }
-        let overflow = vec![OTHER; key.len()];
-        if let Some(series) = self.callers.entry(&key, &overflow, Series::new) {
+        let overflow = OVERFLOW.get(..key.len()).unwrap_or(&OVERFLOW);
+        if let Some(series) = self.callers.entry(&key, overflow, Series::new) {
             series.observe(record);
         }
         for attempt in &record.attempts {

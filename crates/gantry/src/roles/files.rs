@@ -49,7 +49,10 @@ fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
         .iter()
         .map(|(document, manifest)| SetEntry { manifest, document: Some(document) })
         .collect();
-    let named = keys.iter().filter_map(|key| key.caller.subject.strip_prefix("virtualaccount:"));
+    let named = keys.iter().filter_map(|key| match key.caller.subject.split_once(':') {
+        Some((VIRTUAL_ACCOUNT, name)) => Some(name),
+        _ => None,
+    });
     let strangers = manifest::check_subjects(&entries, named, NOBODY);
     let wrong = manifest::check_set(&entries).into_iter().chain(strangers);
     problems.extend(wrong.map(|(_, problem)| problem));
