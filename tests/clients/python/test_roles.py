@@ -34,15 +34,21 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(what, check):
-    """Waits until `check` gives something, and fails with `what` when it never does."""
-    end = time.monotonic() + PATIENCE_S
+def until(what, check, forgive=()):
+    """Waits until `check` gives something, and fails with `what` when it never does.
+
+    An error in `forgive` counts as nothing yet; the last one is told with the failure.
+    """
+    end, last = time.monotonic() + PATIENCE_S, None
     while time.monotonic() < end:
-        found = check()
+        try:
+            found, last = check(), None
+        except forgive as error:
+            found, last = None, error
         if found:
             return found
         time.sleep(0.05)
-    pytest.fail(f"not within {PATIENCE_S} s: {what}")
+    pytest.fail(f"not within {PATIENCE_S} s: {what}" + (f"; at last: {last}" if last else ""))
 
 
 class Process:
