@@ -3,6 +3,7 @@
 //! Roles hand in a service per worker. A connection stays on the worker it was given to, so a
 //! worker's state needs no locks. It never looks into requests.
 
+mod busy_poll;
 mod connection;
 mod detached;
 mod head;
@@ -12,19 +13,18 @@ mod outgoing;
 mod request;
 mod response;
 mod wire;
+mod worker;
 
 use crate::http1::FIELDS_MAX;
 use crate::tasks::Shutdown;
-use connection::Connection;
-use heads::Watch;
 use http_body::Body;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
+use worker::Worker;
 
 pub use detached::{DetachedBody, DetachedError, detached};
 pub use request::{BodyError, Rejected, Rejection, Request, RequestBody};
@@ -67,6 +67,21 @@ impl Default for Limits {
     }
 }
 
+/// The threads that serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Workers {
+    pub count: usize,
+    /// How long a worker that has run out of work looks for more before it sleeps. With a time, a
+    /// worker that has traffic keeps its core busy. Default: none.
+    pub busy_poll: Duration,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { count: 1, busy_poll: Duration::ZERO }
+    }
+}
+
 /// Answers the requests of one worker's connections.
 pub trait Service: 'static {
     type Body: Body<Data = bytes::Bytes, Error = Self::BodyError> + Unpin + 'static;
@@ -104,13 +119,13 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     listen().map_err(|source| Error::Listen { address, source })
 }
 
-/// Starts `workers` threads, each with a service of its own, and returns the way to hand them
+/// Starts the threads, each with a service of its own, and returns the way to hand them
 /// connections. They end when the shutdown has begun and their connections are done.
 ///
 /// # Errors
 /// When the operating system refuses a thread.
 pub fn start_workers<S, F>(
-    workers: usize,
+    workers: Workers,
     limits: &Limits,
     shutdown: &Shutdown,
     service: F,
@@ -119,7 +134,7 @@ where
     S: Service,
     F: Fn(usize) -> S + Clone + Send + 'static,
 {
-    (0..workers.max(1))
+    (0..workers.count.max(1))
         .map(|worker| {
             let (sender, receiver) = mpsc::channel(HANDOVER_QUEUE);
             let (limits, shutdown, service) = (limits.clone(), shutdown.clone(), service.clone());
@@ -127,7 +142,8 @@ where
             std::thread::Builder::new()
                 .name(format!("worker-{worker}"))
                 .spawn(move || {
-                    run_worker(receiver, &limits, &shutdown, || service(worker));
+                    let service = service(worker);
+                    Worker::new(service, limits, shutdown, workers.busy_poll).run(receiver);
                     drop(hold);
                 })
                 .map_err(|source| Error::Worker { worker, source })?;
@@ -163,82 +179,4 @@ pub async fn accept(
             return;
         }
     }
-}
-
-fn run_worker<S: Service>(
-    receiver: mpsc::Receiver<std::net::TcpStream>,
-    limits: &Limits,
-    shutdown: &Shutdown,
-    service: impl FnOnce() -> S,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "start of a worker's runtime failed");
-            return;
-        }
-    };
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve_handed(receiver, limits, shutdown, Rc::new(service())));
-}
-
-async fn serve_handed<S: Service>(
-    mut receiver: mpsc::Receiver<std::net::TcpStream>,
-    limits: &Limits,
-    shutdown: &Shutdown,
-    service: Rc<S>,
-) {
-    let (open, limits) = (Rc::new(()), Rc::new(limits.clone()));
-    let watch = Rc::new(Watch::default());
-    let (watching, head_timeout) = (watch.clone(), limits.head_timeout);
-    tokio::task::spawn_local(async move { watching.run(head_timeout).await });
-    let mut stopping = pin!(shutdown.wait());
-    loop {
-        let stream = tokio::select! {
-            stream = receiver.recv() => stream,
-            () = &mut stopping => None,
-        };
-        let Some(stream) = stream else { break };
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        if Rc::strong_count(&open) > limits.connections_max {
-            tracing::warn!("connection limit reached, closing a new connection");
-            continue;
-        }
-        if let Err(error) = prepare(&stream, &limits) {
-            tracing::debug!(%error, "socket options refused on an accepted connection");
-        }
-        let (heads, service) = (watch.connection(), service.clone());
-        let connection = Connection::new(stream, heads, service, limits.clone(), shutdown.clone());
-        let (counted, shutdown) = (open.clone(), shutdown.clone());
-        tokio::task::spawn_local(async move {
-            serve_connection(connection, &shutdown).await;
-            drop(counted);
-        });
-    }
-    let drained = async {
-        while Rc::strong_count(&open) > 1 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    // Connections that outlive the drain are dropped with their tasks.
-    tokio::select! {
-        () = drained => {}
-        () = shutdown.wait_end() => {}
-    }
-}
-
-/// Serves one connection and ends it so that the client can read what was said last.
-async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shutdown) {
-    let Some(stream) = connection.serve().await else { return };
-    tokio::select! {
-        () = linger::linger(stream) => {}
-        () = shutdown.wait() => {}
-    }
-}
-
-fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stalled_client_timeout))?;
-    Ok(())
 }

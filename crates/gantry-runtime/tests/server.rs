@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use gantry_runtime::http1::FieldLines;
 use gantry_runtime::server::{
-    Limits, Rejected, Request, Response, Service, accept, detached, listen, start_workers,
+    Limits, Rejected, Request, Response, Service, Workers, accept, detached, listen, start_workers,
 };
 use gantry_runtime::tasks::{Shutdown, spawn};
 use http::StatusCode;
@@ -93,7 +93,8 @@ impl Server {
         let shutdown = Shutdown::default();
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let workers = start_workers(1, &Limits::default(), &shutdown, |_| Echo).unwrap();
+        let workers =
+            start_workers(Workers::default(), &Limits::default(), &shutdown, |_| Echo).unwrap();
         spawn("accept", accept(listener, workers, shutdown.clone()));
         Self { address, shutdown }
     }

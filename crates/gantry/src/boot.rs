@@ -214,6 +214,7 @@ mod tests {
             ("[telemetry]\notlp_endpoint = \"nonsense\"", "2:17: `nonsense` is no URL", "http://"),
             ("[gateway]\nidle_timeout_ms = 0", "2:19: 0 is too small", "at least 1"),
             ("[gateway]\nrequest_bytes_max = 0", "2:21: 0 is too small", "at least 1"),
+            ("[gateway]\nbusy_poll_us = 20000", "2:16: 20000 is too large", "at most 10000"),
             (
                 "[gateway]\ncors_origins = \"https://a.example\"",
                 "2:16: invalid type: string \"https://a.example\"",

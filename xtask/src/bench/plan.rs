@@ -42,6 +42,8 @@ pub(super) enum Row {
     P99At5000,
     P50Awake,
     P99Awake,
+    P50Polling,
+    P99Polling,
     Idle,
     Streams,
     Peak,
@@ -82,6 +84,8 @@ pub(super) const LINES: &[Line] = &[
     latency(Row::P99At5000, "added p99 at 5,000 requests/s, ms", Target::None),
     latency(Row::P50Awake, "the same p50 with cores kept awake, ms", Target::Most(0.1)),
     latency(Row::P99Awake, "the same p99 with cores kept awake, ms", Target::None),
+    latency(Row::P50Polling, "the same p50 with `busy_poll_us` set, ms", Target::Most(0.1)),
+    latency(Row::P99Polling, "the same p99 with `busy_poll_us` set, ms", Target::None),
     memory(Row::Idle, "memory when idle, MiB", Target::Most(30.0)),
     memory(Row::Streams, "memory with 2,000 open streams, MiB", Target::Most(100.0)),
     memory(Row::Peak, "highest memory in the whole run, MiB", Target::None),
@@ -144,20 +148,42 @@ pub(super) struct LatencyCase {
     pub(super) p50: Row,
     pub(super) p99: Row,
     pub(super) per_second: u32,
-    /// Whether no core may fall asleep meanwhile: to wake one costs a virtual machine tens of
-    /// microseconds, which are not the proxy's.
-    pub(super) awake: bool,
+    pub(super) wait: Wait,
 }
 
+/// How cores wait for work. To wake one that fell asleep costs a virtual machine tens of
+/// microseconds, which are not the proxy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// They fall asleep.
+    Asleep,
+    /// Idle loops keep all of them awake.
+    Awake,
+    /// They fall asleep, but Gantry's worker looks for work a while longer; only Gantry can.
+    Polling,
+}
+
+/// `busy_poll_us` of a Gantry that polls.
+pub(super) const BUSY_POLL_US: &str = "200";
+
 pub(super) const LATENCY_CASES: &[LatencyCase] = &[
-    LatencyCase { p50: Row::P50At1000, p99: Row::P99At1000, per_second: 1000, awake: false },
-    LatencyCase { p50: Row::P50At5000, p99: Row::P99At5000, per_second: 5000, awake: false },
-    LatencyCase { p50: Row::P50Awake, p99: Row::P99Awake, per_second: 5000, awake: true },
+    latencies(Row::P50At1000, Row::P99At1000, 1000, Wait::Asleep),
+    latencies(Row::P50At5000, Row::P99At5000, 5000, Wait::Asleep),
+    latencies(Row::P50Awake, Row::P99Awake, 5000, Wait::Awake),
+    latencies(Row::P50Polling, Row::P99Polling, 5000, Wait::Polling),
 ];
+
+const fn latencies(p50: Row, p99: Row, per_second: u32, wait: Wait) -> LatencyCase {
+    LatencyCase { p50, p99, per_second, wait }
+}
 
 impl LatencyCase {
     pub(super) fn pace(&self) -> Pace {
         Pace::Open(self.per_second)
+    }
+
+    pub(super) fn measures(&self, contender: Contender) -> bool {
+        self.wait != Wait::Polling || matches!(contender, Contender::Direct | Contender::Gantry)
     }
 }
 

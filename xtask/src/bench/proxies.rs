@@ -4,7 +4,7 @@
 
 use super::children::{Program, Running, free_address, wait_until};
 use super::machine::Machine;
-use super::plan::Contender;
+use super::plan::{BUSY_POLL_US, Contender};
 use super::probe;
 use anyhow::{Context as _, bail, ensure};
 use std::fs::{create_dir_all, read_to_string, write};
@@ -43,7 +43,7 @@ pub(super) fn start(
             own(machine, &machine.proxy_core, &words, wrapper)
         }
         Contender::Nginx => nginx(machine, upstream),
-        Contender::Gantry => gantry(machine, upstream, wrapper),
+        Contender::Gantry => gantry(machine, upstream, wrapper, "gantry", &[]),
     }
 }
 
@@ -88,17 +88,29 @@ fn nginx(machine: &Machine, upstream: &str) -> anyhow::Result<Proxy> {
     Ok(Proxy { pid: pid.context("find nginx's worker")?, running, address, data: None })
 }
 
-fn gantry(machine: &Machine, upstream: &str, wrapper: &[String]) -> anyhow::Result<Proxy> {
+/// Starts a Gantry whose workers poll before they sleep, beside the usual one.
+pub(super) fn polling_gantry(machine: &Machine, upstream: &str) -> anyhow::Result<Proxy> {
+    let polls = [("GANTRY_GATEWAY__BUSY_POLL_US", BUSY_POLL_US)];
+    gantry(machine, upstream, &[], "polling-gantry", &polls)
+}
+
+fn gantry(
+    machine: &Machine,
+    upstream: &str,
+    wrapper: &[String],
+    name: &str,
+    settings: &[(&'static str, &str)],
+) -> anyhow::Result<Proxy> {
     let path = machine.gantry.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
     let address = free_address()?;
-    let config = machine.folder.join("gantry-config");
-    let data = machine.folder.join("gantry-data");
+    let config = machine.folder.join(format!("{name}-config"));
+    let data = machine.folder.join(format!("{name}-data"));
     create_dir_all(&config)?;
     // Records of an earlier round would hide that this round wrote none.
     let _ = std::fs::remove_dir_all(&data);
     create_dir_all(&data)?;
-    for (name, text) in MANIFESTS {
-        write(config.join(name), text.replace("{{upstream}}", upstream))?;
+    for (file, text) in MANIFESTS {
+        write(config.join(file), text.replace("{{upstream}}", upstream))?;
     }
     let mut command = wrapper.to_vec();
     command.push(path.display().to_string());
@@ -108,8 +120,9 @@ fn gantry(machine: &Machine, upstream: &str, wrapper: &[String]) -> anyhow::Resu
     command.push(data.display().to_string());
     let tokens = format!("{}=virtualaccount:bench", probe::TOKEN);
     let admin = free_address()?;
-    let environment = vec![("GANTRY_TOKENS", tokens), ("GANTRY_ADMIN_LISTEN", admin.clone())];
-    let log = machine.folder.join("gantry.log");
+    let mut environment = vec![("GANTRY_TOKENS", tokens), ("GANTRY_ADMIN_LISTEN", admin.clone())];
+    environment.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let log = machine.folder.join(format!("{name}.log"));
     let program = Program { cores: &machine.proxy_core, command, environment, log };
     let mut running = program.start()?;
     wait_for_answer(&mut running, &address)?;

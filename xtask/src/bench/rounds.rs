@@ -7,7 +7,7 @@ use super::children::{Program, pause};
 use super::machine::{Machine, busy_seconds};
 use super::plan::{
     CPU_CASES, Contender, CpuCase, LATENCY_CASES, LatencyCase, OPEN_STREAMS, Plan, Row,
-    SLOW_GAP_MS, TICK_GAP_MS,
+    SLOW_GAP_MS, TICK_GAP_MS, Wait,
 };
 use super::proxies::{self, Proxy};
 use super::results::Results;
@@ -139,11 +139,32 @@ impl Round<'_> {
     }
 
     fn measure_latency(&mut self, case: &LatencyCase) -> anyhow::Result<()> {
-        // They end with this measurement.
-        let _awake = if case.awake { self.machine.keep_awake()? } else { Vec::new() };
+        // What is started here ends with this measurement.
+        let _awake = match case.wait {
+            Wait::Awake => self.machine.keep_awake()?,
+            Wait::Asleep | Wait::Polling => Vec::new(),
+        };
+        if case.wait != Wait::Polling {
+            return self.measure_latencies(case);
+        }
+        let mock = self.proxies.get(&Contender::Direct).map(|mock| mock.address.clone());
+        let Some(usual) = self.proxies.remove(&Contender::Gantry) else { return Ok(()) };
+        let polling = proxies::polling_gantry(self.machine, &mock.unwrap_or_default())?;
+        self.proxies.insert(Contender::Gantry, polling);
+        let requests = self.gantry_requests;
+        self.measure_latencies(case)?;
+        self.gantry_requests = requests;
+        self.proxies.insert(Contender::Gantry, usual);
+        Ok(())
+    }
+
+    fn measure_latencies(&mut self, case: &LatencyCase) -> anyhow::Result<()> {
         let mut direct = None;
         // The map's order puts the mock upstream itself first.
         for contender in self.proxies.keys().copied().collect::<Vec<_>>() {
+            if !case.measures(contender) {
+                continue;
+            }
             let spec = Spec {
                 pace: case.pace(),
                 measure_ms: self.plan.latency_ms,

@@ -6,7 +6,7 @@ use gantry_model::record::RequestRecord;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::client::{Answer, Call, call};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::{DetachedBody, Limits, accept, listen, start_workers};
+use gantry_runtime::server::{DetachedBody, Limits, Workers, accept, listen, start_workers};
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Reader};
 use gantry_telemetry::metrics::{MetadataLabels, Metrics};
@@ -82,7 +82,9 @@ impl Harness {
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let factory = gateway.clone();
-        let workers = start_workers(1, &limits, &shutdown, move |_| factory.worker()).unwrap();
+        let workers =
+            start_workers(Workers::default(), &limits, &shutdown, move |_| factory.worker())
+                .unwrap();
         spawn("accept", accept(listener, workers, shutdown.clone()));
         let journal = Reader::new(dir.path().join("journal"));
         Self { url, gateway, recorder, journal, shutdown, _dir: dir }

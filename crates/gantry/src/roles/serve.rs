@@ -6,7 +6,7 @@ use crate::boot::Boot;
 use anyhow::Context;
 use gantry_gateway::{Gateway, Parts};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::{Limits, accept, listen, start_workers};
+use gantry_runtime::server::{Limits, Workers, accept, listen, start_workers};
 use gantry_runtime::tasks::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub(super) async fn admin(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let service = move |_worker| AdminService(admin.clone());
-    let workers = start_workers(1, &Limits::default(), shutdown, service)?;
+    let workers = start_workers(Workers::default(), &Limits::default(), shutdown, service)?;
     accept(listener, workers, shutdown.clone()).await;
     Ok(())
 }

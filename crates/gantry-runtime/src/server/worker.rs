@@ -1,0 +1,123 @@
+//! One worker: a thread with a runtime of its own, and the connections that it was handed.
+//!
+//! Started by the server loop. What its connections share is counted without atomics; nothing of
+//! it may reach another thread.
+
+use super::busy_poll::BusyPoll;
+use super::connection::Connection;
+use super::heads::Watch;
+use super::{Limits, Service, linger};
+use crate::clock::Clock;
+use crate::tasks::Shutdown;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// What the connections of a worker share.
+pub(super) struct Worker<S> {
+    service: Rc<S>,
+    limits: Rc<Limits>,
+    shutdown: Shutdown,
+    watch: Rc<Watch>,
+    busy_poll: Option<Rc<BusyPoll>>,
+    /// Each open connection has one more of it.
+    open: Rc<()>,
+}
+
+impl<S: Service> Worker<S> {
+    pub(super) fn new(service: S, limits: Limits, shutdown: Shutdown, busy_poll: Duration) -> Self {
+        Self {
+            service: Rc::new(service),
+            limits: Rc::new(limits),
+            shutdown,
+            watch: Rc::default(),
+            busy_poll: BusyPoll::new(busy_poll, Clock::system()),
+            open: Rc::default(),
+        }
+    }
+
+    /// Serves until the shutdown has begun and its connections are done.
+    pub(super) fn run(self, receiver: mpsc::Receiver<std::net::TcpStream>) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "start of a worker's runtime failed");
+                return;
+            }
+        };
+        tokio::task::LocalSet::new().block_on(&runtime, self.serve(receiver));
+    }
+
+    async fn serve(self, mut receiver: mpsc::Receiver<std::net::TcpStream>) {
+        let (watching, head_timeout) = (self.watch.clone(), self.limits.head_timeout);
+        tokio::task::spawn_local(async move { watching.run(head_timeout).await });
+        if let Some(busy_poll) = self.busy_poll.clone() {
+            tokio::task::spawn_local(busy_poll.run());
+        }
+        let mut stopping = pin!(self.shutdown.wait());
+        loop {
+            let stream = tokio::select! {
+                stream = receiver.recv() => stream,
+                () = &mut stopping => None,
+            };
+            let Some(stream) = stream else { break };
+            self.take(stream);
+        }
+        let drained = async {
+            while Rc::strong_count(&self.open) > 1 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // Connections that outlive the drain are dropped with their tasks.
+        tokio::select! {
+            () = drained => {}
+            () = self.shutdown.wait_end() => {}
+        }
+    }
+
+    /// Begins to serve a connection.
+    fn take(&self, stream: std::net::TcpStream) {
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
+        if Rc::strong_count(&self.open) > self.limits.connections_max {
+            tracing::warn!("connection limit reached, closing a new connection");
+            return;
+        }
+        if let Err(error) = prepare(&stream, &self.limits) {
+            tracing::debug!(%error, "socket options refused on an accepted connection");
+        }
+        let (heads, service) = (self.watch.connection(), self.service.clone());
+        let (limits, shutdown) = (self.limits.clone(), self.shutdown.clone());
+        let connection = Connection::new(stream, heads, service, limits, shutdown.clone());
+        let (counted, busy_poll) = (self.open.clone(), self.busy_poll.clone());
+        tokio::task::spawn_local(async move {
+            let mut serving = pin!(serve_connection(connection, &shutdown));
+            poll_fn(|cx| {
+                if let Some(busy_poll) = &busy_poll {
+                    busy_poll.note();
+                }
+                serving.as_mut().poll(cx)
+            })
+            .await;
+            drop(counted);
+        });
+    }
+}
+
+/// Serves one connection and ends it so that the client can read what was said last.
+async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shutdown) {
+    let Some(stream) = connection.serve().await else { return };
+    tokio::select! {
+        () = linger::linger(stream) => {}
+        () = shutdown.wait() => {}
+    }
+}
+
+fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stalled_client_timeout))?;
+    Ok(())
+}
