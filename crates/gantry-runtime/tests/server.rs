@@ -285,6 +285,28 @@ async fn what_breaks_the_framing_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_body_with_one_wrong_byte_is_not_searched_for_requests() {
+    let server = Server::start().await;
+    let bodies_of_chunks = [
+        "5X\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\n\r\n0\r\n\r\n",
+        "fffffffffffffffff3\r\nabc\r\n0\r\n\r\n",
+    ];
+    for path in ["/", "/unread"] {
+        for chunks in bodies_of_chunks {
+            let sent = format!(
+                "POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunks}\
+                 GET /smuggled HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+            );
+            let answer = server.whole(sent.as_bytes()).await;
+            assert_eq!(bodies(&answer).len(), 1, "{chunks}: {answer}");
+            assert!(answer.contains("connection: close"), "{chunks}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_shutdown_closes_what_is_idle_and_answers_what_has_begun() {
     let server = Server::start().await;
     let mut idle = server.connect().await;

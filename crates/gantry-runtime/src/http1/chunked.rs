@@ -27,6 +27,8 @@ enum Place {
     /// The line feed of the empty line.
     EndFeed,
     End,
+    /// Nobody knows where the body ends.
+    Broken,
 }
 
 /// Takes a chunked body apart.
@@ -35,13 +37,14 @@ pub struct Chunked {
     place: Place,
     /// Of the chunk: while its size is read, that size so far.
     left: u64,
-    digits: u8,
+    /// Whether a digit of the size has come.
+    digits: bool,
     line_bytes: usize,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { place: Place::Size, left: 0, digits: 0, line_bytes: 0 }
+        Self { place: Place::Size, left: 0, digits: false, line_bytes: 0 }
     }
 }
 
@@ -68,7 +71,15 @@ impl Chunked {
             }
             let Some(&byte) = held.first() else { return Ok(None) };
             held.advance(1);
-            self.place = self.step(byte)?;
+            // What follows an error is never taken for a chunk: a reader that found its way back
+            // would find requests where others see data (RFC 9112, section 11.2).
+            self.place = match self.step(byte) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.place = Place::Broken;
+                    return Err(error);
+                }
+            };
         }
     }
 
@@ -80,14 +91,14 @@ impl Chunked {
         }
         let next = match (self.place, byte) {
             (Place::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte)?,
-            (Place::Size, _) if self.digits == 0 => {
+            (Place::Size, _) if !self.digits => {
                 return Err(FramingError("a chunk has no size"));
             }
             (Place::Size | Place::Extension, b'\r') => Place::SizeEnd,
             (Place::Size, b';' | b' ' | b'\t') => Place::Extension,
             (Place::Extension, byte) if byte != b'\n' => Place::Extension,
             (Place::SizeEnd, b'\n') => {
-                (self.digits, self.line_bytes) = (0, 0);
+                (self.digits, self.line_bytes) = (false, 0);
                 if self.left == 0 { Place::Trailer } else { Place::Data }
             }
             (Place::DataEnd, b'\r') => Place::DataEndFeed,
@@ -106,11 +117,11 @@ impl Chunked {
     }
 
     fn digit(&mut self, byte: u8) -> Result<Place, FramingError> {
-        // Sixteen digits would overflow; a chunk of an exabyte is none.
-        if self.digits >= 15 {
+        // Sixteen digits behind the leading zeros may overflow; a chunk of an exabyte is none.
+        if self.left >> 56 != 0 {
             return Err(FramingError("a chunk's size is too large"));
         }
-        self.digits += 1;
+        self.digits = true;
         let value = (byte as char).to_digit(16).unwrap_or_default();
         self.left = self.left * 16 + u64::from(value);
         Ok(Place::Size)
@@ -164,5 +175,31 @@ mod tests {
         }
         assert!(read(endless.as_bytes(), 64).is_err());
         assert!(read(b"ffffffffffffffff\r\n", 64).is_err());
+    }
+
+    #[test]
+    fn a_size_may_have_leading_zeros() {
+        let zeros = format!("{}5\r\nhello\r\n{0}\r\n\r\n", "0".repeat(300));
+        assert_eq!(read(zeros.as_bytes(), 64).unwrap(), (b"hello".to_vec(), true, Vec::new()));
+    }
+
+    #[test]
+    fn nothing_is_read_behind_an_error() {
+        for text in
+            ["5X\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhello\n\r\n0\r\n\r\n"]
+        {
+            let (mut chunked, mut held) = (Chunked::default(), Bytes::from(text));
+            let error = loop {
+                match chunked.next(&mut held) {
+                    Ok(piece) => assert!(piece.is_some(), "{text}"),
+                    Err(error) => break error,
+                }
+            };
+            assert!(!error.to_string().is_empty());
+            while !held.is_empty() {
+                assert!(chunked.next(&mut held).is_err(), "{text}");
+            }
+            assert!(!chunked.ended(), "{text}");
+        }
     }
 }
