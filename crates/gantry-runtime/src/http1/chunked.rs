@@ -11,7 +11,9 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 enum Place {
     /// The digits of a size.
     Size,
-    /// What follows the digits, up to the line's end.
+    /// White space behind the digits: an extension or the line's end must follow.
+    Blank,
+    /// From a semicolon up to the line's end.
     Extension,
     /// The line feed after the size's carriage return.
     SizeEnd,
@@ -94,9 +96,10 @@ impl Chunked {
             (Place::Size, _) if !self.digits => {
                 return Err(FramingError("a chunk has no size"));
             }
-            (Place::Size | Place::Extension, b'\r') => Place::SizeEnd,
-            (Place::Size, b';' | b' ' | b'\t') => Place::Extension,
-            (Place::Extension, byte) if byte != b'\n' => Place::Extension,
+            (Place::Size | Place::Blank | Place::Extension, b'\r') => Place::SizeEnd,
+            (Place::Size | Place::Blank, b' ' | b'\t') => Place::Blank,
+            (Place::Size | Place::Blank, b';') => Place::Extension,
+            (Place::Extension, byte) if is_text(byte) => Place::Extension,
             (Place::SizeEnd, b'\n') => {
                 (self.digits, self.line_bytes) = (false, 0);
                 if self.left == 0 { Place::Trailer } else { Place::Data }
@@ -108,7 +111,7 @@ impl Chunked {
             }
             (Place::Trailer, b'\r') => Place::EndFeed,
             (Place::TrailerText, b'\r') => Place::TrailerEnd,
-            (Place::Trailer | Place::TrailerText, byte) if byte != b'\n' => Place::TrailerText,
+            (Place::Trailer | Place::TrailerText, byte) if is_text(byte) => Place::TrailerText,
             (Place::TrailerEnd, b'\n') => Place::Trailer,
             (Place::EndFeed, b'\n') => Place::End,
             _ => return Err(FramingError("a chunk's line does not end as it should")),
@@ -126,6 +129,11 @@ impl Chunked {
         self.left = self.left * 16 + u64::from(value);
         Ok(Place::Size)
     }
+}
+
+/// Whether a byte may stand in an extension or a trailer (RFC 9110, section 5.5).
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 #[cfg(test)]
@@ -148,7 +156,7 @@ mod tests {
     #[test]
     fn reads_the_same_at_any_boundary() {
         let text =
-            b"5\r\nhello\r\n0B ; name=\"a\"\r\n big\r\nworld\r\n0\r\nx-sum: 1\r\ny:2\r\n\r\nHTTP";
+            b"5 \r\nhello\r\n0B \t; name=\"a\"\r\n big\r\nworld\r\n0\r\nx-sum: 1\r\ny:2\r\n\r\nHTTP";
         for step in 1..=text.len() {
             let (data, ended, rest) = read(text, step).unwrap();
             assert_eq!(data, b"hello big\r\nworld", "{step}");
@@ -172,6 +180,11 @@ mod tests {
             ["\r\n", "g\r\n", "-1\r\n", "5\nhello", "5\r\nhello0\r\n", "1\r\nab", "5\rx", &long]
         {
             assert!(read(text.as_bytes(), 3).is_err(), "{text}");
+        }
+        for text in
+            ["5 5\r\nhello", "5 x;y\r\nhello", "5 \n", "5;\0\r\nhello", "5;\n", "0\r\na: \0\r\n"]
+        {
+            assert!(read(text.as_bytes(), 3).is_err(), "{text:?}");
         }
         assert!(read(endless.as_bytes(), 64).is_err());
         assert!(read(b"ffffffffffffffff\r\n", 64).is_err());
