@@ -3,8 +3,12 @@
 use super::FramingError;
 use bytes::{Buf as _, Bytes};
 
-/// Most bytes of a chunk's size line, and of all trailers: nobody needs them.
+/// Most bytes of a body that are no data, beyond those that its chunks have for nothing: size
+/// lines, extensions, trailers. Nobody needs them, and no limit of a body's size counts them.
 const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Line bytes that each chunk has for nothing: sixteen digits, a short extension, line ends.
+const CHUNK_LINE_BYTES: usize = 32;
 
 /// What is expected next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,7 @@ pub struct Chunked {
     left: u64,
     /// Whether a digit of the size has come.
     digits: bool,
+    /// Spent of `LINE_BYTES_MAX`, by the whole body.
     line_bytes: usize,
 }
 
@@ -89,7 +94,7 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Result<Place, FramingError> {
         self.line_bytes += 1;
         if self.line_bytes > LINE_BYTES_MAX {
-            return Err(FramingError("a chunk's line is too long"));
+            return Err(FramingError("its chunks have too much beside their data"));
         }
         let next = match (self.place, byte) {
             (Place::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte)?,
@@ -101,12 +106,12 @@ impl Chunked {
             (Place::Size | Place::Blank, b';') => Place::Extension,
             (Place::Extension, byte) if is_text(byte) => Place::Extension,
             (Place::SizeEnd, b'\n') => {
-                (self.digits, self.line_bytes) = (false, 0);
+                self.digits = false;
                 if self.left == 0 { Place::Trailer } else { Place::Data }
             }
             (Place::DataEnd, b'\r') => Place::DataEndFeed,
             (Place::DataEndFeed, b'\n') => {
-                self.line_bytes = 0;
+                self.line_bytes = self.line_bytes.saturating_sub(CHUNK_LINE_BYTES);
                 Place::Size
             }
             (Place::Trailer, b'\r') => Place::EndFeed,
@@ -188,6 +193,19 @@ mod tests {
         }
         assert!(read(endless.as_bytes(), 64).is_err());
         assert!(read(b"ffffffffffffffff\r\n", 64).is_err());
+    }
+
+    #[test]
+    fn what_is_no_data_is_limited_for_the_whole_body() {
+        let body = |extension: &str, chunks: usize| {
+            format!("1{extension}\r\nx\r\n").repeat(chunks) + "0\r\n\r\n"
+        };
+        let small = body(";id=1", 100_000);
+        assert_eq!(read(small.as_bytes(), 4096).unwrap().0.len(), 100_000);
+        let large = format!(";{}", "e".repeat(1024));
+        assert!(read(body(&large, 15).as_bytes(), 4096).is_ok());
+        let error = read(body(&large, 17).as_bytes(), 4096).unwrap_err();
+        assert_eq!(error.to_string(), "its chunks have too much beside their data");
     }
 
     #[test]
