@@ -6,6 +6,7 @@
 mod chunked;
 mod fields;
 mod framing;
+mod host;
 mod lines;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use tokio::io::ReadBuf;
 
 pub use fields::{Field, Fields, LOWERED_BYTES};
 pub use framing::Framing;
+pub use host::check_host;
 pub use lines::{FieldLines, print_field};
 
 /// Most header fields of a head, unless its reader says otherwise.

@@ -182,7 +182,8 @@ async fn a_body_of_unknown_length_is_chunked_and_for_old_clients_ends_with_the_c
     let server = Server::start().await;
     let whole = format!("a{}c", "b".repeat(100_000));
     let close = "connection: close\r\n\r\n";
-    let answer = server.whole(format!("GET /pieces HTTP/1.1\r\n{close}").as_bytes()).await;
+    let answer =
+        server.whole(format!("GET /pieces HTTP/1.1\r\nhost: x\r\n{close}").as_bytes()).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("transfer-encoding: chunked"), "{head}");
     let pieces = format!("1\r\na\r\n186a0\r\n{}\r\n1\r\nc\r\n0\r\n\r\n", "b".repeat(100_000));
@@ -198,7 +199,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
     let server = Server::start().await;
     let mut stream = server.connect().await;
     let body = "x".repeat(8 * 1024 * 1024);
-    let head = format!("PUT / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
     let sending = [head.as_bytes(), body.as_bytes(), b"GET /end HTTP/1.0\r\n\r\n"].concat();
     let (mut read, mut write) = stream.split();
     let mut seen = Vec::new();
@@ -223,7 +224,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
 async fn a_connection_outlives_a_small_body_that_nobody_read() {
     let server = Server::start().await;
     let post = |length: usize, more: &str| {
-        format!("POST /unread HTTP/1.1\r\ncontent-length: {length}\r\n{more}\r\nbody")
+        format!("POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{more}\r\nbody")
     };
     let sent = format!("{}{}", post(4, ""), post(4, "connection: close\r\n"));
     assert_eq!(bodies(&server.whole(sent.as_bytes()).await), ["no", "no"]);
@@ -236,7 +237,10 @@ async fn a_connection_outlives_a_small_body_that_nobody_read() {
 async fn a_client_that_waits_for_a_word_is_told_to_send_its_body() {
     let server = Server::start().await;
     let head = |path: &str| {
-        format!("PUT {path} HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        format!(
+            "PUT {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
+             content-length: 4\r\n\r\n"
+        )
     };
     let mut stream = server.connect().await;
     stream.write_all(head("/").as_bytes()).await.unwrap();
@@ -252,7 +256,8 @@ async fn a_client_that_waits_for_a_word_is_told_to_send_its_body() {
 #[tokio::test]
 async fn a_head_alone_declares_the_body_it_leaves_out() {
     let server = Server::start().await;
-    let sent = b"HEAD /unread HTTP/1.1\r\n\r\nHEAD /pieces HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let sent = b"HEAD /unread HTTP/1.1\r\nhost: x\r\n\r\n\
+                 HEAD /pieces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let answer = server.whole(sent).await;
     let heads: Vec<&str> = answer.split_terminator("\r\n\r\n").collect();
     assert!(heads.len() == 2 && heads[0].contains("content-length: 2"), "{answer}");
@@ -265,23 +270,36 @@ async fn a_body_goes_to_another_thread_whole_and_in_order() {
     let body: String = (0..200_000).map(|at| format!("{at},")).collect();
     let length = body.len();
     let sent = format!(
-        "POST /detached HTTP/1.1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        "POST /detached HTTP/1.1\r\nhost: x\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
     let answer = server.whole(sent.as_bytes()).await;
     assert!(bodies(&answer) == [body.as_str()], "{}", answer.len());
-    let none = "GET /detached HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let none = "GET /detached HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert_eq!(bodies(&server.whole(none.as_bytes()).await), [""]);
 }
 
 #[tokio::test]
 async fn what_breaks_the_framing_ends_the_connection() {
     let server = Server::start().await;
-    let sent = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nGET / HTTP/1.1\r\n\r\n";
+    let sent = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+                zz\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n";
     let answer = server.whole(sent.as_bytes()).await;
     assert_eq!(bodies(&answer), ["the request body is malformed: a chunk has no size"]);
-    let answer = server.whole(b"NO\x01PE / HTTP/1.1\r\n\r\n").await;
+    let answer = server.whole(b"NO\x01PE / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
     assert!(answer.contains("malformed"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = Server::start().await;
+    for hosts in ["", "host: a\r\nhost: a\r\n", "host: a b\r\n"] {
+        let sent = format!("GET / HTTP/1.1\r\n{hosts}\r\nGET / HTTP/1.0\r\n\r\n");
+        let answer = server.whole(sent.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert_eq!(bodies(&answer).len(), 1, "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -310,12 +328,12 @@ async fn a_body_with_one_wrong_byte_is_not_searched_for_requests() {
 async fn a_shutdown_closes_what_is_idle_and_answers_what_has_begun() {
     let server = Server::start().await;
     let mut idle = server.connect().await;
-    idle.write_all(b"PUT /1 HTTP/1.1\r\ncontent-length: 4\r\n\r\nbody").await.unwrap();
+    idle.write_all(b"PUT /1 HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody").await.unwrap();
     until(&mut idle, "body").await;
     let mut busy = server.connect().await;
-    busy.write_all(b"PUT /2 HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
-        .await
-        .unwrap();
+    let expects =
+        b"PUT /2 HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n";
+    busy.write_all(expects).await.unwrap();
     until(&mut busy, "\r\n\r\n").await;
     server.shutdown.begin();
     assert_eq!(until_closed(&mut idle).await, "");

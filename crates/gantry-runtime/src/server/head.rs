@@ -2,7 +2,7 @@
 
 use super::Limits;
 use super::request::{Rejected, Rejection};
-use crate::http1::{FIELDS_MAX, Fields, Framing, stays_open};
+use crate::http1::{FIELDS_MAX, Fields, Framing, check_host, stays_open};
 use bytes::Bytes;
 use http::{Method, Uri};
 use httparse::{Error, ParserConfig, Status};
@@ -93,6 +93,7 @@ fn understand(
     let uri = uri.map_err(|error| format!("the path: {error}"))?;
     let fields = Fields::of(raw.slice(..length), parsed.headers);
     let since_1_1 = parsed.version == Some(1);
+    check_host(&fields, since_1_1).map_err(|error| error.to_string())?;
     let framing = Framing::of_request(&fields, since_1_1).map_err(|error| error.to_string())?;
     let expects = fields.get("expect").is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue"));
     let manner = Manner {
@@ -141,10 +142,15 @@ mod tests {
         };
         assert_eq!(manner("GET / HTTP/1.0\r\n\r\n"), (false, false, false));
         assert!(manner("GET / HTTP/1.0\r\nconnection: Keep-Alive\r\n\r\n").0);
-        assert!(!manner("GET / HTTP/1.1\r\nconnection: te, Close\r\n\r\n").0);
+        assert!(!manner("GET / HTTP/1.1\r\nhost: x\r\nconnection: te, Close\r\n\r\n").0);
         let expect = "expect: 100-Continue\r\n";
-        assert!(!manner(&format!("PUT / HTTP/1.1\r\n{expect}\r\n")).2, "there is no body");
-        assert!(manner(&format!("PUT / HTTP/1.1\r\n{expect}content-length: 1\r\n\r\n")).2);
+        assert!(
+            !manner(&format!("PUT / HTTP/1.1\r\nhost: x\r\n{expect}\r\n")).2,
+            "there is no body"
+        );
+        assert!(
+            manner(&format!("PUT / HTTP/1.1\r\nhost: x\r\n{expect}content-length: 1\r\n\r\n")).2
+        );
     }
 
     #[test]
@@ -161,6 +167,7 @@ mod tests {
             ("GET /a HTTP/1.1\r\nbad field\r\n\r\n", "malformed: invalid header name", "/a", 400),
             ("GET http:// HTTP/1.1\r\n\r\n", "malformed: the path", "http://", 400),
             ("{\"a\":1}\r\n\r\n", "malformed: ", "", 400),
+            ("GET /h HTTP/1.1\r\na: b\r\n\r\n", "malformed: there is no host", "/h", 400),
         ];
         for (text, message, target, status) in cases {
             let rejected = taken(text).err().expect(text);
@@ -170,7 +177,8 @@ mod tests {
                 (target, status)
             );
         }
-        let smuggled = "GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n";
+        let smuggled = "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\
+                        transfer-encoding: chunked\r\n\r\n";
         let why = taken(smuggled).err().unwrap().why.to_string();
         assert!(why.contains("both a content-length and a transfer-encoding"), "{why}");
     }
