@@ -48,6 +48,7 @@ pub(crate) enum RefusalKind {
     BadHeader,
     HeadTooLarge,
     HttpVersion,
+    TransferCoding,
     TooLarge,
     SlowBody,
     Encoding,
@@ -75,6 +76,7 @@ impl RefusalKind {
             Self::BadHeader => "invalid_header",
             Self::HeadTooLarge => "request_head_too_large",
             Self::HttpVersion => "http_version_not_supported",
+            Self::TransferCoding => "transfer_coding_not_supported",
             Self::TooLarge => "request_too_large",
             Self::SlowBody => "request_timeout",
             Self::Encoding => "unsupported_encoding",
@@ -105,6 +107,7 @@ impl RefusalKind {
             | Self::BadHeader
             | Self::HeadTooLarge
             | Self::HttpVersion
+            | Self::TransferCoding
             | Self::Encoding
             | Self::Malformed
             | Self::WrongOperation
@@ -131,6 +134,7 @@ impl RefusalKind {
             Self::BadMethod => 405,
             Self::SlowBody | Self::FirstTokenTimeout => 408,
             Self::HeadTooLarge => 431,
+            Self::TransferCoding => 501,
             Self::HttpVersion => 505,
             Self::TooLarge => 413,
             Self::Encoding => 415,
@@ -188,6 +192,7 @@ impl Refusal {
                 RefusalKind::HeadTooLarge
             }
             Rejection::Version => RefusalKind::HttpVersion,
+            Rejection::TransferCoding => RefusalKind::TransferCoding,
             Rejection::Tls | Rejection::Malformed(_) => RefusalKind::Malformed,
         };
         Self::caller(kind, rejected.why.to_string())

@@ -75,6 +75,12 @@ async fn what_is_no_request_is_told_so_and_recorded() {
     let cases = [
         (&b"\x16\x03\x01\x02\x00\x01\x00"[..], 400, "speaks HTTP without TLS"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "only HTTP/1.1"),
+        (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, "there is no host field"),
+        (
+            b"PUT / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+            501,
+            "only the transfer coding `chunked`",
+        ),
         (b"GET /v1/models HTTP/1.1\r\nbad name: 1\r\n\r\n", 400, "invalid header name"),
     ];
     for (sent, status, expected) in cases {

@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn reads_the_same_at_any_boundary() {
         let text =
-            b"5 \r\nhello\r\n0B \t; name=\"a\"\r\n big\r\nworld\r\n0\r\nx-sum: 1\r\ny:2\r\n\r\nHTTP";
+            b"5 \r\nhello\r\n0B \t;n=\"a\"\r\n big\r\nworld\r\n0\r\nx-sum: 1\r\ny:2\r\n\r\nHTTP";
         for step in 1..=text.len() {
             let (data, ended, rest) = read(text, step).unwrap();
             assert_eq!(data, b"hello big\r\nworld", "{step}");

@@ -37,20 +37,24 @@ impl Framing {
     }
 
     /// What a request's head says of its body. What two readers may take apart in two ways is
-    /// refused, because one of them may stand in front of us.
+    /// refused, because one of them may stand in front of us. `None` when the body's end is known
+    /// but another coding stands before `chunked`.
     ///
     /// # Errors
-    /// When the declared length is none, there are several, or a coding that is not `chunked`.
-    pub fn of_request(fields: &Fields, since_1_1: bool) -> Result<Self, FramingError> {
+    /// When the declared length is none, there are several, or the last coding is not `chunked`.
+    pub fn of_request(fields: &Fields, since_1_1: bool) -> Result<Option<Self>, FramingError> {
         let declared = Declared::of(fields)?;
         match (declared.coding, declared.length) {
-            (None, length) => Ok(Self::Length(length.unwrap_or(0))),
+            (None, length) => Ok(Some(Self::Length(length.unwrap_or(0)))),
             (Some(_), Some(_)) => {
                 Err(FramingError("it has both a content-length and a transfer-encoding"))
             }
             (Some(_), _) if !since_1_1 => Err(FramingError("HTTP/1.0 knows no transfer-encoding")),
-            (Some(Coding::Chunked), None) => Ok(Self::Chunked(Box::default())),
-            (Some(_), None) => Err(FramingError("its transfer-encoding is not `chunked`")),
+            (Some(Coding::Chunked), None) => Ok(Some(Self::Chunked(Box::default()))),
+            (Some(Coding::LastChunked), None) => Ok(None),
+            (Some(Coding::Other), None) => {
+                Err(FramingError("its transfer-encoding does not end with `chunked`"))
+            }
         }
     }
 
@@ -140,11 +144,12 @@ mod tests {
 
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
-    fn shown(framing: Result<Framing, FramingError>) -> String {
+    fn shown(framing: Result<Option<Framing>, FramingError>) -> String {
         match framing {
-            Ok(Framing::Length(bytes)) => bytes.to_string(),
-            Ok(Framing::Chunked(_)) => "chunked".to_owned(),
-            Ok(Framing::Close) => "close".to_owned(),
+            Ok(None) => "unknown".to_owned(),
+            Ok(Some(Framing::Length(bytes))) => bytes.to_string(),
+            Ok(Some(Framing::Chunked(_))) => "chunked".to_owned(),
+            Ok(Some(Framing::Close)) => "close".to_owned(),
             Err(error) => error.to_string(),
         }
     }
@@ -171,14 +176,18 @@ mod tests {
         for (status, pairs, expected) in cases {
             let fields: Fields = pairs.iter().copied().collect();
             let status = StatusCode::from_u16(*status).unwrap();
-            assert_eq!(shown(Framing::of_reply(status, &fields, false)), *expected, "{pairs:?}");
+            assert_eq!(
+                shown(Framing::of_reply(status, &fields, false).map(Some)),
+                *expected,
+                "{pairs:?}"
+            );
         }
     }
 
     #[test]
     fn a_request_that_could_be_read_in_two_ways_is_refused() {
         let both = "it has both a content-length and a transfer-encoding";
-        let coding = "its transfer-encoding is not `chunked`";
+        let coding = "its transfer-encoding does not end with `chunked`";
         let cases: &[(Pairs<'_>, &str)] = &[
             (&[], "0"),
             (&[("content-length", "12")], "12"),
@@ -186,8 +195,9 @@ mod tests {
             (&[("content-length", "0x12")], NONE),
             (&[("transfer-encoding", "chunked")], "chunked"),
             (&[("transfer-encoding", "chunked"), ("content-length", "3")], both),
-            (&[("transfer-encoding", "gzip, chunked")], coding),
-            (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], coding),
+            (&[("transfer-encoding", "gzip, chunked")], "unknown"),
+            (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], "unknown"),
+            (&[("transfer-encoding", "chunked, gzip")], coding),
             (&[("transfer-encoding", "identity")], coding),
             (&[("transfer-encoding", "chunked "), ("x", "y")], "chunked"),
         ];

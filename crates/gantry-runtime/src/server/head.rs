@@ -66,8 +66,9 @@ pub(super) fn take(held: &mut Bytes, limits: &Limits) -> Result<Option<Head>, Re
         Ok(_) => return Err(reject(Rejection::HeadTooLarge { limit: limits.head_bytes_max })),
         Err(error) => return Err(reject(rejection(error, limits))),
     };
-    let head =
-        understand(&parsed, &raw, length).map_err(|why| reject(Rejection::Malformed(why)))?;
+    let head = understand(&parsed, &raw, length)
+        .map_err(|why| reject(Rejection::Malformed(why)))?
+        .ok_or_else(|| reject(Rejection::TransferCoding))?;
     drop(held.split_to(length));
     Ok(Some(head))
 }
@@ -80,12 +81,12 @@ fn rejection(error: Error, limits: &Limits) -> Rejection {
     }
 }
 
-/// What a whole head says.
+/// What a whole head says; `None` when the body comes in a coding that is not known here.
 fn understand(
     parsed: &httparse::Request<'_, '_>,
     raw: &Bytes,
     length: usize,
-) -> Result<Head, String> {
+) -> Result<Option<Head>, String> {
     let method = parsed.method.unwrap_or_default();
     let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
     let target = parsed.path.unwrap_or_default().as_bytes();
@@ -95,6 +96,7 @@ fn understand(
     let since_1_1 = parsed.version == Some(1);
     check_host(&fields, since_1_1).map_err(|error| error.to_string())?;
     let framing = Framing::of_request(&fields, since_1_1).map_err(|error| error.to_string())?;
+    let Some(framing) = framing else { return Ok(None) };
     let expects = fields.get("expect").is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue"));
     let manner = Manner {
         since_1_1,
@@ -102,7 +104,7 @@ fn understand(
         head_only: method == Method::HEAD,
     };
     let expects_continue = expects && since_1_1 && !framing.ended();
-    Ok(Head { method, uri, fields, framing, manner, expects_continue })
+    Ok(Some(Head { method, uri, fields, framing, manner, expects_continue }))
 }
 
 #[cfg(test)]
@@ -158,6 +160,7 @@ mod tests {
         let long = format!("GET /long HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(200));
         let endless = format!("GET /endless HTTP/1.1\r\nx: {}", "x".repeat(200));
         let many = format!("GET /many HTTP/1.1\r\n{}\r\n", "x: 1\r\n".repeat(4));
+        let gzipped = "PUT /g HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n";
         let cases = [
             (long.as_str(), "larger than 200 bytes", "/long", 431),
             (&endless, "larger than 200 bytes", "/endless", 431),
@@ -166,6 +169,7 @@ mod tests {
             ("PRI * HTTP/2.0\r\n\r\nSM", "only HTTP/1.1 and HTTP/1.0", "*", 505),
             ("GET /a HTTP/1.1\r\nbad field\r\n\r\n", "malformed: invalid header name", "/a", 400),
             ("GET http:// HTTP/1.1\r\n\r\n", "malformed: the path", "http://", 400),
+            (gzipped, "only the transfer coding `chunked`", "/g", 501),
             ("{\"a\":1}\r\n\r\n", "malformed: ", "", 400),
             ("GET /h HTTP/1.1\r\na: b\r\n\r\n", "malformed: there is no host", "/h", 400),
         ];

@@ -124,6 +124,8 @@ pub enum Rejection {
     Tls,
     #[error("only HTTP/1.1 and HTTP/1.0 are spoken here")]
     Version,
+    #[error("only the transfer coding `chunked` is understood here")]
+    TransferCoding,
     #[error("the request is malformed: {0}")]
     Malformed(String),
 }
@@ -137,6 +139,7 @@ impl Rejection {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Tls | Self::Malformed(_) => StatusCode::BAD_REQUEST,
         }
     }
