@@ -17,15 +17,29 @@ use http::StatusCode;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 /// Long enough for a busy machine, short enough to end a broken test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Says what it was asked, and sends the body back.
-struct Echo;
+struct Echo {
+    /// Gets a permit for each call that was dropped unanswered.
+    dropped: Arc<Semaphore>,
+}
+
+/// Counts its drop.
+struct Dropped(Arc<Semaphore>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -42,6 +56,10 @@ impl Service for Echo {
         match path.as_str() {
             // The body is left where it is.
             "/unread" => Response::new(StatusCode::FORBIDDEN, lines(&path), full("no")),
+            "/never" => {
+                let _dropped = Dropped(self.dropped.clone());
+                std::future::pending().await
+            }
             // The length is not known before.
             "/pieces" => {
                 let pieces = ["a".to_owned(), String::new(), "b".repeat(100_000), "c".to_owned()];
@@ -86,6 +104,7 @@ fn lines(path: &str) -> FieldLines {
 struct Server {
     address: std::net::SocketAddr,
     shutdown: Shutdown,
+    dropped: Arc<Semaphore>,
 }
 
 impl Server {
@@ -93,10 +112,13 @@ impl Server {
         let shutdown = Shutdown::default();
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
+        let dropped = Arc::new(Semaphore::new(0));
+        let for_calls = dropped.clone();
+        let service = move |_| Echo { dropped: for_calls.clone() };
         let workers =
-            start_workers(Workers::default(), &Limits::default(), &shutdown, |_| Echo).unwrap();
+            start_workers(Workers::default(), &Limits::default(), &shutdown, service).unwrap();
         spawn("accept", accept(listener, workers, shutdown.clone()));
-        Self { address, shutdown }
+        Self { address, shutdown, dropped }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -322,6 +344,35 @@ async fn a_body_with_one_wrong_byte_is_not_searched_for_requests() {
             assert!(answer.contains("connection: close"), "{chunks}: {answer}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_is_noticed_behind_what_it_sent_ahead() {
+    let server = Server::start().await;
+    for ahead in ["", "\r\n", "\n\r\n\r", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut stream = server.connect().await;
+        let sent = format!("PUT /never HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n{ahead}");
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        drop(stream);
+        let dropped = tokio::time::timeout(PATIENCE, server.dropped.acquire()).await;
+        dropped.expect("the call goes on").unwrap().forget();
+    }
+}
+
+#[tokio::test]
+async fn an_empty_line_behind_a_body_is_no_request() {
+    let server = Server::start().await;
+    let put = |ends: &str, more: &str| {
+        format!("PUT / HTTP/1.1\r\nhost: x\r\n{more}content-length: 4\r\n\r\nbody{ends}")
+    };
+    let sent = put("\r\n\n", "") + &put("", "connection: close\r\n");
+    assert_eq!(bodies(&server.whole(sent.as_bytes()).await), ["body", "body"]);
+    let mut idle = server.connect().await;
+    idle.write_all(put("\r\n", "").as_bytes()).await.unwrap();
+    until(&mut idle, "body").await;
+    server.shutdown.begin();
+    assert_eq!(until_closed(&mut idle).await, "");
+    assert_eq!(server.shutdown.drained(PATIENCE).await, 0);
 }
 
 #[tokio::test]

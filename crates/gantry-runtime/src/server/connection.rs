@@ -82,6 +82,7 @@ impl<S: Service> Connection<S> {
         }
         let mut wire = self.wire.borrow_mut();
         loop {
+            wire.skip_empty_lines();
             if head::is_worth_a_look(&wire.held, *looked_at, &self.limits) {
                 *looked_at = wire.held.len();
                 match head::take(&mut wire.held, &self.limits) {
@@ -90,7 +91,7 @@ impl<S: Service> Connection<S> {
                     Err(rejected) => return Poll::Ready(Next::Rejected(rejected)),
                 }
             }
-            let stops = wire.held.is_empty() && self.shutdown.begun();
+            let stops = matches!(*wire.held, [] | [b'\r']) && self.shutdown.begun();
             if stops || self.heads.expired() {
                 return Poll::Ready(Next::Ended);
             }

@@ -4,7 +4,7 @@
 
 use super::request::BodyError;
 use crate::http1::{Framing, poll_fill};
-use bytes::{BufMut as _, Bytes};
+use bytes::{Buf as _, BufMut as _, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -12,6 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How much of the next requests is read while one is answered.
+const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) struct Wire {
     stream: TcpStream,
@@ -45,10 +48,23 @@ impl Wire {
         poll_fill(held, |buffer| Pin::new(stream).poll_read(cx, buffer))
     }
 
-    /// Ready when the caller has gone. It reads no further than the next request: what follows
-    /// waits in the system's buffer.
+    /// Drops the empty lines before a request (RFC 9112, section 2.2): some clients end a body with
+    /// one.
+    pub(super) fn skip_empty_lines(&mut self) {
+        while let [b'\n', ..] | [b'\r', b'\n', ..] = *self.held {
+            let len = if self.held.first() == Some(&b'\r') { 2 } else { 1 };
+            self.held.advance(len);
+        }
+    }
+
+    /// Ready when the caller has gone. Of the requests that it has sent meanwhile it reads so much
+    /// that it sees the end behind a usual one; the rest waits in the system's buffer.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.framing.ended() && self.held.is_empty() {
+        while self.framing.ended() {
+            self.skip_empty_lines();
+            if self.held.len() >= AHEAD_BYTES_MAX {
+                return Poll::Pending;
+            }
             if matches!(ready!(self.poll_fill(cx)), Ok(0) | Err(_)) {
                 return Poll::Ready(());
             }
