@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::http1::{self, Connection, Finished, Reply, Request, Stream};
+use crate::tcp;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -71,21 +72,10 @@ async fn open(endpoint: &Endpoint) -> Result<Stream, Error> {
     Ok(Stream::Tls(Box::new(stream)))
 }
 
-/// Tries the host's addresses in the resolver's order.
 async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, Error> {
     let addresses = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|source| Error::Lookup { host: endpoint.host.clone(), source })?;
-    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                let set = stream.set_nodelay(true);
-                set.map_err(|source| Error::Tcp { origin: endpoint.origin(), source })?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(Error::Tcp { origin: endpoint.origin(), source: last })
+    let connected = tcp::connect(addresses).await;
+    connected.map_err(|source| Error::Tcp { origin: endpoint.origin(), source })
 }

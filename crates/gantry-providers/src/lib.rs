@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod http1;
 pub mod pool;
 pub mod sign;
+mod tcp;
 pub mod tls;
 pub mod upstream;
 pub mod xml;

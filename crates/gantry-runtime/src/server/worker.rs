@@ -116,8 +116,24 @@ async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shut
 }
 
 fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+    crate::http1::prepare(stream)?;
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stalled_client_timeout))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[tokio::test]
+    async fn a_silent_connection_is_asked_for_a_sign_of_life() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        prepare(&stream, &Limits::default()).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+        assert!(socket.tcp_keepalive_time().unwrap() < Duration::from_secs(240));
+    }
 }
