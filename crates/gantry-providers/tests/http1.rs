@@ -15,8 +15,12 @@ use gantry_providers::pool::{Error, Pool, Reply, Settings};
 use gantry_runtime::errors::sentence;
 use http::Method;
 use std::future::Future;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+/// Long enough for a busy machine, short enough to end a broken test.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server's address and a pool that calls it.
 struct Bench {
@@ -197,6 +201,31 @@ async fn a_reply_that_comes_before_the_whole_request_is_taken() {
         assert_eq!(read(reply).await.unwrap(), b"no");
     };
     both(server, client).await;
+}
+
+#[tokio::test]
+async fn a_reply_that_goes_on_beside_the_request_gets_all_of_it() {
+    const BYTES: usize = 32 * 1024 * 1024;
+    const HEAD: &str = "OST /v1/x?y=1 HTTP/1.1\r\ncontent-length: 33554432\r\n\r\n";
+    let bench = Bench::new().await;
+    let server = async {
+        let mut stream = bench.accept().await;
+        for _ in 0..2 {
+            assert_eq!(stream.read_u8().await.unwrap(), b'P');
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await.unwrap();
+            assert_eq!(read_request(&mut stream).await.len(), HEAD.len() + BYTES);
+            stream.write_all(b"k").await.unwrap();
+        }
+    };
+    let client = async {
+        let body: &'static [u8] = Box::leak(vec![b'x'; BYTES].into_boxed_slice());
+        // The connection is used again.
+        for _ in 0..2 {
+            assert_eq!(read(bench.send(body).await.unwrap()).await.unwrap(), b"ok");
+        }
+    };
+    let done = tokio::time::timeout(PATIENCE, both(server, client)).await;
+    done.expect("both wait for one another");
 }
 
 #[tokio::test]

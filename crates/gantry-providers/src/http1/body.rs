@@ -56,6 +56,7 @@ impl<F: Finished> ReplyBody<F> {
                 self.give_back_at_end();
                 return Poll::Ready(None);
             }
+            connection.send_rest(cx);
             match ready!(connection.poll_fill(cx)) {
                 Ok(0) if matches!(self.framing, Framing::Close) => {
                     self.open = None;

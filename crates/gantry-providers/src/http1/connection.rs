@@ -1,7 +1,7 @@
 //! One connection: sends a request, reads the reply's head, hands out its body.
 
 use super::body::{Finished, ReplyBody};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Rest};
 use super::{Error, HEAD_BYTES_MAX, Request, Stream};
 use bytes::Bytes;
 use gantry_runtime::http1::{FIELDS_MAX, Fields, Framing, FramingError, poll_fill, stays_open};
@@ -18,6 +18,8 @@ pub struct Connection {
     held: Bytes,
     /// Whether another request may follow this one.
     reusable: bool,
+    /// What is still to be sent of the request, beside the reply's body.
+    rest: Option<Box<Rest>>,
 }
 
 /// The beginning of a reply, and its body.
@@ -37,11 +39,12 @@ struct Head {
 
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, held: Bytes::new(), reusable: true }
+        Self { stream, held: Bytes::new(), reusable: true, rest: None }
     }
 
     /// Sends one request and waits for the head of its reply. A reply that comes before the whole
-    /// request went out is taken, as when an upstream refuses a large body early. `finished` gets
+    /// request went out is taken, as when an upstream refuses a large body early; with a good
+    /// status, the rest of the request goes out while the reply's body is read. `finished` gets
     /// the connection when the reply was read to its end.
     ///
     /// # Errors
@@ -53,7 +56,13 @@ impl Connection {
     ) -> Result<Reply<F>, Error> {
         let mut outgoing = Outgoing::new(request);
         let head = poll_fn(|cx| self.poll_exchange(&mut outgoing, cx)).await?;
-        self.reusable = outgoing.is_done() && head.stays;
+        self.reusable = head.stays;
+        if !outgoing.is_done() {
+            // One who refuses, or is about to close, wants no more of it (RFC 9112, section 9.5).
+            let wants_more = head.stays && head.status.is_success();
+            self.rest = outgoing.rest().filter(|_| wants_more);
+            self.reusable = self.rest.is_some();
+        }
         let framing = Framing::of_reply(head.status, &head.fields, request.head_only)?;
         let body = ReplyBody::new(framing, self, finished);
         Ok(Reply { status: head.status, fields: head.fields, body })
@@ -127,13 +136,23 @@ impl Connection {
         poll_fill(held, |buffer| stream.poll_read(cx, buffer))
     }
 
+    /// Goes on with sending the request, if it has to.
+    pub(super) fn send_rest(&mut self, cx: &mut Context<'_>) {
+        let Some(rest) = &mut self.rest else { return };
+        if let Poll::Ready(sent) = rest.poll(&mut self.stream, cx) {
+            self.rest = None;
+            // The reply may still come whole.
+            self.reusable &= sent.is_ok();
+        }
+    }
+
     pub(super) fn held(&mut self) -> &mut Bytes {
         &mut self.held
     }
 
     /// Whether another request may be sent now that the reply was read.
     pub(super) fn reusable(&self) -> bool {
-        self.reusable && self.held.is_empty()
+        self.reusable && self.held.is_empty() && self.rest.is_none()
     }
 
     /// Whether an unused connection is still open. It asks the system only when something has

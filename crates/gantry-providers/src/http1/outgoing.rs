@@ -1,6 +1,8 @@
 //! A request on its way out: its head and the pieces of its body, written without a copy.
 
 use super::{Request, Stream};
+use bytes::{Buf as _, Bytes};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
@@ -52,6 +54,18 @@ impl<'a> Outgoing<'a> {
         Poll::Ready(Ok(()))
     }
 
+    /// What is left, for itself; `None` when all went out.
+    pub(super) fn rest(&self) -> Option<Box<Rest>> {
+        let mut skipped = self.sent;
+        let head = Bytes::copy_from_slice(&self.request.head);
+        let parts = std::iter::once(&head).chain(self.request.body.iter()).map(|part| {
+            let skip = skipped.min(part.len());
+            skipped -= skip;
+            part.slice(skip..)
+        });
+        (!self.flushed).then(|| Box::new(Rest(parts.filter(|part| !part.is_empty()).collect())))
+    }
+
     /// What is left, as far as it has room; returns how many parts are used.
     fn fill(&self, parts: &mut [IoSlice<'a>]) -> usize {
         let mut skipped = self.sent;
@@ -67,5 +81,28 @@ impl<'a> Outgoing<'a> {
             used += 1;
         }
         used
+    }
+}
+
+/// The rest of a request whose reply came before it was sent.
+pub(super) struct Rest(VecDeque<Bytes>);
+
+impl Rest {
+    /// Writes as much as the connection takes.
+    pub(super) fn poll(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(part) = self.0.front_mut() {
+            match ready!(stream.poll_write(cx, &[IoSlice::new(part)]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => part.advance(written),
+            }
+            if part.is_empty() {
+                self.0.pop_front();
+            }
+        }
+        stream.poll_flush(cx)
     }
 }
