@@ -14,6 +14,7 @@ use gantry_providers::http1::{Request, RequestHead};
 use gantry_providers::pool::{Error, Pool, Reply, Settings};
 use gantry_runtime::errors::sentence;
 use http::Method;
+use std::cell::RefCell;
 use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -162,23 +163,43 @@ async fn a_request_goes_out_as_it_was_made_and_the_connection_is_used_again() {
 #[tokio::test]
 async fn a_connection_that_cannot_be_trusted_is_not_used_again() {
     let bench = Bench::new().await;
-    // Closing, of HTTP/1.0, with bytes behind the reply, or closed while it was idle.
-    let replies: [&[u8]; 4] = [
+    // Closing, of HTTP/1.0, with bytes behind the reply, or with an end that others may see
+    // elsewhere.
+    let replies: [&[u8]; 5] = [
         b"HTTP/1.1 200 OK\r\nConnection: foo, Close\r\ncontent-length: 2\r\n\r\nok",
         b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok!",
-        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+          2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n\
+          2\r\nok\r\n0\r\n\r\n",
     ];
+    // The server leaves them open.
+    let open = RefCell::new(Vec::new());
     for reply in replies {
         let server = async {
             let mut stream = bench.accept().await;
             read_request(&mut stream).await;
             stream.write_all(reply).await.unwrap();
+            open.borrow_mut().push(stream);
+        };
+        let client = async { read(bench.send(b"{}").await.unwrap()).await.unwrap() };
+        let answer = tokio::time::timeout(PATIENCE, both(server, client)).await;
+        assert_eq!(answer.expect("the connection was used again"), b"ok");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_was_idle_is_not_used_again() {
+    let bench = Bench::new().await;
+    for _ in 0..2 {
+        let server = async {
+            let mut stream = bench.accept().await;
+            read_request(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
         };
         let client = async { read(bench.send(b"{}").await.unwrap()).await.unwrap() };
         assert_eq!(both(server, client).await, b"ok");
-        // The last one's end reaches the client's runtime before its next request.
-        tokio::task::yield_now().await;
     }
 }
 

@@ -35,6 +35,7 @@ struct Head {
     fields: Fields,
     /// Whether the connection stays open after the reply.
     stays: bool,
+    since_1_1: bool,
 }
 
 impl Connection {
@@ -64,6 +65,11 @@ impl Connection {
             self.reusable = self.rest.is_some();
         }
         let framing = Framing::of_reply(head.status, &head.fields, request.head_only)?;
+        // Another reader may see its end elsewhere (RFC 9112, sections 6.1 and 6.3), so that what
+        // comes behind it may be no reply to the next request.
+        if matches!(framing, Framing::Chunked(_)) {
+            self.reusable &= head.since_1_1 && !head.fields.contains("content-length");
+        }
         let body = ReplyBody::new(framing, self, finished);
         Ok(Reply { status: head.status, fields: head.fields, body })
     }
@@ -125,9 +131,10 @@ impl Connection {
         let status = StatusCode::from_u16(parsed.code.unwrap_or_default())
             .map_err(|_| Error::Framing(FramingError("the status is none")))?;
         let fields = Fields::of(raw.slice(..length), parsed.headers);
-        let stays = stays_open(&fields, parsed.version == Some(1));
+        let since_1_1 = parsed.version == Some(1);
+        let stays = stays_open(&fields, since_1_1);
         drop(self.held.split_to(length));
-        Ok(Some(Head { status, fields, stays }))
+        Ok(Some(Head { status, fields, stays, since_1_1 }))
     }
 
     /// Reads what has come; 0 at the connection's end.
