@@ -96,18 +96,33 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     if let Some(json) = &options {
         draft.set("stream_options", json)?;
     }
-    override_params(&mut draft, &hop.policies)?;
+    let mut losses = Vec::new();
+    adapt(&mut draft, hop, &mut losses)?;
+    Ok((draft.finish(), losses, usage_added))
+}
+
+/// Whether [`adapt`] may have something to do.
+fn adapts(hop: &Hop) -> bool {
+    let quirks = hop.model.quirks();
+    let overrides = hop.policies.iter().any(|policy| !policy.override_params.is_empty());
+    overrides || !quirks.rename.is_empty() || !quirks.unsupported.is_empty()
+}
+
+/// What the route sets, then what the upstream names otherwise or refuses; the latter is reported
+/// under its name at the upstream.
+fn adapt<'a>(draft: &mut Draft<'a>, hop: &'a Hop, losses: &mut Vec<Loss>) -> Result<(), ScanError> {
+    let quirks = hop.model.quirks();
+    override_params(draft, &hop.policies)?;
     for (ours, theirs) in &quirks.rename {
         draft.rename(ours, theirs)?;
     }
-    let mut losses = Vec::new();
     for key in &quirks.unsupported {
         if draft.remove(key)? {
             let note = "the upstream refuses it".to_owned();
             losses.push(Loss { field: key.clone(), kind: LossKind::Dropped, note });
         }
     }
-    Ok((draft.finish(), losses, usage_added))
+    Ok(())
 }
 
 fn with_usage(call: &Call) -> Result<Bytes, ScanError> {
@@ -161,12 +176,12 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
         }
     }
     let body = Bytes::from(done.body);
-    if hop.policies.iter().all(|policy| policy.override_params.is_empty()) {
+    if !adapts(hop) {
         return Ok(Foreign { body: body.into(), losses, added });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
-    override_params(&mut draft, &hop.policies)?;
+    adapt(&mut draft, hop, &mut losses)?;
     Ok(Foreign { body: draft.finish(), losses, added })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
-use gantry_testkit::snapshot::{anthropic, openai, source, virtual_model};
+use gantry_testkit::snapshot::{account, anthropic, openai, source, virtual_model};
 use gantry_testkit::{Act, Answer, Fault, MockUpstream, Place, Raw, Step};
 use http::Method;
 use serde_json::json;
@@ -153,6 +153,40 @@ async fn a_strict_route_refuses_what_is_lost_anywhere_but_no_default_of_gantrys(
     let body = messages("claude/m", false);
     let answer = gateway.send(Method::POST, "/v1/messages", &body, &beta).await;
     assert_eq!(answer.status, 200, "the upstream knows it: {}", text(&answer));
+}
+
+#[tokio::test]
+async fn an_upstreams_quirks_are_met_by_translated_calls_too() {
+    let mock = MockUpstream::start().await.unwrap();
+    let mistral = json!({
+        "type": "provider-account/mistral-ai", "name": "mistral",
+        "base_url": format!("{}/v1", mock.url()),
+        "auth_data": {"type": "api-key", "api_key": "sk-x"},
+        "integrations": [
+            {"type": "integration/model/mistral-ai", "name": "m", "model_id": "m"},
+        ],
+    });
+    let seeded = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "mistral/m", "priority": 0, "override_params": {"seed": 7}},
+        ],
+    });
+    let entries = [account(mistral).unwrap(), virtual_model("seeded", "m", seeded).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let body = |model: &str| {
+        messages(model, false).replacen('{', "{\"metadata\":{\"user_id\":\"user_ab\"},", 1)
+    };
+    let answer = gateway.post("/v1/messages", &body("seeded/m")).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(answer.headers["x-gantry-fidelity"], "dropped user");
+    let sent: serde_json::Value = mock.last_request().unwrap().json().unwrap();
+    assert_eq!((&sent["user"], &sent["seed"]), (&json!(null), &json!(null)), "{sent}");
+    assert_eq!((&sent["random_seed"], &sent["max_tokens"]), (&json!(7), &json!(64)), "{sent}");
+    let strict = [("x-gantry-strict", "true")];
+    let answer = gateway.send(Method::POST, "/v1/messages", &body("mistral/m"), &strict).await;
+    assert_eq!(answer.status, 400, "{}", text(&answer));
+    assert!(text(&answer).contains("would lose user"), "{}", text(&answer));
 }
 
 /// A Messages stream whose losses come behind its first text.
