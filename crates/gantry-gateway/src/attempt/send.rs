@@ -108,7 +108,9 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
     loop {
         match poll_fn(|cx| pump.poll_step(cx)).await {
             Step::Events { error: Some(error), progress: false, .. } => {
-                return Err(stream_error(error));
+                // The event is no body: it is printed anew.
+                let said = UpstreamReply { fields: reply.fields, body: Bytes::new() };
+                return Err(stream_error(worker, error, said));
             }
             Step::Events { bytes, progress, tokens: new, error: failed } => {
                 held_bytes += bytes.len();
@@ -165,7 +167,10 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
     let mut observer = None;
     if encoded.operation != Operation::CountTokens {
         let seen = observer.insert(Observer::new(wire(encoded.operation)));
-        seen.reply(&body).map_err(|malformed| not_a_reply(hop, &malformed, &body))?;
+        if let Err(malformed) = seen.reply(&body) {
+            let said = UpstreamReply { fields: reply.fields, body };
+            return Err(not_a_reply(target, &malformed, said));
+        }
     }
     let mut finish_reason =
         observer.as_ref().and_then(|seen| seen.finish_reason().map(str::to_owned));
@@ -213,9 +218,12 @@ fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
     })
 }
 
-fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
+fn not_a_reply(target: &Target<'_>, malformed: &Malformed, said: UpstreamReply) -> Failure {
     match malformed {
-        Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 500, body)),
+        Malformed::Error(_) => {
+            let error = errors::parse(target.hop.model.dialect(), 200, &said.body);
+            stream_error(target.worker, error, said)
+        }
         Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
             let message = malformed.to_string();
             Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
@@ -223,24 +231,30 @@ fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
     }
 }
 
-/// An error that came with status 200.
-fn stream_error(error: ErrorView) -> Failure {
-    let status = match error.kind {
-        ErrorKind::RateLimited | ErrorKind::Billing => 429,
-        ErrorKind::Overloaded => 529,
-        ErrorKind::Authentication => 401,
-        ErrorKind::Permission => 403,
-        ErrorKind::NotFound => 404,
-        ErrorKind::InvalidRequest
-        | ErrorKind::ContextLength
-        | ErrorKind::ContentFilter
-        | ErrorKind::Conflict => 400,
-        ErrorKind::TooLarge => 413,
-        ErrorKind::Timeout => 504,
-        ErrorKind::Upstream | ErrorKind::Internal => 502,
+/// An error that came with status 200. `said` may have no body, which is printed anew then.
+fn stream_error(worker: &Worker, mut error: ErrorView, said: UpstreamReply) -> Failure {
+    let status = match (error.kind, error.status) {
+        // Some name the status that they did not send.
+        (_, named) if named != 502 => named,
+        (ErrorKind::RateLimited | ErrorKind::Billing, _) => 429,
+        (ErrorKind::Overloaded, _) => 529,
+        (ErrorKind::Authentication, _) => 401,
+        (ErrorKind::Permission, _) => 403,
+        (ErrorKind::NotFound, _) => 404,
+        (ErrorKind::Conflict, _) => 409,
+        (ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter, _) => 400,
+        (ErrorKind::TooLarge, _) => 413,
+        (ErrorKind::Timeout, _) => 504,
+        (ErrorKind::Upstream | ErrorKind::Internal, _) => 502,
     };
-    let error = Box::new(error);
-    Failure { outcome: Outcome::StreamError, status, error, reply: None, retry_after: None }
+    error.status = status;
+    Failure {
+        outcome: Outcome::StreamError,
+        status,
+        error: Box::new(error),
+        retry_after: retry_after(&said.fields, worker.shared.clock.unix_ms()),
+        reply: Some(Box::new(said)),
+    }
 }
 
 /// The upstream's error for the caller: its own bytes within one dialect, else printed anew.

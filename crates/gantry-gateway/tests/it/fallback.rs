@@ -235,6 +235,45 @@ async fn the_last_upstreams_own_error_reaches_the_caller() {
 }
 
 #[tokio::test]
+async fn an_error_after_status_200_has_the_status_and_the_words_that_it_means() {
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let too_long = r#"{"error":{"message":"maximum context length is 8","type":"bad"}}"#;
+    let limited = r#"{"error":{"code":429,"message":"slow down, please"}}"#;
+    let event = |data: &str| format!("data: {data}\n\n");
+    let failed = format!("event: error\n{}", event(overloaded));
+    let (gpt, claude) = (chat_stream("gpt/m"), chat_stream("claude/m"));
+    let cases = [
+        ("/v1/chat/completions", &gpt, event(limited), 429, "slow down, please"),
+        ("/v1/chat/completions", &chat("gpt/m"), limited.to_owned(), 429, limited),
+        ("/v1/chat/completions", &gpt, event(too_long), 400, "context_length_exceeded"),
+        ("/v1/chat/completions", &claude, failed.clone(), 503, "busy"),
+        ("/v1/messages", &messages("claude/m", true), failed, 529, "overloaded_error"),
+        ("/v1/messages", &messages("gpt/m", false), limited.to_owned(), 429, "rate_limit_error"),
+        ("/v1/messages", &messages("gpt/m", true), event(too_long), 400, "invalid_request_error"),
+    ];
+    for (path, request, body, status, expected) in cases {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [
+            openai("gpt", &mock.url(), &["m"]).unwrap(),
+            anthropic("claude", &mock.url(), &["m"]).unwrap(),
+        ];
+        let gateway = Harness::start(source(&entries).unwrap()).await;
+        let headers = vec![("retry-after".to_owned(), "60".to_owned())];
+        mock.always(Step::Raw(Raw { headers, ..raw(&body) }));
+        let answer = gateway.post(path, request).await;
+        let shown = format!("{path} {request} {body}: {}", text(&answer));
+        assert_eq!(answer.status, status, "{shown}");
+        assert!(text(&answer).contains(expected), "{shown}");
+        assert!(json(&answer)["error"]["message"].is_string(), "{shown}");
+        assert_eq!(answer.headers["retry-after"], "60", "{shown}");
+        let record = gateway.record();
+        assert_eq!(record.attempts[0].outcome, "stream_error", "{record:#?}");
+        assert_eq!(record.status, status, "{record:#?}");
+        assert_eq!(record.fault, if status == 400 { "caller" } else { "upstream" });
+    }
+}
+
+#[tokio::test]
 async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
     let config = Config { idle_timeout_ms: 200, ..Config::default() };
     let cases = [
