@@ -167,13 +167,19 @@ impl Pump {
                 last.extend_from_slice(&bytes);
             }
         }
-        if !self.observer.ended() {
+        if !self.observer.may_end() {
             return Step::Failed(Break::Cut);
         }
-        if let Some(translator) = &mut self.translator
-            && translator.end(&mut last).is_err()
-        {
+        let done = match &mut self.translator {
+            Some(translator) => translator.end(&mut last).is_ok(),
+            None => true,
+        };
+        if !done {
             return Step::Failed(Break::Cut);
+        }
+        if self.forwards() && !self.observer.ended() {
+            // Some servers end without it, and some clients wait for it.
+            last.extend_from_slice(b"data: [DONE]\n\n");
         }
         Step::Ended { bytes: self.in_shape(last.into()) }
     }

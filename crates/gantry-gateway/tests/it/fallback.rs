@@ -281,7 +281,6 @@ async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
         Fault::Cut { at: Place::MidStream, reset: false },
         Fault::Pause { at: Place::MidStream, time: None },
         Fault::EndMidStream,
-        Fault::NoEnd,
         Fault::Error { later: true },
     ];
     for fault in cases {
@@ -300,6 +299,36 @@ async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
         assert_ne!(record.refusal, "", "{fault:?}");
         assert_eq!(record.attempts.len(), 1, "{fault:?}");
         assert!(record.usage.output > 0, "what was streamed is charged: {record:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_its_end_mark_is_whole_when_a_chat_model_has_stopped() {
+    let cases = [
+        ("/v1/chat/completions", chat_stream("gpt/m"), Some("data: [DONE]")),
+        ("/v1/messages", messages("gpt/m", true), Some(r#"data: {"type":"message_stop"}"#)),
+        ("/v1/messages", messages("claude/m", true), None),
+        ("/v1/chat/completions", chat_stream("claude/m"), None),
+    ];
+    for (path, body, end) in cases {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [
+            openai("gpt", &mock.url(), &["m"]).unwrap(),
+            anthropic("claude", &mock.url(), &["m"]).unwrap(),
+        ];
+        let gateway = Harness::start(source(&entries).unwrap()).await;
+        mock.script(vec![Step::Fault(Fault::NoEnd)]);
+        let stream = text(&gateway.post(path, &body).await);
+        let record = gateway.record();
+        let outcome = record.attempts[0].outcome.as_ref();
+        if let Some(end) = end {
+            assert!(stream.trim_end().ends_with(end), "{body}: {stream}");
+            assert_eq!((record.error.as_str(), outcome), ("", "ok"), "{body}: {record:#?}");
+            assert!(record.usage.output > 0 && !record.usage_estimated, "{body}: {record:#?}");
+        } else {
+            assert!(stream.contains("\"error\":{"), "{body}: {stream}");
+            assert_eq!(outcome, "reset", "{body}: {record:#?}");
+        }
     }
 }
 
