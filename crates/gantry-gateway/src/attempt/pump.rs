@@ -156,7 +156,8 @@ impl Pump {
         }
     }
 
-    fn end(&mut self) -> Step {
+    /// What is left to say when nothing more comes.
+    pub(crate) fn end(&mut self) -> Step {
         let held = self.splitter.take_held();
         let mut last = Vec::new();
         if !held.is_empty() && !self.observer.ended() {

@@ -1,6 +1,6 @@
 //! One gate before the first byte: whatever goes wrong before it, the caller notices nothing.
 
-use crate::harness::{Harness, chat, chat_stream, json, messages, text};
+use crate::harness::{Harness, PATIENCE, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
 use gantry_gateway::Config;
 use gantry_model::snapshot::SnapshotSource;
@@ -328,6 +328,36 @@ async fn a_stream_without_its_end_mark_is_whole_when_a_chat_model_has_stopped() 
         } else {
             assert!(stream.contains("\"error\":{"), "{body}: {stream}");
             assert_eq!(outcome, "reset", "{body}: {record:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_whole_does_not_wait_for_its_framing() {
+    let cases = [
+        ("/v1/chat/completions", chat_stream("gpt/m"), "data: [DONE]"),
+        ("/v1/messages", messages("gpt/m", true), r#"data: {"type":"message_stop"}"#),
+        ("/v1/messages", messages("claude/m", true), r#"data: {"type":"message_stop"}"#),
+    ];
+    // The wait is the shorter of the limit and what the relay has for this.
+    for idle_timeout_ms in [200, Config::default().idle_timeout_ms] {
+        for (path, body, end) in &cases {
+            let mock = MockUpstream::start().await.unwrap();
+            let entries = [
+                openai("gpt", &mock.url(), &["m"]).unwrap(),
+                anthropic("claude", &mock.url(), &["m"]).unwrap(),
+            ];
+            let config = Config { idle_timeout_ms, ..Config::default() };
+            let gateway = Harness::start_with(source(&entries).unwrap(), config).await;
+            let stalled = Fault::Pause { at: Place::AfterEnd, time: None };
+            mock.script(vec![Step::Fault(stalled)]);
+            let stream = text(&gateway.post(path, body).await);
+            assert!(stream.trim_end().ends_with(end), "{body}: {stream}");
+            let record = gateway.record();
+            let outcome = record.attempts[0].outcome.as_ref();
+            assert_eq!((record.error.as_str(), outcome), ("", "ok"), "{body}: {record:#?}");
+            let left = mock.until(|progress| progress.abandoned == 1);
+            tokio::time::timeout(PATIENCE, left).await.expect("the connection was kept");
         }
     }
 }
