@@ -17,12 +17,17 @@ use gantry_llm::translate::{self, ReplyContext};
 use gantry_providers::pool::{self, Reply, ReplyBody};
 use gantry_providers::upstream::Operation;
 use gantry_runtime::errors::sentence;
-use http::HeaderValue;
+use gantry_runtime::http1::Fields;
+use http::{HeaderValue, header};
 use std::future::poll_fn;
 use std::time::Duration;
 
 /// Largest error reply that is read.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest wait for the body of an error, whose status has said the most: official APIs send both
+/// at once.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(2);
 
 /// Sends the call and waits until its reply can be given to the caller. `started_us` is now;
 /// `span` names the attempt to the upstream.
@@ -77,10 +82,18 @@ fn broken(error: &pool::Error) -> Failure {
     Failure::silent(outcome, view(ErrorKind::Upstream, 502, sentence(error)))
 }
 
-/// An error status, with its body.
+/// An error status, with what comes of its body in time.
 async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
     let status = reply.status.as_u16();
-    let mut body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    let mut collected = Collected::default();
+    let read = collected.read(reply.body, ERROR_BYTES_MAX);
+    let whole = matches!(tokio::time::timeout(ERROR_BODY_WAIT, read).await, Ok(Ok(())));
+    let mut body = collected.into_bytes();
+    // A part says little, and could end inside of a credential, which would not be found then.
+    let usable = (whole || is_json(&body)) && !coded(&reply.fields);
+    if !usable {
+        body = Bytes::new();
+    }
     // Before parsing, which shortens long texts: it must not cut a credential in two.
     Secrets::of(&hop.model, &hop.policies).bytes(&mut body);
     Failure {
@@ -266,8 +279,11 @@ pub(super) fn upstream_error(
 ) -> Whole {
     let dialect = call.caller.dialect();
     let same = dialect == hop.model.dialect() && !reply.body.is_empty();
-    let is_json = gantry_llm::scan::scan(&reply.body).is_ok();
-    let body = if same && is_json { reply.body } else { errors::print_body(dialect, error).into() };
+    let body = if same && is_json(&reply.body) {
+        reply.body
+    } else {
+        errors::print_body(dialect, error).into()
+    };
     Whole {
         model: hop.model.clone(),
         status: errors::status_for(dialect, error),
@@ -280,27 +296,54 @@ pub(super) fn upstream_error(
     }
 }
 
+fn is_json(body: &[u8]) -> bool {
+    gantry_llm::scan::scan(body).is_ok()
+}
+
+/// Whether a body is compressed, although Gantry asks for none that is.
+fn coded(fields: &Fields) -> bool {
+    let coding = fields.get(header::CONTENT_ENCODING.as_str());
+    coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+}
+
 /// The whole body, or why there is none.
-async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
-    let mut first: Option<Bytes> = None;
-    let mut all = BytesMut::new();
-    let failed =
-        |error| (Outcome::Reset, format!("the upstream's reply broke: {}", sentence(&error)));
-    while let Some(data) = body.piece().await.map_err(failed)? {
-        if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
-            let message = format!("the upstream's reply is larger than {limit} bytes");
-            return Err((Outcome::TooLarge, message));
-        }
-        match first.take() {
-            None if all.is_empty() => first = Some(data),
-            None => all.extend_from_slice(&data),
-            Some(begun) => {
-                all.extend_from_slice(&begun);
-                all.extend_from_slice(&data);
+async fn collect(body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
+    let mut collected = Collected::default();
+    collected.read(body, limit).await?;
+    Ok(collected.into_bytes())
+}
+
+/// What came of a body so far; one piece is kept as it came.
+#[derive(Default)]
+struct Collected {
+    first: Option<Bytes>,
+    all: BytesMut,
+}
+
+impl Collected {
+    async fn read(&mut self, mut body: ReplyBody, limit: usize) -> Result<(), (Outcome, String)> {
+        let failed =
+            |error| (Outcome::Reset, format!("the upstream's reply broke: {}", sentence(&error)));
+        while let Some(data) = body.piece().await.map_err(failed)? {
+            if self.all.len() + self.first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+                let message = format!("the upstream's reply is larger than {limit} bytes");
+                return Err((Outcome::TooLarge, message));
+            }
+            match self.first.take() {
+                None if self.all.is_empty() => self.first = Some(data),
+                None => self.all.extend_from_slice(&data),
+                Some(begun) => {
+                    self.all.extend_from_slice(&begun);
+                    self.all.extend_from_slice(&data);
+                }
             }
         }
+        Ok(())
     }
-    Ok(first.unwrap_or_else(|| all.freeze()))
+
+    fn into_bytes(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.all.freeze())
+    }
 }
 
 fn wire(operation: Operation) -> Wire {

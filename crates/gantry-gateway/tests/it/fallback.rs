@@ -274,6 +274,29 @@ async fn an_error_after_status_200_has_the_status_and_the_words_that_it_means() 
 }
 
 #[tokio::test]
+async fn an_error_whose_body_stalls_is_judged_by_its_status() {
+    let said = r#"{"error":{"message":"out of order"}}"#;
+    let cases = [("", "answered with status 503"), (&said[..20], "status 503"), (said, said)];
+    let all = cases.map(|(body, expected)| async move {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [openai("mock", &mock.url(), &["m"]).unwrap()];
+        let gateway = Harness::start(source(&entries).unwrap()).await;
+        let mut begun = Raw { status: 503, ..raw(body) };
+        begun.headers = vec![("content-length".to_owned(), "100".to_owned())];
+        begun.body.push(Act::Stall);
+        mock.always(Step::Raw(begun));
+        let once = [("x-tfy-retry-config", r#"{"attempts":0}"#)];
+        let request = chat("mock/m");
+        let answer = gateway.send(Method::POST, "/v1/chat/completions", &request, &once).await;
+        assert_eq!(answer.status, 503, "{body}: {}", text(&answer));
+        assert!(text(&answer).contains(expected), "{body}: {}", text(&answer));
+        assert_eq!(gateway.record().attempts[0].outcome, "status", "{body}");
+    });
+    // Together, since each waits as long as the gateway does.
+    futures_util::future::join_all(all).await;
+}
+
+#[tokio::test]
 async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
     let config = Config { idle_timeout_ms: 200, ..Config::default() };
     let cases = [
