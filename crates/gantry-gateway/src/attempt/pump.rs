@@ -265,6 +265,11 @@ impl Pump {
         Secrets::of(&self.model, &self.policies)
     }
 
+    /// Whether the caller gets other bytes than the upstream's, be it a few.
+    pub(crate) fn alters(&self) -> bool {
+        !self.forwards() || self.strip_usage || self.shape.is_some()
+    }
+
     /// Whether the caller gets the upstream's own bytes.
     pub(crate) fn forwards(&self) -> bool {
         self.translator.is_none()

@@ -206,7 +206,9 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         finish_reason = Some(done.finish_reason.to_owned());
         done.body.into()
     };
-    let body = match shape(call, hop) {
+    let shape = shape(call, hop);
+    let altered = from != to || shape.is_some();
+    let body = match shape {
         Some(shape) => shape.reply(body),
         None => body,
     };
@@ -215,6 +217,7 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         status: 200,
         fields: reply.fields,
         body,
+        altered,
         losses,
         observer,
         finish_reason,
@@ -289,6 +292,8 @@ pub(super) fn upstream_error(
         status: errors::status_for(dialect, error),
         fields: reply.fields,
         body,
+        // Perhaps by stars only, in place of a credential.
+        altered: true,
         losses: Vec::new(),
         observer: None,
         finish_reason: None,

@@ -189,6 +189,50 @@ async fn an_upstreams_quirks_are_met_by_translated_calls_too() {
     assert!(text(&answer).contains("would lose user"), "{}", text(&answer));
 }
 
+#[tokio::test]
+async fn a_route_or_manifest_says_for_which_version_a_call_is_translated() {
+    let mock = MockUpstream::start().await.unwrap();
+    let versioned = |target: &str, edits: serde_json::Value| {
+        let routing = json!({
+            "type": "priority-based-routing",
+            "load_balance_targets":
+                [{"target": target, "priority": 0, "headers_override": edits}],
+        });
+        virtual_model(&target.replace('/', "-"), "m", routing).unwrap()
+    };
+    let set = json!({"set": {"Anthropic-Version": "2026-10-21"}});
+    let own = json!({
+        "type": "provider-account/anthropic", "name": "own", "base_url": mock.url(),
+        "auth_data": {"type": "api-key", "api_key": "sk-x"},
+        "integrations": [{"type": "integration/model/anthropic", "name": "m", "model_id": "m",
+            "headers": {"anthropic-version": "2026-10-21"}}],
+    });
+    let entries = [
+        anthropic("claude", &mock.url(), &["m"]).unwrap(),
+        account(own).unwrap(),
+        versioned("claude/m", set),
+        versioned("claude-m/m", json!({"set": {"x-more": "1"}})),
+        versioned("claude-m-m/m", json!({"set": {"anthropic-version": "2023-06-01"}})),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let cases = [
+        ("claude/m", "2023-06-01", true),
+        ("own/m", "2026-10-21", false),
+        ("claude-m/m", "2026-10-21", false),
+        ("claude-m-m/m", "2026-10-21", false),
+        ("claude-m-m-m/m", "2023-06-01", true),
+    ];
+    for (model, version, knows_temperature) in cases {
+        let body = chat(model).replacen('{', "{\"temperature\":0.5,", 1);
+        let answer = gateway.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{model}: {}", text(&answer));
+        let sent = mock.last_request().unwrap();
+        assert_eq!(sent.header("anthropic-version"), Some(version), "{model}");
+        let sent: serde_json::Value = sent.json().unwrap();
+        assert_eq!(sent.get("temperature").is_some(), knows_temperature, "{model}: {sent}");
+    }
+}
+
 /// A Messages stream whose losses come behind its first text.
 const LOSSY_STREAM: &str = r#"event: message_start
 data: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}
