@@ -2,6 +2,7 @@
 
 use crate::refusal::{Refusal, RefusalKind};
 use gantry_runtime::http1::{Field, Fields};
+use http::header::CONNECTION;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,6 +59,30 @@ const OURS: [&str; 2] = ["x-tfy-", "x-gantry-"];
 
 const METADATA_CHARS_MAX: usize = 128;
 const METADATA_KEYS_MAX: usize = 64;
+
+/// The fields that `Connection` names: they concern one connection, and go no further
+/// (RFC 9110, section 7.6.1). Most messages name none, which costs no allocation.
+#[derive(Debug)]
+pub(crate) struct ConnectionOptions<'a>(Vec<&'a [u8]>);
+
+impl<'a> ConnectionOptions<'a> {
+    pub(crate) fn of(fields: &'a Fields) -> Self {
+        let mut names = Vec::new();
+        for field in fields.iter().filter(|field| field.is(CONNECTION.as_str())) {
+            let options = field.value().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            // The usual ones are no fields, or are kept back anyway.
+            names.extend(options.filter(|option| {
+                let usual: [&[u8]; 3] = [b"", b"close", b"keep-alive"];
+                !usual.iter().any(|usual| option.eq_ignore_ascii_case(usual))
+            }));
+        }
+        Self(names)
+    }
+
+    pub(crate) fn name(&self, field: Field<'_>) -> bool {
+        self.0.iter().any(|name| field.name().eq_ignore_ascii_case(name))
+    }
+}
 
 /// What a request's headers ask of Gantry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

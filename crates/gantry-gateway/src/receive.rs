@@ -209,7 +209,9 @@ fn decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        // The number's own parser takes a sign too.
+        let digits = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let hex = digits.and_then(|hex| std::str::from_utf8(hex).ok());
         let value = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (byte, value) {
             (b'%', Some(value)) => {
@@ -244,6 +246,7 @@ mod tests {
             ("openai/deployments/gpt-4o/chat/completions", call(Op::Chat), Some("gpt-4o")),
             ("openai/deployments/az/gpt/embeddings", call(Op::Embedding), Some("az/gpt")),
             ("openai/deployments/az%2Fgpt/completions", call(Op::Completion), Some("az/gpt")),
+            ("openai/deployments/a%+fb%2/completions", call(Op::Completion), Some("a%+fb%2")),
             ("v1/models", Operation::Models(None), None),
             ("v1/models/az/gpt", Operation::Models(Some("az/gpt".into())), None),
             ("openai/models", Operation::Models(None), None),

@@ -18,6 +18,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
+/// Longest wait for the end of the framing once the stream's own end mark is there.
+const END_WAIT: Duration = Duration::from_secs(1);
+
 /// A stream on its way to the caller.
 pub struct Relay {
     pump: Pump,
@@ -83,6 +86,8 @@ impl Relay {
             relay.upstream_error(&error);
         } else if stream.ended {
             relay.ended();
+        } else {
+            relay.hurry();
         }
         relay
     }
@@ -112,8 +117,9 @@ impl Relay {
                     self.times.last_token_us = self.last_read_us;
                 }
                 self.push(bytes);
-                if let Some(error) = error {
-                    self.upstream_error(&error);
+                match error {
+                    Some(error) => self.upstream_error(&error),
+                    None => self.hurry(),
                 }
             }
             Step::Ended { bytes } => {
@@ -124,7 +130,16 @@ impl Relay {
         }
     }
 
-    /// Ready when nothing came for too long; the stream has failed then.
+    /// Behind the end mark only the framing's end is waited for, and not for long.
+    fn hurry(&mut self) {
+        if self.pump.observer.ended() && self.idle_limit > END_WAIT {
+            self.idle_limit = END_WAIT;
+            self.idle.as_mut().reset(Instant::now() + END_WAIT);
+        }
+    }
+
+    /// Ready when nothing came for too long; the stream has failed then, unless it was whole. An
+    /// upstream that leaves the framing open is left with its connection.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.idle.as_mut().poll(cx));
@@ -134,6 +149,11 @@ impl Relay {
                 break;
             }
             self.idle.as_mut().reset(Instant::now() + left);
+        }
+        if self.pump.observer.ended() {
+            let step = self.pump.end();
+            self.step(step);
+            return Poll::Ready(());
         }
         let message = format!("the model sent nothing for {}", shown(self.idle_limit));
         self.fail("idle_timeout", ErrorKind::Timeout, message);

@@ -3,7 +3,7 @@
 use crate::attempt::{Attempted, Stream, Whole};
 use crate::body::ReplyBody;
 use crate::decode::Call;
-use crate::headers;
+use crate::headers::{self, ConnectionOptions};
 use crate::receive::Caller;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::relay::Relay;
@@ -143,7 +143,7 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
 fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.model, &reply.losses);
     ledger.log_reply(&reply.body);
-    let mut lines = carried(&reply.fields, &ledger);
+    let mut lines = carried(&reply.fields, reply.altered, &ledger);
     describe(&mut lines, &reply.model, &reply.losses, &ledger);
     lines.field(&CONTENT_TYPE, &JSON);
     // The attempt has just ended and looked at the clock.
@@ -176,7 +176,7 @@ fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBod
 
 fn stream(reply: Stream, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.resolved(&reply.pump.model, &reply.losses);
-    let mut lines = carried(&reply.fields, &ledger);
+    let mut lines = carried(&reply.fields, reply.pump.alters(), &ledger);
     describe(&mut lines, &reply.pump.model, &reply.losses, &ledger);
     lines.field(&CONTENT_TYPE, &EVENT_STREAM);
     if !reply.fields.contains(CACHE_CONTROL.as_str()) {
@@ -188,8 +188,10 @@ fn stream(reply: Stream, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBo
     Response::new(StatusCode::OK, lines, ReplyBody::Relay(Box::new(relay)))
 }
 
-/// The upstream's headers that mean something to the caller.
-fn carried(upstream: &Fields, ledger: &Ledger) -> FieldLines {
+/// The upstream's headers that mean something to the caller. `altered`: the body's bytes are not
+/// the upstream's.
+fn carried(upstream: &Fields, altered: bool, ledger: &Ledger) -> FieldLines {
+    let options = ConnectionOptions::of(upstream);
     let mut lines = FieldLines::with_capacity(USUAL_BYTES);
     let of_several = ledger.applied.is_some();
     let (mut id, mut other_id) = (None, None);
@@ -198,7 +200,10 @@ fn carried(upstream: &Fields, ledger: &Ledger) -> FieldLines {
             id = Some(field.value());
         } else if field.is(headers::ANTHROPIC_REQUEST_ID) {
             other_id = Some(field.value());
-        } else if keeps(field, of_several) {
+        } else if keeps(field, of_several)
+            && !(altered && is_of_bytes(field))
+            && !options.name(field)
+        {
             lines.line(field.name(), field.value());
         }
     }
@@ -219,6 +224,8 @@ fn keeps(field: Field<'_>, of_several: bool) -> bool {
         name,
         b"alt-svc"
             | b"connection"
+            // What is forwarded has been read, so it is plain.
+            | b"content-encoding"
             | b"content-length"
             | b"content-type"
             | b"date"
@@ -238,6 +245,13 @@ fn keeps(field: Field<'_>, of_several: bool) -> bool {
     let cors = name.starts_with(b"access-control-");
     let misleading = of_several && names_a_rate_limit(name);
     !kept_back && !own && !cors && !misleading
+}
+
+/// Whether a field holds for the very bytes of a body.
+fn is_of_bytes(field: Field<'_>) -> bool {
+    ["content-md5", "content-digest", "repr-digest", "digest", "etag"]
+        .iter()
+        .any(|name| field.is(name))
 }
 
 fn names_a_rate_limit(name: &[u8]) -> bool {

@@ -89,6 +89,8 @@ pub struct Observer {
     output_bytes: u64,
     /// The model has produced something.
     content: bool,
+    /// A reason to stop was seen, and no content after it.
+    stopped: bool,
     ended: bool,
 }
 
@@ -120,6 +122,7 @@ impl Observer {
             counts_output: false,
             output_bytes: 0,
             content: false,
+            stopped: false,
             ended: false,
         }
     }
@@ -208,6 +211,13 @@ impl Observer {
         self.ended
     }
 
+    /// Whether a stream that closes now, in good order, was whole: it had its end mark, or in
+    /// OpenAI's dialect, whose servers do not all send one, the model has stopped.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        self.ended || self.stopped
+    }
+
     /// The model as the upstream names it.
     #[must_use]
     pub fn model(&self) -> Option<&str> {
@@ -249,6 +259,10 @@ impl Observer {
         if event.name == Some("error") {
             let error = found.ok().and_then(|found| found.error);
             return Seen::Error(error.unwrap_or_else(|| value::error_of(data)));
+        }
+        if let Ok(found) = &found {
+            // Of several choices one may go on when another has stopped.
+            self.stopped = found.finish || self.stopped && !found.content;
         }
         match found {
             Err(_) => Seen::Malformed,

@@ -4,9 +4,10 @@ use crate::auth::{self, Resolve};
 use crate::endpoint::{self, Endpoint};
 use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
 use gantry_model::kinds::ProviderAccount;
+use gantry_model::kinds::common::is_own_header;
 use gantry_model::kinds::provider_account::ModelIntegration;
 use gantry_runtime::http1::FieldLines;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
 /// What an upstream can be asked, by its own dialect's names.
@@ -101,12 +102,19 @@ impl Upstream {
             headers.insert(name, value);
         }
         for (name, value) in &model.headers {
+            if is_own_header(name.as_bytes()) {
+                tracing::warn!(header = %name, "a header that Gantry writes itself, left out");
+                continue;
+            }
             let value = auth::clear(value, resolve)?;
             let value = auth::sensitive(value.expose())?;
             let name = name.parse::<HeaderName>().map_err(|_| Error::Header(name.clone()))?;
             headers.insert(name, value);
         }
         let addresses = addresses(&endpoint, &prefix, &query)?;
+        // Replies are read, and not unpacked (RFC 9110, section 12.5.3: unsaid, any will do).
+        let plain = HeaderValue::from_static("identity");
+        headers.entry(ACCEPT_ENCODING).or_insert(plain);
         let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
         headers.insert(HOST, host);
         let lines = headers.iter().collect();

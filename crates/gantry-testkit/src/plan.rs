@@ -126,6 +126,7 @@ fn interrupted(call: &Call, parts: Vec<Bytes>, at: Place, acts: &[Act]) -> Raw {
     match at {
         Place::BeforeHeaders => raw.before = acts.to_vec(),
         Place::BeforeFirst => drop(raw.body.splice(0..0, acts.iter().cloned())),
+        Place::AfterEnd => raw.body.extend(acts.iter().cloned()),
         Place::MidStream if print::streams(call) => {
             let place = events_before(call).min(raw.body.len());
             raw.body.splice(place..place, acts.iter().cloned());

@@ -55,6 +55,8 @@ pub enum Place {
     BeforeFirst,
     /// Behind the third stream event, or in the middle of a whole reply.
     MidStream,
+    /// Behind the last byte of the body, before the end that its framing has.
+    AfterEnd,
 }
 
 /// The upstream's hint when to come back.
@@ -74,7 +76,7 @@ pub enum Fault {
     /// dialect's envelope.
     Status { code: u16, retry: Retry },
     /// `fault-reset-…` (TCP RST) and `fault-close-…` (TCP FIN) with `before-headers`,
-    /// `before-first` or `mid-stream`.
+    /// `before-first`, `mid-stream` or `after-end`.
     Cut { at: Place, reset: bool },
     /// `fault-stall-…` (for ever) and `fault-slow-…-200` (milliseconds), places as above.
     Pause { at: Place, time: Option<Duration> },
@@ -272,6 +274,7 @@ fn parse_place(name: &str) -> Option<Place> {
         "before-headers" => Some(Place::BeforeHeaders),
         "before-first" => Some(Place::BeforeFirst),
         "mid-stream" => Some(Place::MidStream),
+        "after-end" => Some(Place::AfterEnd),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 //! report of what did not fit.
 
 use crate::decode::Call;
-use crate::headers;
+use crate::headers::{self, ConnectionOptions};
 use crate::route::Hop;
 use crate::snapshot::Policy;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use gantry_runtime::http1::{Field, LOWERED_BYTES};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A call in its target's dialect.
@@ -96,18 +97,33 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     if let Some(json) = &options {
         draft.set("stream_options", json)?;
     }
-    override_params(&mut draft, &hop.policies)?;
+    let mut losses = Vec::new();
+    adapt(&mut draft, hop, &mut losses)?;
+    Ok((draft.finish(), losses, usage_added))
+}
+
+/// Whether [`adapt`] may have something to do.
+fn adapts(hop: &Hop) -> bool {
+    let quirks = hop.model.quirks();
+    let overrides = hop.policies.iter().any(|policy| !policy.override_params.is_empty());
+    overrides || !quirks.rename.is_empty() || !quirks.unsupported.is_empty()
+}
+
+/// What the route sets, then what the upstream names otherwise or refuses; the latter is reported
+/// under its name at the upstream.
+fn adapt<'a>(draft: &mut Draft<'a>, hop: &'a Hop, losses: &mut Vec<Loss>) -> Result<(), ScanError> {
+    let quirks = hop.model.quirks();
+    override_params(draft, &hop.policies)?;
     for (ours, theirs) in &quirks.rename {
         draft.rename(ours, theirs)?;
     }
-    let mut losses = Vec::new();
     for key in &quirks.unsupported {
         if draft.remove(key)? {
             let note = "the upstream refuses it".to_owned();
             losses.push(Loss { field: key.clone(), kind: LossKind::Dropped, note });
         }
     }
-    Ok((draft.finish(), losses, usage_added))
+    Ok(())
 }
 
 fn with_usage(call: &Call) -> Result<Bytes, ScanError> {
@@ -147,7 +163,7 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
         quirks,
-        anthropic_version: &quirks.anthropic_version,
+        anthropic_version: anthropic_version(hop),
     };
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let done = translate::request(from, to, &call.body, &context)
@@ -161,13 +177,25 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
         }
     }
     let body = Bytes::from(done.body);
-    if hop.policies.iter().all(|policy| policy.override_params.is_empty()) {
+    if !adapts(hop) {
         return Ok(Foreign { body: body.into(), losses, added });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
-    override_params(&mut draft, &hop.policies)?;
+    adapt(&mut draft, hop, &mut losses)?;
     Ok(Foreign { body: draft.finish(), losses, added })
+}
+
+/// The version that the upstream will be told when the caller speaks another dialect.
+fn anthropic_version(hop: &Hop) -> &str {
+    let version = headers::ANTHROPIC_VERSION;
+    let set = hop.model.upstream.headers.get(version).or_else(|| {
+        let mut outer_first = hop.policies.iter().rev();
+        let ruling = outer_first.find(|policy| policy.rules(version.as_bytes()))?;
+        ruling.set_headers.get(version)
+    });
+    let set = set.and_then(|value| value.to_str().ok());
+    set.unwrap_or(&hop.model.quirks().anthropic_version)
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.
@@ -181,8 +209,24 @@ fn path(call: &Call, hop: &Hop, operation: Operation) -> Result<PathAndQuery, Er
     });
     match carried {
         None => Ok(path.clone()),
-        Some(query) => Ok(PathAndQuery::try_from(format!("{}?{query}", path.path()))?),
+        Some(query) => Ok(PathAndQuery::try_from(format!("{}?{}", path.path(), in_ascii(query)))?),
     }
+}
+
+/// A query as it may stand in a request line: other characters are percent-encoded as UTF-8
+/// (RFC 3986, section 2.1).
+fn in_ascii(query: &str) -> Cow<'_, str> {
+    if query.is_ascii() {
+        return Cow::Borrowed(query);
+    }
+    let mut out = String::with_capacity(3 * query.len());
+    for byte in query.bytes() {
+        match byte.is_ascii() {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// The head of one attempt's request; `span` names the attempt to the upstream.
@@ -212,8 +256,10 @@ pub(super) fn request_head(
         head.line(b"content-type", b"application/json");
     }
     let same = call.caller.dialect() == upstream.dialect;
+    let options = ConnectionOptions::of(&call.headers);
     let version = headers::ANTHROPIC_VERSION;
-    let versioned = same && call.headers.contains(version);
+    let versions = |field: Field<'_>| field.is(version) && !options.name(field);
+    let versioned = same && call.headers.iter().any(versions);
     if upstream.dialect == Dialect::Anthropic && !versioned && !settled(version.as_bytes()) {
         // The catalogue's own text, which is a date.
         head.line(version.as_bytes(), hop.model.quirks().anthropic_version.as_bytes());
@@ -227,7 +273,8 @@ pub(super) fn request_head(
         let parent = field.is(headers::TRACEPARENT);
         let trace = parent || field.is(headers::TRACESTATE);
         let replaced = parent && span.is_some();
-        if (trace || same && carried(field)) && !replaced && !settled(field.name()) {
+        let kept_back = replaced || options.name(field);
+        if (trace || same && carried(field)) && !kept_back && !settled(field.name()) {
             head.line(field.name(), field.value());
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Whole {
     /// The upstream's.
     pub(crate) fields: Fields,
     pub(crate) body: Bytes,
+    /// The body's bytes may not be the upstream's.
+    pub(crate) altered: bool,
     pub(crate) losses: Vec<Loss>,
     /// What a good reply was found to hold.
     pub(crate) observer: Option<Observer>,
@@ -232,6 +234,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
         status: 200,
         fields: Fields::default(),
         body: format!("{{\"input_tokens\":{tokens}}}").into(),
+        altered: true,
         losses,
         observer: None,
         finish_reason: None,

@@ -156,7 +156,8 @@ impl Pump {
         }
     }
 
-    fn end(&mut self) -> Step {
+    /// What is left to say when nothing more comes.
+    pub(crate) fn end(&mut self) -> Step {
         let held = self.splitter.take_held();
         let mut last = Vec::new();
         if !held.is_empty() && !self.observer.ended() {
@@ -167,13 +168,19 @@ impl Pump {
                 last.extend_from_slice(&bytes);
             }
         }
-        if !self.observer.ended() {
+        if !self.observer.may_end() {
             return Step::Failed(Break::Cut);
         }
-        if let Some(translator) = &mut self.translator
-            && translator.end(&mut last).is_err()
-        {
+        let done = match &mut self.translator {
+            Some(translator) => translator.end(&mut last).is_ok(),
+            None => true,
+        };
+        if !done {
             return Step::Failed(Break::Cut);
+        }
+        if self.forwards() && !self.observer.ended() {
+            // Some servers end without it, and some clients wait for it.
+            last.extend_from_slice(b"data: [DONE]\n\n");
         }
         Step::Ended { bytes: self.in_shape(last.into()) }
     }
@@ -243,7 +250,7 @@ impl Pump {
     }
 
     fn view(&self, data: &[u8]) -> ErrorView {
-        errors::parse(self.upstream, 500, data)
+        errors::parse(self.upstream, 200, data)
     }
 
     /// An event that is none, with its beginning.
@@ -256,6 +263,11 @@ impl Pump {
 
     fn secrets(&self) -> Secrets {
         Secrets::of(&self.model, &self.policies)
+    }
+
+    /// Whether the caller gets other bytes than the upstream's, be it a few.
+    pub(crate) fn alters(&self) -> bool {
+        !self.forwards() || self.strip_usage || self.shape.is_some()
     }
 
     /// Whether the caller gets the upstream's own bytes.

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gantry_llm::errors::ErrorView;
 use gantry_runtime::http1::Fields;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ fn collect(headers: &HeaderMap, values: &mut Vec<Vec<u8>>) {
 
 /// Headers whose values are no secrets and common words in errors.
 fn is_public(name: &HeaderName) -> bool {
-    [HOST, ACCEPT, CONTENT_TYPE, USER_AGENT].contains(name)
+    [HOST, ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name)
         || matches!(name.as_str(), "anthropic-version" | "anthropic-beta")
 }
 

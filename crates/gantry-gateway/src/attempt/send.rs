@@ -17,12 +17,17 @@ use gantry_llm::translate::{self, ReplyContext};
 use gantry_providers::pool::{self, Reply, ReplyBody};
 use gantry_providers::upstream::Operation;
 use gantry_runtime::errors::sentence;
-use http::HeaderValue;
+use gantry_runtime::http1::Fields;
+use http::{HeaderValue, header};
 use std::future::poll_fn;
 use std::time::Duration;
 
 /// Largest error reply that is read.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest wait for the body of an error, whose status has said the most: official APIs send both
+/// at once.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(2);
 
 /// Sends the call and waits until its reply can be given to the caller. `started_us` is now;
 /// `span` names the attempt to the upstream.
@@ -77,10 +82,18 @@ fn broken(error: &pool::Error) -> Failure {
     Failure::silent(outcome, view(ErrorKind::Upstream, 502, sentence(error)))
 }
 
-/// An error status, with its body.
+/// An error status, with what comes of its body in time.
 async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
     let status = reply.status.as_u16();
-    let mut body = collect(reply.body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    let mut collected = Collected::default();
+    let read = collected.read(reply.body, ERROR_BYTES_MAX);
+    let whole = matches!(tokio::time::timeout(ERROR_BODY_WAIT, read).await, Ok(Ok(())));
+    let mut body = collected.into_bytes();
+    // A part says little, and could end inside of a credential, which would not be found then.
+    let usable = (whole || is_json(&body)) && !coded(&reply.fields);
+    if !usable {
+        body = Bytes::new();
+    }
     // Before parsing, which shortens long texts: it must not cut a credential in two.
     Secrets::of(&hop.model, &hop.policies).bytes(&mut body);
     Failure {
@@ -108,7 +121,9 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
     loop {
         match poll_fn(|cx| pump.poll_step(cx)).await {
             Step::Events { error: Some(error), progress: false, .. } => {
-                return Err(stream_error(error));
+                // The event is no body: it is printed anew.
+                let said = UpstreamReply { fields: reply.fields, body: Bytes::new() };
+                return Err(stream_error(worker, error, said));
             }
             Step::Events { bytes, progress, tokens: new, error: failed } => {
                 held_bytes += bytes.len();
@@ -165,7 +180,10 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
     let mut observer = None;
     if encoded.operation != Operation::CountTokens {
         let seen = observer.insert(Observer::new(wire(encoded.operation)));
-        seen.reply(&body).map_err(|malformed| not_a_reply(hop, &malformed, &body))?;
+        if let Err(malformed) = seen.reply(&body) {
+            let said = UpstreamReply { fields: reply.fields, body };
+            return Err(not_a_reply(target, &malformed, said));
+        }
     }
     let mut finish_reason =
         observer.as_ref().and_then(|seen| seen.finish_reason().map(str::to_owned));
@@ -188,7 +206,9 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         finish_reason = Some(done.finish_reason.to_owned());
         done.body.into()
     };
-    let body = match shape(call, hop) {
+    let shape = shape(call, hop);
+    let altered = from != to || shape.is_some();
+    let body = match shape {
         Some(shape) => shape.reply(body),
         None => body,
     };
@@ -197,6 +217,7 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         status: 200,
         fields: reply.fields,
         body,
+        altered,
         losses,
         observer,
         finish_reason,
@@ -213,9 +234,12 @@ fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
     })
 }
 
-fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
+fn not_a_reply(target: &Target<'_>, malformed: &Malformed, said: UpstreamReply) -> Failure {
     match malformed {
-        Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 500, body)),
+        Malformed::Error(_) => {
+            let error = errors::parse(target.hop.model.dialect(), 200, &said.body);
+            stream_error(target.worker, error, said)
+        }
         Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
             let message = malformed.to_string();
             Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
@@ -223,24 +247,30 @@ fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
     }
 }
 
-/// An error that came with status 200.
-fn stream_error(error: ErrorView) -> Failure {
-    let status = match error.kind {
-        ErrorKind::RateLimited | ErrorKind::Billing => 429,
-        ErrorKind::Overloaded => 529,
-        ErrorKind::Authentication => 401,
-        ErrorKind::Permission => 403,
-        ErrorKind::NotFound => 404,
-        ErrorKind::InvalidRequest
-        | ErrorKind::ContextLength
-        | ErrorKind::ContentFilter
-        | ErrorKind::Conflict => 400,
-        ErrorKind::TooLarge => 413,
-        ErrorKind::Timeout => 504,
-        ErrorKind::Upstream | ErrorKind::Internal => 502,
+/// An error that came with status 200. `said` may have no body, which is printed anew then.
+fn stream_error(worker: &Worker, mut error: ErrorView, said: UpstreamReply) -> Failure {
+    let status = match (error.kind, error.status) {
+        // Some name the status that they did not send.
+        (_, named) if named != 502 => named,
+        (ErrorKind::RateLimited | ErrorKind::Billing, _) => 429,
+        (ErrorKind::Overloaded, _) => 529,
+        (ErrorKind::Authentication, _) => 401,
+        (ErrorKind::Permission, _) => 403,
+        (ErrorKind::NotFound, _) => 404,
+        (ErrorKind::Conflict, _) => 409,
+        (ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter, _) => 400,
+        (ErrorKind::TooLarge, _) => 413,
+        (ErrorKind::Timeout, _) => 504,
+        (ErrorKind::Upstream | ErrorKind::Internal, _) => 502,
     };
-    let error = Box::new(error);
-    Failure { outcome: Outcome::StreamError, status, error, reply: None, retry_after: None }
+    error.status = status;
+    Failure {
+        outcome: Outcome::StreamError,
+        status,
+        error: Box::new(error),
+        retry_after: retry_after(&said.fields, worker.shared.clock.unix_ms()),
+        reply: Some(Box::new(said)),
+    }
 }
 
 /// The upstream's error for the caller: its own bytes within one dialect, else printed anew.
@@ -252,13 +282,18 @@ pub(super) fn upstream_error(
 ) -> Whole {
     let dialect = call.caller.dialect();
     let same = dialect == hop.model.dialect() && !reply.body.is_empty();
-    let is_json = gantry_llm::scan::scan(&reply.body).is_ok();
-    let body = if same && is_json { reply.body } else { errors::print_body(dialect, error).into() };
+    let body = if same && is_json(&reply.body) {
+        reply.body
+    } else {
+        errors::print_body(dialect, error).into()
+    };
     Whole {
         model: hop.model.clone(),
         status: errors::status_for(dialect, error),
         fields: reply.fields,
         body,
+        // Perhaps by stars only, in place of a credential.
+        altered: true,
         losses: Vec::new(),
         observer: None,
         finish_reason: None,
@@ -266,27 +301,54 @@ pub(super) fn upstream_error(
     }
 }
 
+fn is_json(body: &[u8]) -> bool {
+    gantry_llm::scan::scan(body).is_ok()
+}
+
+/// Whether a body is compressed, although Gantry asks for none that is.
+fn coded(fields: &Fields) -> bool {
+    let coding = fields.get(header::CONTENT_ENCODING.as_str());
+    coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+}
+
 /// The whole body, or why there is none.
-async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
-    let mut first: Option<Bytes> = None;
-    let mut all = BytesMut::new();
-    let failed =
-        |error| (Outcome::Reset, format!("the upstream's reply broke: {}", sentence(&error)));
-    while let Some(data) = body.piece().await.map_err(failed)? {
-        if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
-            let message = format!("the upstream's reply is larger than {limit} bytes");
-            return Err((Outcome::TooLarge, message));
-        }
-        match first.take() {
-            None if all.is_empty() => first = Some(data),
-            None => all.extend_from_slice(&data),
-            Some(begun) => {
-                all.extend_from_slice(&begun);
-                all.extend_from_slice(&data);
+async fn collect(body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
+    let mut collected = Collected::default();
+    collected.read(body, limit).await?;
+    Ok(collected.into_bytes())
+}
+
+/// What came of a body so far; one piece is kept as it came.
+#[derive(Default)]
+struct Collected {
+    first: Option<Bytes>,
+    all: BytesMut,
+}
+
+impl Collected {
+    async fn read(&mut self, mut body: ReplyBody, limit: usize) -> Result<(), (Outcome, String)> {
+        let failed =
+            |error| (Outcome::Reset, format!("the upstream's reply broke: {}", sentence(&error)));
+        while let Some(data) = body.piece().await.map_err(failed)? {
+            if self.all.len() + self.first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+                let message = format!("the upstream's reply is larger than {limit} bytes");
+                return Err((Outcome::TooLarge, message));
+            }
+            match self.first.take() {
+                None if self.all.is_empty() => self.first = Some(data),
+                None => self.all.extend_from_slice(&data),
+                Some(begun) => {
+                    self.all.extend_from_slice(&begun);
+                    self.all.extend_from_slice(&data);
+                }
             }
         }
+        Ok(())
     }
-    Ok(first.unwrap_or_else(|| all.freeze()))
+
+    fn into_bytes(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.all.freeze())
+    }
 }
 
 fn wire(operation: Operation) -> Wire {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::route::health::Registry;
 use crate::route::strategy_name;
-use gantry_model::kinds::common::HeadersOverride;
+use gantry_model::kinds::common::{HeadersOverride, is_own_header};
 use gantry_model::kinds::provider_account::ModelIntegration;
 use gantry_model::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
 use gantry_model::kinds::{Manifest, ProviderAccount, VirtualModelAccount};
@@ -202,7 +202,7 @@ fn header_edits(
     for (name, value) in &headers.set {
         let value = auth::clear(value, resolve).and_then(|value| auth::sensitive(value.expose()));
         match (name.parse::<HeaderName>(), value) {
-            (Ok(name), Ok(value)) => {
+            (Ok(name), Ok(value)) if !is_own_header(name.as_str().as_bytes()) => {
                 set.insert(name, value);
             }
             _ => tracing::warn!(header = %name, "headers_override is not usable, left out"),

@@ -1,6 +1,6 @@
 //! One gate before the first byte: whatever goes wrong before it, the caller notices nothing.
 
-use crate::harness::{Harness, chat, chat_stream, json, messages, text};
+use crate::harness::{Harness, PATIENCE, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
 use gantry_gateway::Config;
 use gantry_model::snapshot::SnapshotSource;
@@ -235,6 +235,68 @@ async fn the_last_upstreams_own_error_reaches_the_caller() {
 }
 
 #[tokio::test]
+async fn an_error_after_status_200_has_the_status_and_the_words_that_it_means() {
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let too_long = r#"{"error":{"message":"maximum context length is 8","type":"bad"}}"#;
+    let limited = r#"{"error":{"code":429,"message":"slow down, please"}}"#;
+    let event = |data: &str| format!("data: {data}\n\n");
+    let failed = format!("event: error\n{}", event(overloaded));
+    let (gpt, claude) = (chat_stream("gpt/m"), chat_stream("claude/m"));
+    let cases = [
+        ("/v1/chat/completions", &gpt, event(limited), 429, "slow down, please"),
+        ("/v1/chat/completions", &chat("gpt/m"), limited.to_owned(), 429, limited),
+        ("/v1/chat/completions", &gpt, event(too_long), 400, "context_length_exceeded"),
+        ("/v1/chat/completions", &claude, failed.clone(), 503, "busy"),
+        ("/v1/messages", &messages("claude/m", true), failed, 529, "overloaded_error"),
+        ("/v1/messages", &messages("gpt/m", false), limited.to_owned(), 429, "rate_limit_error"),
+        ("/v1/messages", &messages("gpt/m", true), event(too_long), 400, "invalid_request_error"),
+    ];
+    for (path, request, body, status, expected) in cases {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [
+            openai("gpt", &mock.url(), &["m"]).unwrap(),
+            anthropic("claude", &mock.url(), &["m"]).unwrap(),
+        ];
+        let gateway = Harness::start(source(&entries).unwrap()).await;
+        let headers = vec![("retry-after".to_owned(), "60".to_owned())];
+        mock.always(Step::Raw(Raw { headers, ..raw(&body) }));
+        let answer = gateway.post(path, request).await;
+        let shown = format!("{path} {request} {body}: {}", text(&answer));
+        assert_eq!(answer.status, status, "{shown}");
+        assert!(text(&answer).contains(expected), "{shown}");
+        assert!(json(&answer)["error"]["message"].is_string(), "{shown}");
+        assert_eq!(answer.headers["retry-after"], "60", "{shown}");
+        let record = gateway.record();
+        assert_eq!(record.attempts[0].outcome, "stream_error", "{record:#?}");
+        assert_eq!(record.status, status, "{record:#?}");
+        assert_eq!(record.fault, if status == 400 { "caller" } else { "upstream" });
+    }
+}
+
+#[tokio::test]
+async fn an_error_whose_body_stalls_is_judged_by_its_status() {
+    let said = r#"{"error":{"message":"out of order"}}"#;
+    let cases = [("", "answered with status 503"), (&said[..20], "status 503"), (said, said)];
+    let all = cases.map(|(body, expected)| async move {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [openai("mock", &mock.url(), &["m"]).unwrap()];
+        let gateway = Harness::start(source(&entries).unwrap()).await;
+        let mut begun = Raw { status: 503, ..raw(body) };
+        begun.headers = vec![("content-length".to_owned(), "100".to_owned())];
+        begun.body.push(Act::Stall);
+        mock.always(Step::Raw(begun));
+        let once = [("x-tfy-retry-config", r#"{"attempts":0}"#)];
+        let request = chat("mock/m");
+        let answer = gateway.send(Method::POST, "/v1/chat/completions", &request, &once).await;
+        assert_eq!(answer.status, 503, "{body}: {}", text(&answer));
+        assert!(text(&answer).contains(expected), "{body}: {}", text(&answer));
+        assert_eq!(gateway.record().attempts[0].outcome, "status", "{body}");
+    });
+    // Together, since each waits as long as the gateway does.
+    futures_util::future::join_all(all).await;
+}
+
+#[tokio::test]
 async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
     let config = Config { idle_timeout_ms: 200, ..Config::default() };
     let cases = [
@@ -242,7 +304,6 @@ async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
         Fault::Cut { at: Place::MidStream, reset: false },
         Fault::Pause { at: Place::MidStream, time: None },
         Fault::EndMidStream,
-        Fault::NoEnd,
         Fault::Error { later: true },
     ];
     for fault in cases {
@@ -261,6 +322,66 @@ async fn after_the_first_byte_a_failure_is_an_error_event_never_a_silent_end() {
         assert_ne!(record.refusal, "", "{fault:?}");
         assert_eq!(record.attempts.len(), 1, "{fault:?}");
         assert!(record.usage.output > 0, "what was streamed is charged: {record:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_its_end_mark_is_whole_when_a_chat_model_has_stopped() {
+    let cases = [
+        ("/v1/chat/completions", chat_stream("gpt/m"), Some("data: [DONE]")),
+        ("/v1/messages", messages("gpt/m", true), Some(r#"data: {"type":"message_stop"}"#)),
+        ("/v1/messages", messages("claude/m", true), None),
+        ("/v1/chat/completions", chat_stream("claude/m"), None),
+    ];
+    for (path, body, end) in cases {
+        let mock = MockUpstream::start().await.unwrap();
+        let entries = [
+            openai("gpt", &mock.url(), &["m"]).unwrap(),
+            anthropic("claude", &mock.url(), &["m"]).unwrap(),
+        ];
+        let gateway = Harness::start(source(&entries).unwrap()).await;
+        mock.script(vec![Step::Fault(Fault::NoEnd)]);
+        let stream = text(&gateway.post(path, &body).await);
+        let record = gateway.record();
+        let outcome = record.attempts[0].outcome.as_ref();
+        if let Some(end) = end {
+            assert!(stream.trim_end().ends_with(end), "{body}: {stream}");
+            assert_eq!((record.error.as_str(), outcome), ("", "ok"), "{body}: {record:#?}");
+            assert!(record.usage.output > 0 && !record.usage_estimated, "{body}: {record:#?}");
+        } else {
+            assert!(stream.contains("\"error\":{"), "{body}: {stream}");
+            assert_eq!(outcome, "reset", "{body}: {record:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_whole_does_not_wait_for_its_framing() {
+    let cases = [
+        ("/v1/chat/completions", chat_stream("gpt/m"), "data: [DONE]"),
+        ("/v1/messages", messages("gpt/m", true), r#"data: {"type":"message_stop"}"#),
+        ("/v1/messages", messages("claude/m", true), r#"data: {"type":"message_stop"}"#),
+    ];
+    // The wait is the shorter of the limit and what the relay has for this.
+    for idle_timeout_ms in [200, Config::default().idle_timeout_ms] {
+        for (path, body, end) in &cases {
+            let mock = MockUpstream::start().await.unwrap();
+            let entries = [
+                openai("gpt", &mock.url(), &["m"]).unwrap(),
+                anthropic("claude", &mock.url(), &["m"]).unwrap(),
+            ];
+            let config = Config { idle_timeout_ms, ..Config::default() };
+            let gateway = Harness::start_with(source(&entries).unwrap(), config).await;
+            let stalled = Fault::Pause { at: Place::AfterEnd, time: None };
+            mock.script(vec![Step::Fault(stalled)]);
+            let stream = text(&gateway.post(path, body).await);
+            assert!(stream.trim_end().ends_with(end), "{body}: {stream}");
+            let record = gateway.record();
+            let outcome = record.attempts[0].outcome.as_ref();
+            assert_eq!((record.error.as_str(), outcome), ("", "ok"), "{body}: {record:#?}");
+            let left = mock.until(|progress| progress.abandoned == 1);
+            tokio::time::timeout(PATIENCE, left).await.expect("the connection was kept");
+        }
     }
 }
 

@@ -1,13 +1,17 @@
 //! Same dialect in and out: the original bytes, the right address, the right credential.
 
-use crate::harness::{self, Harness, chat, chat_stream, messages, text};
-use gantry_testkit::MockUpstream;
+use crate::harness::{self, Harness, PATIENCE, chat, chat_stream, messages, text};
+use bytes::Bytes;
 use gantry_testkit::snapshot::{
-    UPSTREAM_KEY, account, anthropic, azure, one_account, openai, source,
+    ADMIN_TOKEN, UPSTREAM_KEY, account, anthropic, azure, one_account, openai, source,
+    virtual_model,
 };
+use gantry_testkit::{Act, MockUpstream, Raw, Step};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn unknown_fields_key_order_and_number_spelling_survive() {
@@ -86,6 +90,137 @@ async fn an_anthropic_call_keeps_its_beta_headers_and_query() {
     for private in ["cookie", "x-tfy-metadata", "authorization"] {
         assert_eq!(sent.header(private), None, "{private}");
     }
+}
+
+/// A whole reply with these headers.
+fn reply(status: u16, headers: &[(&str, &str)], body: &'static [u8]) -> Step {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let body = vec![Act::Send(Bytes::from_static(body))];
+    Step::Raw(Raw { before: Vec::new(), status, headers: headers.collect(), body })
+}
+
+const PLAIN_REPLY: &[u8] =
+    br#"{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},
+        "finish_reason":"stop"}]}"#;
+
+#[tokio::test]
+async fn what_concerns_one_connection_goes_no_further() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let fields = [("connection", "keep-alive, X-Hop ,x-other"), ("x-hop", "1"), ("x-stays", "1")];
+    mock.script(vec![reply(200, &fields, PLAIN_REPLY)]);
+    let body = chat("mock/gpt");
+    let answer = gateway.send(Method::POST, "/v1/chat/completions", &body, &fields).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent = mock.last_request().unwrap();
+    assert_eq!((sent.header("x-hop"), sent.header("x-stays")), (None, Some("1")));
+    assert!(!answer.headers.contains_key("x-hop") && answer.headers.contains_key("x-stays"));
+}
+
+#[tokio::test]
+async fn an_anthropic_version_of_one_connection_is_replaced_by_gantrys() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [anthropic("claude", &mock.url(), &["opus"]).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let fields = [("connection", "anthropic-version"), ("anthropic-version", "2020-01-01")];
+    let body = messages("claude/opus", false);
+    let answer = gateway.send(Method::POST, "/v1/messages", &body, &fields).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(mock.last_request().unwrap().header("anthropic-version"), Some("2023-06-01"));
+}
+
+#[tokio::test]
+async fn upstreams_are_asked_for_plain_bodies_and_a_packed_error_is_told_by_its_status() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let packed = [("content-encoding", "gzip"), ("etag", "\"1\"")];
+    mock.script(vec![reply(400, &packed, b"\x1f\x8b\x08\x00 incorrect key")]);
+    let asks = [("accept-encoding", "gzip, br")];
+    let body = chat("mock/gpt");
+    let answer = gateway.send(Method::POST, "/v1/chat/completions", &body, &asks).await;
+    let sent = mock.last_request().unwrap();
+    let codings: Vec<_> = sent.headers.get_all("accept-encoding").iter().collect();
+    assert_eq!(codings, ["identity"]);
+    assert_eq!(answer.status, 400);
+    let error = harness::json(&answer)["error"]["message"].to_string();
+    assert!(error.contains("answered with status 400"), "{error}");
+    for name in ["content-encoding", "etag"] {
+        assert!(!answer.headers.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_digest_goes_on_with_the_bytes_that_it_is_of() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
+    let digests = [("etag", "\"1\""), ("content-digest", "sha-256=:x:"), ("digest", "x=y")];
+    let reshaped = [("x-tfy-strict-openai", "true")];
+    let cases = [
+        ("/v1/chat/completions", chat("mock/gpt"), &[][..], true),
+        ("/v1/chat/completions", chat("mock/gpt"), &reshaped, false),
+        ("/v1/messages", messages("mock/gpt", false), &[], false),
+    ];
+    for (path, body, headers, kept) in cases {
+        mock.script(vec![reply(200, &digests, PLAIN_REPLY)]);
+        let answer = gateway.send(Method::POST, path, &body, headers).await;
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        for (name, _) in digests {
+            assert_eq!(answer.headers.contains_key(name), kept, "{path} {headers:?} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_callers_query_is_sent_on_in_ascii() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [anthropic("claude", &mock.url(), &["opus"]).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let body = messages("claude/opus", false);
+    let mut stream =
+        TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!(
+        "POST /v1/messages?beta=true&x=\u{e9}%20 HTTP/1.1\r\nhost: x\r\nx-api-key: {ADMIN_TOKEN}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let sent = mock.last_request().unwrap();
+    assert_eq!(sent.path_and_query, "/v1/messages?beta=true&x=%C3%A9%20");
+}
+
+#[tokio::test]
+async fn a_manifest_does_not_write_the_fields_of_the_connection() {
+    let mock = MockUpstream::start().await.unwrap();
+    let own = json!({
+        "type": "provider-account/openai", "name": "own", "base_url": format!("{}/v1", mock.url()),
+        "auth_data": {"type": "api-key", "api_key": "sk-x"},
+        "integrations": [{
+            "type": "integration/model/openai", "name": "m", "model_id": "m",
+            "headers": {"Transfer-Encoding": "chunked", "TE": "trailers", "x-fine": "1"},
+        }],
+    });
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [{"target": "own/m", "priority": 0, "headers_override": {
+            "set": {"Content-Length": "10", "Expect": "100-continue", "x-good": "1"},
+        }}],
+    });
+    let entries = [account(own).unwrap(), virtual_model("route", "m", routing).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let answer = gateway.post("/v1/chat/completions", &chat("route/m")).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let sent = mock.last_request().unwrap();
+    for name in ["transfer-encoding", "te", "expect"] {
+        assert_eq!(sent.header(name), None, "{name}");
+    }
+    assert_eq!((sent.header("x-fine"), sent.header("x-good")), (Some("1"), Some("1")));
+    let length = sent.body.len().to_string();
+    let lengths: Vec<_> = sent.headers.get_all("content-length").iter().collect();
+    assert_eq!(lengths, [length.as_str()]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
-use gantry_testkit::snapshot::{anthropic, openai, source, virtual_model};
+use gantry_testkit::snapshot::{account, anthropic, openai, source, virtual_model};
 use gantry_testkit::{Act, Answer, Fault, MockUpstream, Place, Raw, Step};
 use http::Method;
 use serde_json::json;
@@ -153,6 +153,84 @@ async fn a_strict_route_refuses_what_is_lost_anywhere_but_no_default_of_gantrys(
     let body = messages("claude/m", false);
     let answer = gateway.send(Method::POST, "/v1/messages", &body, &beta).await;
     assert_eq!(answer.status, 200, "the upstream knows it: {}", text(&answer));
+}
+
+#[tokio::test]
+async fn an_upstreams_quirks_are_met_by_translated_calls_too() {
+    let mock = MockUpstream::start().await.unwrap();
+    let mistral = json!({
+        "type": "provider-account/mistral-ai", "name": "mistral",
+        "base_url": format!("{}/v1", mock.url()),
+        "auth_data": {"type": "api-key", "api_key": "sk-x"},
+        "integrations": [
+            {"type": "integration/model/mistral-ai", "name": "m", "model_id": "m"},
+        ],
+    });
+    let seeded = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "mistral/m", "priority": 0, "override_params": {"seed": 7}},
+        ],
+    });
+    let entries = [account(mistral).unwrap(), virtual_model("seeded", "m", seeded).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let body = |model: &str| {
+        messages(model, false).replacen('{', "{\"metadata\":{\"user_id\":\"user_ab\"},", 1)
+    };
+    let answer = gateway.post("/v1/messages", &body("seeded/m")).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(answer.headers["x-gantry-fidelity"], "dropped user");
+    let sent: serde_json::Value = mock.last_request().unwrap().json().unwrap();
+    assert_eq!((&sent["user"], &sent["seed"]), (&json!(null), &json!(null)), "{sent}");
+    assert_eq!((&sent["random_seed"], &sent["max_tokens"]), (&json!(7), &json!(64)), "{sent}");
+    let strict = [("x-gantry-strict", "true")];
+    let answer = gateway.send(Method::POST, "/v1/messages", &body("mistral/m"), &strict).await;
+    assert_eq!(answer.status, 400, "{}", text(&answer));
+    assert!(text(&answer).contains("would lose user"), "{}", text(&answer));
+}
+
+#[tokio::test]
+async fn a_route_or_manifest_says_for_which_version_a_call_is_translated() {
+    let mock = MockUpstream::start().await.unwrap();
+    let versioned = |target: &str, edits: serde_json::Value| {
+        let routing = json!({
+            "type": "priority-based-routing",
+            "load_balance_targets":
+                [{"target": target, "priority": 0, "headers_override": edits}],
+        });
+        virtual_model(&target.replace('/', "-"), "m", routing).unwrap()
+    };
+    let set = json!({"set": {"Anthropic-Version": "2026-10-21"}});
+    let own = json!({
+        "type": "provider-account/anthropic", "name": "own", "base_url": mock.url(),
+        "auth_data": {"type": "api-key", "api_key": "sk-x"},
+        "integrations": [{"type": "integration/model/anthropic", "name": "m", "model_id": "m",
+            "headers": {"anthropic-version": "2026-10-21"}}],
+    });
+    let entries = [
+        anthropic("claude", &mock.url(), &["m"]).unwrap(),
+        account(own).unwrap(),
+        versioned("claude/m", set),
+        versioned("claude-m/m", json!({"set": {"x-more": "1"}})),
+        versioned("claude-m-m/m", json!({"set": {"anthropic-version": "2023-06-01"}})),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let cases = [
+        ("claude/m", "2023-06-01", true),
+        ("own/m", "2026-10-21", false),
+        ("claude-m/m", "2026-10-21", false),
+        ("claude-m-m/m", "2026-10-21", false),
+        ("claude-m-m-m/m", "2023-06-01", true),
+    ];
+    for (model, version, knows_temperature) in cases {
+        let body = chat(model).replacen('{', "{\"temperature\":0.5,", 1);
+        let answer = gateway.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{model}: {}", text(&answer));
+        let sent = mock.last_request().unwrap();
+        assert_eq!(sent.header("anthropic-version"), Some(version), "{model}");
+        let sent: serde_json::Value = sent.json().unwrap();
+        assert_eq!(sent.get("temperature").is_some(), knows_temperature, "{model}: {sent}");
+    }
 }
 
 /// A Messages stream whose losses come behind its first text.

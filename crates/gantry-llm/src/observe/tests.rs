@@ -84,6 +84,29 @@ fn reads_openai_events() {
 }
 
 #[test]
+fn a_stream_without_end_mark_may_end_once_all_choices_have_stopped() {
+    let content = chunk(r#"{"content":"a"}"#, "null");
+    let stop = chunk("{}", r#""stop""#);
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let cases = [
+        (vec![content.as_str()], false),
+        (vec![&content, &stop], true),
+        (vec![&content, &stop, usage], true),
+        (vec![&content, &stop, &content], false),
+        (vec![&content, &stop, &content, &stop], true),
+        (vec!["[DONE]"], true),
+    ];
+    for (chunks, expected) in cases {
+        let mut observer = Observer::new(Wire::Chat);
+        for data in &chunks {
+            let stream = format!("data: {data}\n\n");
+            observer.event(&events(stream.as_bytes()).next().unwrap());
+        }
+        assert_eq!(observer.may_end(), expected, "{chunks:?}");
+    }
+}
+
+#[test]
 fn reads_errors_in_the_shapes_that_servers_use() {
     let error = |kind: Option<&str>, code: Option<&str>, message: &str| {
         Seen::Error(Box::new(UpstreamError {

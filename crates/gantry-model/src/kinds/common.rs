@@ -182,12 +182,32 @@ impl From<Cost> for WireCost {
 pub struct HeadersOverride {
     /// Headers to add or replace.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("propertyNames" = {"x-check": "header-name"}, "writeOnly" = true))]
+    #[schemars(extend("propertyNames" = {"x-check": "header-to-set"}, "writeOnly" = true))]
     pub set: BTreeMap<String, Secret>,
     /// Names of headers to leave out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = {"type": "string", "x-check": "header-name"}))]
     pub remove: Vec<String>,
+}
+
+/// Whether a header, in any case of letters, belongs to one connection or says where a message
+/// ends (RFC 9110, section 7.6.1; RFC 9112, section 6). Gantry alone writes those: with a
+/// manifest's beside them, two readers could take a request apart in two ways.
+#[must_use]
+pub fn is_own_header(name: &[u8]) -> bool {
+    const OWN: [&[u8]; 10] = [
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ];
+    OWN.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 /// When to try the same target again.

@@ -165,7 +165,7 @@ pub struct ModelIntegration {
     pub model_server: Option<ModelServer>,
     /// Headers of every request, such as a credential of one's own making.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("propertyNames" = {"x-check": "header-name"}, "writeOnly" = true))]
+    #[schemars(extend("propertyNames" = {"x-check": "header-to-set"}, "writeOnly" = true))]
     pub headers: BTreeMap<String, Secret>,
     /// How the server's certificate is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

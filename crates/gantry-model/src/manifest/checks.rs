@@ -1,6 +1,7 @@
 //! Rules about single values that JSON Schema cannot say, and the search for the nearest name.
 
 use super::tree::{Node, Step, Tree};
+use crate::kinds::common::is_own_header;
 use crate::roles;
 use crate::subject::{self, Subject};
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ pub(crate) enum Check {
     Date,
     ApiVersion,
     HeaderName,
+    /// Of a header that is sent: none of Gantry's own.
+    HeaderToSet,
     StatusCode,
     Secret,
     Certificate,
@@ -47,6 +50,7 @@ impl Check {
             "date" => Self::Date,
             "api-version" => Self::ApiVersion,
             "header-name" => Self::HeaderName,
+            "header-to-set" => Self::HeaderToSet,
             "status-code" => Self::StatusCode,
             "secret" => Self::Secret,
             "certificate" => Self::Certificate,
@@ -68,7 +72,7 @@ impl Check {
             Self::Role => Some("^provider-account-(manager|access|viewer)$"),
             Self::Url => Some("^https?://[^/?#]+"),
             Self::Region => Some("^[a-z]{2}(-[a-z]+)+-[0-9]+$"),
-            Self::HeaderName => Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+            Self::HeaderName | Self::HeaderToSet => Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
             Self::Secret => Some("^[^\\r\\n]+$"),
             Self::User => Some("^[^:]*$"),
             Self::Date
@@ -108,6 +112,7 @@ impl Check {
             Self::Date => date(text),
             Self::ApiVersion => api_version(text),
             Self::HeaderName => header_name(text),
+            Self::HeaderToSet => header_name(text).and_then(|()| header_to_set(text)),
             Self::Secret => secret(text),
             Self::Certificate => certificate(text),
             Self::User => {
@@ -305,6 +310,12 @@ fn header_name(text: &str) -> Result<(), String> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     ensure(!text.is_empty() && text.chars().all(token), || {
         format!("{text:?} is not the name of a header")
+    })
+}
+
+fn header_to_set(text: &str) -> Result<(), String> {
+    ensure(!is_own_header(text.as_bytes()), || {
+        format!("`{text}` cannot be set: it belongs to the connection, and Gantry writes it itself")
     })
 }
 
