@@ -12,6 +12,7 @@ mod read_messages;
 mod read_reply;
 mod read_request;
 mod read_stream;
+mod schema;
 mod usage;
 mod wire_request;
 

@@ -2,7 +2,7 @@
 //!
 //! `translate::request` calls it. Whatever the specification has no field for is reported.
 
-use super::print_messages;
+use super::{print_messages, schema};
 use crate::dialect::json::Json;
 use crate::neutral::{
     Effort, Format, Losses, Reasoning, Request, Sampling, Str, ThinkingMode, Tier, Tool, ToolChoice,
@@ -16,8 +16,9 @@ const STOPS_MAX: usize = 4;
 /// Longest `user` that OpenAI takes, in characters.
 const USER_CHARS_MAX: usize = 64;
 
-/// JSON Schema of a function without arguments.
-const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+/// Why a schema that must be held to exactly goes without strict mode.
+const NOT_STRICT: &str =
+    "sent without `strict`, for which all objects must be closed and all properties required";
 
 /// Prints a request body.
 pub(crate) fn print(
@@ -41,7 +42,7 @@ pub(crate) fn print(
     sampling(&request.sampling, losses, &mut json);
     stop(request, losses, &mut json);
     if let Some(format) = &request.format {
-        response_format(format, &mut json);
+        response_format(format, request.names.format, losses, &mut json);
     }
     reasoning(request, losses, &mut json);
     if let Some(user) = &request.user {
@@ -75,7 +76,7 @@ fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Res
         if each.cache.is_some() {
             cache_lost(format!("{}.cache_control", each.place), losses);
         }
-        tool(each, json);
+        tool(each, losses, json);
     }
     json.close(b']');
     if let Some(choice) = &request.tool_choice {
@@ -93,7 +94,7 @@ pub(super) fn cache_lost(path: String, losses: &mut Losses) {
     losses.dropped_often(path, "the upstream caches prompts on its own");
 }
 
-fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
+fn tool(tool: &Tool<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "function");
     json.key("function");
@@ -102,9 +103,14 @@ fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
     if let Some(description) = &tool.description {
         json.member_text("description", description);
     }
-    json.member_raw("parameters", tool.schema.as_ref().map_or(NO_ARGUMENTS, |schema| schema.get()));
+    json.key("parameters");
+    schema::parameters(tool.schema, json);
     if tool.strict {
-        json.member_raw("strict", "true");
+        if tool.schema.is_some_and(|schema| schema::fits_strict_mode(schema.get())) {
+            json.member_raw("strict", "true");
+        } else {
+            losses.approximated(format!("{}.strict", tool.place), NOT_STRICT);
+        }
     }
     json.close(b'}');
     json.close(b'}');
@@ -154,22 +160,26 @@ fn stop(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     json.close(b']');
 }
 
-fn response_format(format: &Format<'_>, json: &mut Json<'_>) {
+fn response_format(format: &Format<'_>, name: &str, losses: &mut Losses, json: &mut Json<'_>) {
     json.key("response_format");
     json.open(b'{');
     match format {
         Format::JsonObject => json.member_str("type", "json_object"),
-        Format::JsonSchema { name, description, schema, strict } => {
+        Format::JsonSchema { name: title, description, schema, strict } => {
             json.member_str("type", "json_schema");
             json.key("json_schema");
             json.open(b'{');
-            json.member_str("name", name.as_deref().unwrap_or("answer"));
+            json.member_str("name", title.as_deref().unwrap_or("answer"));
             if let Some(description) = description {
                 json.member_text("description", description);
             }
             json.member_raw("schema", schema.get());
-            if let Some(strict) = strict {
-                json.member_raw("strict", if *strict { "true" } else { "false" });
+            if let Some(strict) = *strict {
+                let fits = !strict || schema::fits_strict_mode(schema.get());
+                if !fits {
+                    losses.approximated(name, NOT_STRICT);
+                }
+                json.member_raw("strict", if strict && fits { "true" } else { "false" });
             }
             json.close(b'}');
         }
