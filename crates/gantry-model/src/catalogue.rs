@@ -166,6 +166,9 @@ pub struct Quirks {
     /// Takes the reasoning of earlier turns back, beside the tool calls that it led to. Some models
     /// behind such servers refuse a tool loop without it (DeepSeek, Kimi).
     pub reasoning_back: bool,
+    /// Continues the assistant's message that a request ends with when it is told
+    /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM, SGLang).
+    pub continues_answers: bool,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
     /// Output cap sent to a dialect that demands one when the caller gave none.
@@ -185,6 +188,7 @@ impl Default for Quirks {
             developer_role: true,
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
+            continues_answers: false,
             anthropic_version: "2023-06-01".to_owned(),
             default_max_tokens: 4096,
             unsupported: Vec::new(),
