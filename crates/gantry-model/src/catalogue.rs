@@ -169,6 +169,8 @@ pub struct Quirks {
     /// Continues the assistant's message that a request ends with when it is told
     /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM, SGLang).
     pub continues_answers: bool,
+    /// Longest name of a tool that the upstream takes, in characters. Anthropic takes 128.
+    pub tool_name_chars_max: Option<u32>,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
     /// Output cap sent to a dialect that demands one when the caller gave none.
@@ -189,6 +191,7 @@ impl Default for Quirks {
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
             continues_answers: false,
+            tool_name_chars_max: None,
             anthropic_version: "2023-06-01".to_owned(),
             default_max_tokens: 4096,
             unsupported: Vec::new(),

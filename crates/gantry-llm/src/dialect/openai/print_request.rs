@@ -32,7 +32,7 @@ pub(crate) fn print(
     json.str(ctx.upstream_model);
     json.run(r#","messages":"#);
     print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
-    tools(request, losses, &mut json)?;
+    tools(request, ctx.quirks, losses, &mut json)?;
     if let Some(max) = request.max_tokens {
         if max == 0 {
             losses.approximated(request.names.max_tokens, "the least that can be asked for is 1");
@@ -56,7 +56,12 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+fn tools(
+    request: &Request<'_>,
+    quirks: &Quirks,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
     if let Some(ToolChoice::Tool(name)) = &request.tool_choice
         && !request.tools.iter().any(|tool| tool.name == *name)
     {
@@ -76,6 +81,7 @@ fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Res
         if each.cache.is_some() {
             cache_lost(format!("{}.cache_control", each.place), losses);
         }
+        check_name(each, quirks)?;
         tool(each, losses, json);
     }
     json.close(b']');
@@ -87,6 +93,17 @@ fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Res
         json.member_raw("parallel_tool_calls", if parallel { "true" } else { "false" });
     }
     Ok(())
+}
+
+/// A name that is too long cannot be cut, because the caller knows its tool by the whole name.
+fn check_name(tool: &Tool<'_>, quirks: &Quirks) -> Result<(), Error> {
+    let most = quirks.tool_name_chars_max.map_or(usize::MAX, |most| most as usize);
+    if tool.name.len() <= most || tool.name.chars().count() <= most {
+        return Ok(());
+    }
+    let found = tool.name.chars().count();
+    let message = format!("has {found} characters, and the upstream takes {most} at most");
+    Err(Error::new(format!("{}.name", tool.place), message))
 }
 
 /// The one report for all cache markers, which this dialect replaces by caching on its own.
