@@ -1,4 +1,4 @@
-//! Providers as data: the rows of `data/providers.toml`, compiled in.
+//! Providers as data: the rows of `data/providers.toml` and `data/models.toml`, compiled in.
 //!
 //! Validation of manifests, JSON Schemas, the upstream client and the discovery of `gantry up` all
 //! read it. A provider with a known dialect is one row there and no code here.
@@ -6,6 +6,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+
+mod models;
+
+pub use models::ModelTraits;
 
 /// The wire format that an upstream (or a caller) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -180,6 +184,8 @@ pub struct Quirks {
     pub unsupported: Vec<String>,
     /// Top-level fields of a request that the upstream spells differently: ours to its.
     pub rename: BTreeMap<String, String>,
+    /// What is known of its models, from `data/models.toml`.
+    pub models: Vec<ModelTraits>,
 }
 
 impl Default for Quirks {
@@ -196,6 +202,7 @@ impl Default for Quirks {
             default_max_tokens: 4096,
             unsupported: Vec::new(),
             rename: BTreeMap::new(),
+            models: Vec::new(),
         }
     }
 }
@@ -219,7 +226,9 @@ struct File {
 }
 
 fn read(text: &str) -> Result<Vec<Provider>, toml::de::Error> {
-    toml::from_str::<File>(text).map(|file| file.provider)
+    let mut providers = toml::from_str::<File>(text)?.provider;
+    models::join(&mut providers, include_str!("../data/models.toml"))?;
+    Ok(providers)
 }
 
 /// All rows, in the order of the file.

@@ -2,11 +2,10 @@
 //!
 //! `translate::request` calls it. Whatever the specification has no field for is reported.
 
+use super::fit::Fit;
 use super::{print_messages, schema};
 use crate::dialect::json::Json;
-use crate::neutral::{
-    Effort, Format, Losses, Reasoning, Request, Sampling, Str, ThinkingMode, Tier, Tool, ToolChoice,
-};
+use crate::neutral::{Format, Losses, Request, Sampling, Str, Tier, Tool, ToolChoice};
 use crate::translate::{Error, RequestContext};
 use gantry_model::catalogue::Quirks;
 
@@ -32,19 +31,19 @@ pub(crate) fn print(
     json.str(ctx.upstream_model);
     json.run(r#","messages":"#);
     print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
-    tools(request, ctx.quirks, losses, &mut json)?;
-    if let Some(max) = request.max_tokens {
-        if max == 0 {
-            losses.approximated(request.names.max_tokens, "the least that can be asked for is 1");
-        }
-        json.member_u64(&ctx.quirks.max_tokens_field, max.max(1));
+    let fit = Fit::of(request, ctx, losses);
+    tools(request, ctx.quirks, &fit, losses, &mut json)?;
+    if let Some(max) = fit.max_tokens(request, losses) {
+        json.member_u64(&ctx.quirks.max_tokens_field, max);
     }
-    sampling(&request.sampling, losses, &mut json);
-    stop(request, losses, &mut json);
+    sampling(&request.sampling, &fit, losses, &mut json);
+    stop(request, &fit, losses, &mut json);
     if let Some(format) = &request.format {
         response_format(format, request.names.format, losses, &mut json);
     }
-    reasoning(request, losses, &mut json);
+    if let Some(effort) = fit.effort {
+        json.member_str("reasoning_effort", effort);
+    }
     if let Some(user) = &request.user {
         member_user(user, request.names.user, losses, &mut json);
     }
@@ -59,6 +58,7 @@ pub(crate) fn print(
 fn tools(
     request: &Request<'_>,
     quirks: &Quirks,
+    fit: &Fit<'_>,
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
@@ -89,10 +89,18 @@ fn tools(
         json.key("tool_choice");
         tool_choice(choice, json);
     }
-    if let Some(parallel) = request.parallel_tools {
-        json.member_raw("parallel_tool_calls", if parallel { "true" } else { "false" });
-    }
+    parallel(request.parallel_tools, fit, losses, json);
     Ok(())
+}
+
+fn parallel(parallel: Option<bool>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+    match (parallel, fit.refuses("parallel_tool_calls")) {
+        // Several calls are the default.
+        (None, _) | (Some(true), Some(_)) => {}
+        (Some(false), Some(note)) => losses.dropped("tool_choice.disable_parallel_tool_use", note),
+        (Some(true), None) => json.member_raw("parallel_tool_calls", "true"),
+        (Some(false), None) => json.member_raw("parallel_tool_calls", "false"),
+    }
 }
 
 /// A name that is too long cannot be cut, because the caller knows its tool by the whole name.
@@ -150,10 +158,14 @@ fn tool_choice(choice: &ToolChoice<'_>, json: &mut Json<'_>) {
     }
 }
 
-fn sampling(sampling: &Sampling<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn sampling(sampling: &Sampling<'_>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     for (name, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
-        if let Some(value) = value {
-            json.member_raw(name, value.get());
+        let Some(value) = value else { continue };
+        match fit.refuses(name) {
+            None => json.member_raw(name, value.get()),
+            // What holds anyway.
+            Some(_) if matches!(value.get(), "1" | "1.0") => {}
+            Some(note) => losses.dropped(name, note),
         }
     }
     if sampling.top_k.is_some() {
@@ -161,9 +173,12 @@ fn sampling(sampling: &Sampling<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     }
 }
 
-fn stop(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn stop(request: &Request<'_>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     if request.stop.is_empty() {
         return;
+    }
+    if let Some(note) = fit.refuses("stop") {
+        return losses.dropped(request.names.stop, note);
     }
     for index in STOPS_MAX..request.stop.len() {
         let path = format!("{}[{index}]", request.names.stop);
@@ -202,45 +217,6 @@ fn response_format(format: &Format<'_>, name: &str, losses: &mut Losses, json: &
         }
     }
     json.close(b'}');
-}
-
-fn reasoning(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
-    let Reasoning { effort, mode } = request.reasoning;
-    let names = request.names;
-    let effort = match (effort, mode) {
-        (effort, Some(ThinkingMode::Disabled)) => {
-            let note = "left out, so that the upstream's default holds";
-            losses.approximated(names.thinking, note);
-            if effort.is_some() {
-                losses.dropped(names.effort, "would switch the upstream's thinking on");
-            }
-            return;
-        }
-        (Some(effort), Some(ThinkingMode::Budget(_))) => {
-            losses.approximated(names.thinking, "the effort is sent in place of the budget");
-            effort
-        }
-        (Some(effort), _) => effort,
-        (None, Some(ThinkingMode::Budget(tokens))) => {
-            losses.approximated(names.thinking, "the budget is sent as an effort");
-            effort_of(tokens)
-        }
-        (None, Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools)) => {
-            losses.approximated(names.thinking, "left to the upstream's default");
-            return;
-        }
-        (None, None) => return,
-    };
-    json.member_str("reasoning_effort", effort.as_str());
-}
-
-/// The inverse of the budgets that OpenAI-compatible layers commonly give the efforts.
-fn effort_of(budget_tokens: u64) -> Effort {
-    match budget_tokens {
-        0..2048 => Effort::Low,
-        2048..4096 => Effort::Medium,
-        _ => Effort::High,
-    }
 }
 
 fn member_user(user: &Str<'_>, name: &str, losses: &mut Losses, json: &mut Json<'_>) {
