@@ -12,7 +12,7 @@
 //!   ids) is refused.
 
 use crate::dialect::{anthropic, openai};
-use crate::neutral::{Arguments, Body, Losses, Part, Request, Text};
+use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
 use gantry_model::catalogue::{Dialect, Quirks};
 use gantry_model::record::Loss;
 use std::fmt::Display;
@@ -80,9 +80,10 @@ pub struct TranslatedReply {
 /// Text and pictures of a prompt, for an estimate of its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PromptSize {
-    /// Bytes of UTF-8 text: messages, system prompt, tools and their schemas.
+    /// Bytes of UTF-8 text: messages, system prompt, documents of text, tools and their schemas.
     pub text_bytes: usize,
     pub images: usize,
+    /// Documents whose text is not known, such as PDF files.
     pub documents: usize,
 }
 
@@ -156,7 +157,7 @@ impl PromptSize {
                 self.text_bytes += text.len();
             }
             Body::Image(_) => self.images += 1,
-            Body::Document(_) => self.documents += 1,
+            Body::Document(document) => self.document(document),
             Body::ToolCall(call) => {
                 self.text_bytes += call.name.len();
                 self.text_bytes += match &call.arguments {
@@ -166,6 +167,15 @@ impl PromptSize {
             }
             Body::ToolResult(result) => result.content.iter().for_each(|part| self.add(part)),
             Body::RedactedThinking(_) => {}
+        }
+    }
+
+    fn document(&mut self, document: &Document<'_>) {
+        self.text_bytes += document.title.as_ref().map_or(0, |title| title.len());
+        self.text_bytes += document.context.as_ref().map_or(0, Text::len);
+        match &document.media {
+            Media::Text(text) => self.text_bytes += text.len(),
+            Media::Base64 { .. } | Media::Url(_) => self.documents += 1,
         }
     }
 }
@@ -204,6 +214,17 @@ mod tests {
         let expected = PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0 };
         assert_eq!(prompt_text_bytes(Dialect::OpenAi, chat), expected);
         assert_eq!(prompt_text_bytes(Dialect::Anthropic, messages), expected);
+    }
+
+    #[test]
+    fn a_document_of_text_counts_by_its_length() {
+        let body = br#"{"messages":[{"role":"user","content":[
+            {"type":"document","title":"ab","context":"abc",
+             "source":{"type":"text","media_type":"text/plain","data":"four"}},
+            {"type":"document",
+             "source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}}]}]}"#;
+        let expected = PromptSize { text_bytes: 2 + 3 + 4, images: 0, documents: 1 };
+        assert_eq!(prompt_text_bytes(Dialect::Anthropic, body), expected);
     }
 
     #[test]

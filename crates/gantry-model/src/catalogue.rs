@@ -1,4 +1,4 @@
-//! Providers as data: the rows of `data/providers.toml`, compiled in.
+//! Providers as data: the rows of `data/providers.toml` and `data/models.toml`, compiled in.
 //!
 //! Validation of manifests, JSON Schemas, the upstream client and the discovery of `gantry up` all
 //! read it. A provider with a known dialect is one row there and no code here.
@@ -6,6 +6,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+
+mod models;
+
+pub use models::ModelTraits;
 
 /// The wire format that an upstream (or a caller) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,6 +170,11 @@ pub struct Quirks {
     /// Takes the reasoning of earlier turns back, beside the tool calls that it led to. Some models
     /// behind such servers refuse a tool loop without it (DeepSeek, Kimi).
     pub reasoning_back: bool,
+    /// Continues the assistant's message that a request ends with when it is told
+    /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM, SGLang).
+    pub continues_answers: bool,
+    /// Longest name of a tool that the upstream takes, in characters. Anthropic takes 128.
+    pub tool_name_chars_max: Option<u32>,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
     /// Output cap sent to a dialect that demands one when the caller gave none.
@@ -175,6 +184,8 @@ pub struct Quirks {
     pub unsupported: Vec<String>,
     /// Top-level fields of a request that the upstream spells differently: ours to its.
     pub rename: BTreeMap<String, String>,
+    /// What is known of its models, from `data/models.toml`.
+    pub models: Vec<ModelTraits>,
 }
 
 impl Default for Quirks {
@@ -185,10 +196,13 @@ impl Default for Quirks {
             developer_role: true,
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
+            continues_answers: false,
+            tool_name_chars_max: None,
             anthropic_version: "2023-06-01".to_owned(),
             default_max_tokens: 4096,
             unsupported: Vec::new(),
             rename: BTreeMap::new(),
+            models: Vec::new(),
         }
     }
 }
@@ -212,7 +226,9 @@ struct File {
 }
 
 fn read(text: &str) -> Result<Vec<Provider>, toml::de::Error> {
-    toml::from_str::<File>(text).map(|file| file.provider)
+    let mut providers = toml::from_str::<File>(text)?.provider;
+    models::join(&mut providers, include_str!("../data/models.toml"))?;
+    Ok(providers)
 }
 
 /// All rows, in the order of the file.

@@ -7,7 +7,7 @@
 
 mod catalogue;
 mod decimal;
-mod glob;
+pub(crate) mod glob;
 mod line;
 mod manifest;
 mod resolve;

@@ -185,7 +185,7 @@ pub struct Reasoning {
 }
 
 /// Reasoning effort, least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
     None,
     Minimal,

@@ -21,6 +21,22 @@ fn object() -> impl Strategy<Value = Value> {
         .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>()))
 }
 
+/// A schema that strict modes of both dialects take.
+fn schema() -> impl Strategy<Value = Value> {
+    let names = proptest::collection::btree_map("[a-z]{1,4}", text(), 0..4);
+    names.prop_map(|names| {
+        let required: Vec<String> = names.keys().cloned().collect();
+        let property = |(name, about)| (name, json!({"type": "string", "description": about}));
+        let properties: Map<String, Value> = names.into_iter().map(property).collect();
+        json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        })
+    })
+}
+
 fn user() -> impl Strategy<Value = Value> {
     let image = prop_oneof![
         Just("data:image/png;base64,iVBORw0KGgo=".to_owned()),
@@ -78,9 +94,8 @@ prop_compose! {
 }
 
 fn tool() -> impl Strategy<Value = Value> {
-    ("[a-z_]{2,8}", proptest::option::of(text()), any::<bool>()).prop_map(
-        |(name, about, strict)| {
-            let schema = json!({"type": "object", "properties": {"q": {"type": "string"}}});
+    ("[a-z_]{2,8}", proptest::option::of(text()), any::<bool>(), schema()).prop_map(
+        |(name, about, strict, schema)| {
             let mut function = json!({"name": name});
             if let Some(about) = about {
                 function["description"] = about.into();
@@ -119,7 +134,7 @@ prop_compose! {
         max_tokens in 1_u64..100_000,
         temperature in proptest::option::of(0_u8..=10),
         stop in proptest::collection::vec("[a-z]{1,5}", 0..4),
-        schema in proptest::option::of(object()),
+        schema in proptest::option::of(schema()),
         user in proptest::option::of("[a-z]{1,60}"),
         tier in proptest::option::of(prop_oneof![Just("auto"), Just("default"), Just("fast")]),
         stream in any::<bool>(),

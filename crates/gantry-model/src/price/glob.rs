@@ -1,10 +1,10 @@
-//! Patterns for model names in the price catalogue. Called by the catalogue's look-up only.
+//! Patterns for model names. Called by the look-ups of prices and of what models take.
 //!
 //! `*` stands for any text, `#` for one digit, everything else for itself. `!` after a pattern
 //! begins a pattern that must not match: `gemini-2.5-pro*!*-tts`.
 
 /// Whether a name, in lower case, matches a pattern with its exceptions.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('!');
     parts.next().is_some_and(|wanted| matches_one(wanted.as_bytes(), name.as_bytes()))
         && !parts.any(|unwanted| matches_one(unwanted.as_bytes(), name.as_bytes()))

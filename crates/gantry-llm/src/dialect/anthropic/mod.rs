@@ -2,6 +2,7 @@
 //!
 //! Facts: the Python SDK 2.11 and platform.claude.com, versions `2023-06-01` and `2026-10-21`.
 
+mod client_tools;
 mod generation;
 mod print_messages;
 mod print_reply;

@@ -3,8 +3,8 @@
 //! `translate::request` calls it. Fields that the neutral form does not carry are reported here,
 //! unless they say what holds anyway.
 
-use super::read_messages;
 use super::wire_block::{Block, CacheControl, says_something};
+use super::{client_tools, read_messages};
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
     Effort, Format, Losses, Names, Number, Place, Raw, Reasoning, Request, Role, Sampling, Str,
@@ -139,11 +139,15 @@ fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> Vec<Tool<'a>> {
     for (index, tool) in wire.into_iter().enumerate() {
         let place = Place::top("tools").at(index);
         let own = tool.kind.as_deref().filter(|kind| *kind != "custom");
-        let Some(name) = tool.name.filter(|_| own.is_none()) else {
-            let note = format!("tools of type `{}` run at Anthropic only", own.unwrap_or("?"));
-            losses.dropped(place, &note);
+        let known = own.and_then(client_tools::find);
+        let Some(name) = tool.name.filter(|_| own.is_none() || known.is_some()) else {
+            losses.dropped(place, &why_not(own));
             continue;
         };
+        if let (Some(own), Some(_)) = (own, known) {
+            let note = format!("`{own}` is sent as a function with the schema of its input");
+            losses.approximated(place, &note);
+        }
         for (field, raw) in [
             ("input_examples", tool.input_examples),
             ("defer_loading", tool.defer_loading),
@@ -156,13 +160,26 @@ fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> Vec<Tool<'a>> {
         list.push(Tool {
             place,
             name,
-            description: tool.description,
-            schema: tool.input_schema,
+            description: tool
+                .description
+                .or_else(|| known.map(|known| Text::Plain(known.description))),
+            schema: tool.input_schema.or_else(|| known.map(|known| Raw::new(known.schema))),
             strict: tool.strict.unwrap_or(false),
             cache: tool.cache_control.as_ref().map(CacheControl::read),
         });
     }
     list
+}
+
+/// Why a tool of Anthropic's own is not sent.
+fn why_not(kind: Option<&str>) -> String {
+    match kind {
+        Some(kind) if kind.starts_with("computer_") => {
+            format!("only Anthropic's models are trained for tools of type `{kind}`")
+        }
+        Some(kind) => format!("tools of type `{kind}` run at Anthropic only"),
+        None => "has no name".to_owned(),
+    }
 }
 
 fn tool_choice(choice: WireChoice<'_>) -> Result<ToolChoice<'_>, Error> {

@@ -3,6 +3,7 @@
 //! Facts: openai-openapi 2.3 and the Python SDK; extensions of compatible servers (vLLM, DeepSeek,
 //! OpenRouter, Azure) are accepted where they are unambiguous.
 
+mod fit;
 mod media;
 mod print_messages;
 mod print_reply;
@@ -12,6 +13,7 @@ mod read_messages;
 mod read_reply;
 mod read_request;
 mod read_stream;
+mod schema;
 mod usage;
 mod wire_request;
 

@@ -14,35 +14,63 @@ use gantry_model::catalogue::Quirks;
 /// Stands between texts that were separate blocks and become one string.
 const GAP: &str = "\n\n";
 
-/// Prints the list of messages.
+/// Prints the list of messages, and what tells the upstream to continue the last one.
+///
+/// Neighbouring turns of one side become one message, as Anthropic understands them: the results
+/// of a message's tool calls must follow it at once.
 pub(super) fn print(
     turns: &[Turn<'_>],
     quirks: &Quirks,
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
-    let empty = |turn: &Turn<'_>| turn.role == Role::User && turn.parts.is_empty();
-    if turns.iter().all(empty) {
+    let mut kept = Vec::with_capacity(turns.len());
+    for turn in turns {
+        if turn.role == Role::User && turn.parts.is_empty() {
+            losses.dropped(turn.place, "nothing is left of it to send");
+        } else {
+            kept.push(turn);
+        }
+    }
+    if kept.is_empty() {
         return Err(Error::new("messages", "hold nothing that can be sent to this upstream"));
     }
     json.open(b'[');
-    for turn in turns {
-        for part in turn.parts.iter().filter(|part| part.cache.is_some()) {
+    for alike in kept.chunk_by(|one, next| one.role == next.role && merges(one.role)) {
+        let Some(turn) = alike.first() else { continue };
+        for part in alike.iter().flat_map(|turn| &turn.parts).filter(|part| part.cache.is_some()) {
             cache_lost(format!("{}.cache_control", part.place), losses);
         }
         match turn.role {
             Role::System => system("system", turn, json),
             Role::Developer if quirks.developer_role => system("developer", turn, json),
             Role::Developer => system("system", turn, json),
-            Role::User if empty(turn) => {
-                losses.dropped(turn.place, "nothing is left of it to send");
-            }
-            Role::User => user(turn, losses, json)?,
-            Role::Assistant => assistant(turn, quirks, losses, json),
+            Role::User => user(alike, losses, json)?,
+            Role::Assistant => assistant(alike, quirks, losses, json),
         }
     }
     json.close(b']');
+    if let Some(begun) = kept.last().filter(|turn| is_begun_answer(turn)) {
+        if quirks.continues_answers {
+            json.member_raw("continue_final_message", "true");
+            json.member_raw("add_generation_prompt", "false");
+        } else {
+            let note = "the upstream may begin a new answer instead of continuing this one";
+            losses.approximated(begun.place, note);
+        }
+    }
     Ok(())
+}
+
+fn merges(role: Role) -> bool {
+    matches!(role, Role::User | Role::Assistant)
+}
+
+/// Whether a last turn is the start of the answer, which Anthropic's models continue.
+fn is_begun_answer(turn: &Turn<'_>) -> bool {
+    turn.role == Role::Assistant
+        && turn.parts.iter().any(|part| text_of(part).is_some_and(|text| !text.is_blank()))
+        && !turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)))
 }
 
 /// System prompts go as one string, which the templates of all open models understand.
@@ -77,8 +105,11 @@ enum Piece<'p, 'a> {
     From(&'p str),
 }
 
-fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
-    if let [Part { body: Body::Text(text), .. }] = turn.parts.as_slice() {
+/// Prints neighbouring turns: the results of all, then the rest of all.
+fn user(turns: &[&Turn<'_>], losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+    if let [turn] = turns
+        && let [Part { body: Body::Text(text), .. }] = turn.parts.as_slice()
+    {
         json.open(b'{');
         json.run(r#""role":"user","content":"#);
         json.text(text);
@@ -87,7 +118,7 @@ fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(),
     }
     let mut pieces = Vec::new();
     let mut results = false;
-    for part in &turn.parts {
+    for part in turns.iter().flat_map(|turn| &turn.parts) {
         if let Body::ToolResult(result) = &part.body {
             results = true;
             tool(result, part.place, losses, json);
@@ -101,7 +132,8 @@ fn user(turn: &Turn<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(),
             }
         }
     }
-    let own = turn.parts.iter().filter(|part| !matches!(part.body, Body::ToolResult(_)));
+    let all = turns.iter().flat_map(|turn| &turn.parts);
+    let own = all.filter(|part| !matches!(part.body, Body::ToolResult(_)));
     pieces.extend(own.map(Piece::Part));
     if results && pieces.is_empty() {
         return Ok(());
@@ -234,30 +266,44 @@ fn document(
     Ok(())
 }
 
-fn assistant(turn: &Turn<'_>, quirks: &Quirks, losses: &mut Losses, json: &mut Json<'_>) {
-    let calls = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
+fn assistant(turns: &[&Turn<'_>], quirks: &Quirks, losses: &mut Losses, json: &mut Json<'_>) {
+    let parts = || turns.iter().flat_map(|turn| &turn.parts);
+    let calls = parts().any(|part| matches!(part.body, Body::ToolCall(_)));
     // Without calls no server needs it, and some refuse it.
     let back = quirks.reasoning_back && calls;
-    report_assistant(turn, back, losses);
+    report_assistant(parts(), back, losses);
     json.open(b'{');
     json.run(r#""role":"assistant","content":"#);
-    if turn.parts.iter().any(|part| text_of(part).is_some()) || !calls {
-        json.concat(turn.parts.iter().filter_map(text_of).map(Word::Text));
+    if parts().any(|part| text_of(part).is_some()) || !calls {
+        json.concat(by_turn(turns, text_of));
     } else {
         json.run("null");
     }
-    let mut thinking = turn.parts.iter().filter_map(thinking_of).peekable();
+    let mut thinking = by_turn(turns, thinking_of).peekable();
     if back && thinking.peek().is_some() {
         json.key(&quirks.reasoning_field);
-        json.concat(thinking.map(Word::Text));
+        json.concat(thinking);
     }
     if calls {
         json.key("tool_calls");
         json.open(b'[');
-        turn.parts.iter().for_each(|part| tool_call(part, json));
+        parts().for_each(|part| tool_call(part, json));
         json.close(b']');
     }
     json.close(b'}');
+}
+
+/// The texts of each turn as they are, with a gap between turns.
+fn by_turn<'t>(
+    turns: &'t [&'t Turn<'t>],
+    of: impl Fn(&'t Part<'t>) -> Option<&'t Text<'t>> + Copy,
+) -> impl Iterator<Item = Word<'t>> {
+    let mut first = true;
+    turns.iter().flat_map(move |turn| {
+        let mut texts = turn.parts.iter().filter_map(of).peekable();
+        let gap = texts.peek().is_some() && !std::mem::take(&mut first);
+        gap.then_some(Word::Str(GAP)).into_iter().chain(texts.map(Word::Text))
+    })
 }
 
 fn thinking_of<'p>(part: &'p Part<'_>) -> Option<&'p Text<'p>> {
@@ -268,9 +314,13 @@ fn thinking_of<'p>(part: &'p Part<'_>) -> Option<&'p Text<'p>> {
 }
 
 /// Reports what an assistant's message loses; `back`: its thinking is sent.
-fn report_assistant(turn: &Turn<'_>, back: bool, losses: &mut Losses) {
+fn report_assistant<'p>(
+    parts: impl Iterator<Item = &'p Part<'p>>,
+    back: bool,
+    losses: &mut Losses,
+) {
     let mut calls = false;
-    for part in &turn.parts {
+    for part in parts {
         match &part.body {
             Body::Thinking { .. } if back => {}
             Body::Thinking { .. } | Body::RedactedThinking(_) => {

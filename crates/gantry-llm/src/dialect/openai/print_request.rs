@@ -2,11 +2,10 @@
 //!
 //! `translate::request` calls it. Whatever the specification has no field for is reported.
 
-use super::print_messages;
+use super::fit::Fit;
+use super::{print_messages, schema};
 use crate::dialect::json::Json;
-use crate::neutral::{
-    Effort, Format, Losses, Reasoning, Request, Sampling, Str, ThinkingMode, Tier, Tool, ToolChoice,
-};
+use crate::neutral::{Format, Losses, Request, Sampling, Str, Tier, Tool, ToolChoice};
 use crate::translate::{Error, RequestContext};
 use gantry_model::catalogue::Quirks;
 
@@ -16,8 +15,9 @@ const STOPS_MAX: usize = 4;
 /// Longest `user` that OpenAI takes, in characters.
 const USER_CHARS_MAX: usize = 64;
 
-/// JSON Schema of a function without arguments.
-const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+/// Why a schema that must be held to exactly goes without strict mode.
+const NOT_STRICT: &str =
+    "sent without `strict`, for which all objects must be closed and all properties required";
 
 /// Prints a request body.
 pub(crate) fn print(
@@ -31,19 +31,19 @@ pub(crate) fn print(
     json.str(ctx.upstream_model);
     json.run(r#","messages":"#);
     print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
-    tools(request, losses, &mut json)?;
-    if let Some(max) = request.max_tokens {
-        if max == 0 {
-            losses.approximated(request.names.max_tokens, "the least that can be asked for is 1");
-        }
-        json.member_u64(&ctx.quirks.max_tokens_field, max.max(1));
+    let fit = Fit::of(request, ctx, losses);
+    tools(request, ctx.quirks, &fit, losses, &mut json)?;
+    if let Some(max) = fit.max_tokens(request, losses) {
+        json.member_u64(&ctx.quirks.max_tokens_field, max);
     }
-    sampling(&request.sampling, losses, &mut json);
-    stop(request, losses, &mut json);
+    sampling(&request.sampling, &fit, losses, &mut json);
+    stop(request, &fit, losses, &mut json);
     if let Some(format) = &request.format {
-        response_format(format, &mut json);
+        response_format(format, request.names.format, losses, &mut json);
     }
-    reasoning(request, losses, &mut json);
+    if let Some(effort) = fit.effort {
+        json.member_str("reasoning_effort", effort);
+    }
     if let Some(user) = &request.user {
         member_user(user, request.names.user, losses, &mut json);
     }
@@ -55,7 +55,13 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+fn tools(
+    request: &Request<'_>,
+    quirks: &Quirks,
+    fit: &Fit<'_>,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
     if let Some(ToolChoice::Tool(name)) = &request.tool_choice
         && !request.tools.iter().any(|tool| tool.name == *name)
     {
@@ -75,17 +81,37 @@ fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Res
         if each.cache.is_some() {
             cache_lost(format!("{}.cache_control", each.place), losses);
         }
-        tool(each, json);
+        check_name(each, quirks)?;
+        tool(each, losses, json);
     }
     json.close(b']');
     if let Some(choice) = &request.tool_choice {
         json.key("tool_choice");
         tool_choice(choice, json);
     }
-    if let Some(parallel) = request.parallel_tools {
-        json.member_raw("parallel_tool_calls", if parallel { "true" } else { "false" });
-    }
+    parallel(request.parallel_tools, fit, losses, json);
     Ok(())
+}
+
+fn parallel(parallel: Option<bool>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+    match (parallel, fit.refuses("parallel_tool_calls")) {
+        // Several calls are the default.
+        (None, _) | (Some(true), Some(_)) => {}
+        (Some(false), Some(note)) => losses.dropped("tool_choice.disable_parallel_tool_use", note),
+        (Some(true), None) => json.member_raw("parallel_tool_calls", "true"),
+        (Some(false), None) => json.member_raw("parallel_tool_calls", "false"),
+    }
+}
+
+/// A name that is too long cannot be cut, because the caller knows its tool by the whole name.
+fn check_name(tool: &Tool<'_>, quirks: &Quirks) -> Result<(), Error> {
+    let most = quirks.tool_name_chars_max.map_or(usize::MAX, |most| most as usize);
+    if tool.name.len() <= most || tool.name.chars().count() <= most {
+        return Ok(());
+    }
+    let found = tool.name.chars().count();
+    let message = format!("has {found} characters, and the upstream takes {most} at most");
+    Err(Error::new(format!("{}.name", tool.place), message))
 }
 
 /// The one report for all cache markers, which this dialect replaces by caching on its own.
@@ -93,7 +119,7 @@ pub(super) fn cache_lost(path: String, losses: &mut Losses) {
     losses.dropped_often(path, "the upstream caches prompts on its own");
 }
 
-fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
+fn tool(tool: &Tool<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "function");
     json.key("function");
@@ -102,9 +128,14 @@ fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
     if let Some(description) = &tool.description {
         json.member_text("description", description);
     }
-    json.member_raw("parameters", tool.schema.as_ref().map_or(NO_ARGUMENTS, |schema| schema.get()));
+    json.key("parameters");
+    schema::parameters(tool.schema, json);
     if tool.strict {
-        json.member_raw("strict", "true");
+        if tool.schema.is_some_and(|schema| schema::fits_strict_mode(schema.get())) {
+            json.member_raw("strict", "true");
+        } else {
+            losses.approximated(format!("{}.strict", tool.place), NOT_STRICT);
+        }
     }
     json.close(b'}');
     json.close(b'}');
@@ -127,10 +158,14 @@ fn tool_choice(choice: &ToolChoice<'_>, json: &mut Json<'_>) {
     }
 }
 
-fn sampling(sampling: &Sampling<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn sampling(sampling: &Sampling<'_>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     for (name, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
-        if let Some(value) = value {
-            json.member_raw(name, value.get());
+        let Some(value) = value else { continue };
+        match fit.refuses(name) {
+            None => json.member_raw(name, value.get()),
+            // What holds anyway.
+            Some(_) if matches!(value.get(), "1" | "1.0") => {}
+            Some(note) => losses.dropped(name, note),
         }
     }
     if sampling.top_k.is_some() {
@@ -138,9 +173,12 @@ fn sampling(sampling: &Sampling<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     }
 }
 
-fn stop(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn stop(request: &Request<'_>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     if request.stop.is_empty() {
         return;
+    }
+    if let Some(note) = fit.refuses("stop") {
+        return losses.dropped(request.names.stop, note);
     }
     for index in STOPS_MAX..request.stop.len() {
         let path = format!("{}[{index}]", request.names.stop);
@@ -154,66 +192,31 @@ fn stop(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
     json.close(b']');
 }
 
-fn response_format(format: &Format<'_>, json: &mut Json<'_>) {
+fn response_format(format: &Format<'_>, name: &str, losses: &mut Losses, json: &mut Json<'_>) {
     json.key("response_format");
     json.open(b'{');
     match format {
         Format::JsonObject => json.member_str("type", "json_object"),
-        Format::JsonSchema { name, description, schema, strict } => {
+        Format::JsonSchema { name: title, description, schema, strict } => {
             json.member_str("type", "json_schema");
             json.key("json_schema");
             json.open(b'{');
-            json.member_str("name", name.as_deref().unwrap_or("answer"));
+            json.member_str("name", title.as_deref().unwrap_or("answer"));
             if let Some(description) = description {
                 json.member_text("description", description);
             }
             json.member_raw("schema", schema.get());
-            if let Some(strict) = strict {
-                json.member_raw("strict", if *strict { "true" } else { "false" });
+            if let Some(strict) = *strict {
+                let fits = !strict || schema::fits_strict_mode(schema.get());
+                if !fits {
+                    losses.approximated(name, NOT_STRICT);
+                }
+                json.member_raw("strict", if strict && fits { "true" } else { "false" });
             }
             json.close(b'}');
         }
     }
     json.close(b'}');
-}
-
-fn reasoning(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
-    let Reasoning { effort, mode } = request.reasoning;
-    let names = request.names;
-    let effort = match (effort, mode) {
-        (effort, Some(ThinkingMode::Disabled)) => {
-            let note = "left out, so that the upstream's default holds";
-            losses.approximated(names.thinking, note);
-            if effort.is_some() {
-                losses.dropped(names.effort, "would switch the upstream's thinking on");
-            }
-            return;
-        }
-        (Some(effort), Some(ThinkingMode::Budget(_))) => {
-            losses.approximated(names.thinking, "the effort is sent in place of the budget");
-            effort
-        }
-        (Some(effort), _) => effort,
-        (None, Some(ThinkingMode::Budget(tokens))) => {
-            losses.approximated(names.thinking, "the budget is sent as an effort");
-            effort_of(tokens)
-        }
-        (None, Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools)) => {
-            losses.approximated(names.thinking, "left to the upstream's default");
-            return;
-        }
-        (None, None) => return,
-    };
-    json.member_str("reasoning_effort", effort.as_str());
-}
-
-/// The inverse of the budgets that OpenAI-compatible layers commonly give the efforts.
-fn effort_of(budget_tokens: u64) -> Effort {
-    match budget_tokens {
-        0..2048 => Effort::Low,
-        2048..4096 => Effort::Medium,
-        _ => Effort::High,
-    }
 }
 
 fn member_user(user: &Str<'_>, name: &str, losses: &mut Losses, json: &mut Json<'_>) {
