@@ -3,6 +3,10 @@
 //! Validation of manifests, JSON Schemas, the upstream client and the discovery of `gantry up` all
 //! read it. A provider with a known dialect is one row there and no code here.
 
+mod claude;
+
+pub use claude::{Claude, Sampling, Thinking, claude};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -168,8 +172,6 @@ pub struct Quirks {
     pub reasoning_back: bool,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
-    /// Output cap sent to a dialect that demands one when the caller gave none.
-    pub default_max_tokens: u32,
     /// Top-level fields of a request that the upstream refuses, and that Gantry therefore drops
     /// and reports.
     pub unsupported: Vec<String>,
@@ -186,7 +188,6 @@ impl Default for Quirks {
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
             anthropic_version: "2023-06-01".to_owned(),
-            default_max_tokens: 4096,
             unsupported: Vec::new(),
             rename: BTreeMap::new(),
         }

@@ -178,7 +178,7 @@ fn response_format(format: &Format<'_>, json: &mut Json<'_>) {
 }
 
 fn reasoning(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) {
-    let Reasoning { effort, mode } = request.reasoning;
+    let Reasoning { effort, mode, .. } = request.reasoning;
     let names = request.names;
     let effort = match (effort, mode) {
         (effort, Some(ThinkingMode::Disabled)) => {
