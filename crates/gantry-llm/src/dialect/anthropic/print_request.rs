@@ -2,7 +2,7 @@
 //!
 //! `translate::request` calls it. What Anthropic refuses is left out or changed, and reported.
 
-use super::print_messages;
+use super::print_messages::{self, Terms};
 use super::thinking::{self, Plan};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
@@ -16,7 +16,7 @@ use gantry_model::catalogue::{self, Claude, Sampling as Takes};
 const VERSION_2026_10: &str = "2026-10-21";
 
 /// Stands for a response format that is JSON without a schema, which Anthropic does not have.
-pub(super) const JSON_INSTRUCTION: &str =
+const JSON_INSTRUCTION: &str =
     "Answer with one valid JSON object and nothing else: no prose, no code fence.";
 
 /// Prints a request body.
@@ -39,7 +39,12 @@ pub(crate) fn print(
     json.run(r#","max_tokens":"#);
     json.u64(plan.cap);
     let newest = ctx.anthropic_version >= VERSION_2026_10;
-    print_messages::print(request, newest, losses, &mut json)?;
+    let terms = Terms {
+        mid_system: newest,
+        prefill: claude.prefill && !plan.thinks(),
+        instruction: matches!(request.format, Some(Format::JsonObject)).then_some(JSON_INSTRUCTION),
+    };
+    print_messages::print(request, &terms, losses, &mut json)?;
     tools(request, claude, losses, &mut json)?;
     output(request, plan, losses, &mut json);
     sampling(&request.sampling, Limits::of(claude, newest, plan), losses, &mut json);
