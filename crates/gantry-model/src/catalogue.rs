@@ -3,6 +3,10 @@
 //! Validation of manifests, JSON Schemas, the upstream client and the discovery of `gantry up` all
 //! read it. A provider with a known dialect is one row there and no code here.
 
+mod claude;
+
+pub use claude::{Claude, Sampling, Thinking, claude};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -177,8 +181,6 @@ pub struct Quirks {
     pub tool_name_chars_max: Option<u32>,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
-    /// Output cap sent to a dialect that demands one when the caller gave none.
-    pub default_max_tokens: u32,
     /// Top-level fields of a request that the upstream refuses, and that Gantry therefore drops
     /// and reports.
     pub unsupported: Vec<String>,
@@ -199,7 +201,6 @@ impl Default for Quirks {
             continues_answers: false,
             tool_name_chars_max: None,
             anthropic_version: "2023-06-01".to_owned(),
-            default_max_tokens: 4096,
             unsupported: Vec::new(),
             rename: BTreeMap::new(),
             models: Vec::new(),

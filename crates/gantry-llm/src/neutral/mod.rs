@@ -14,8 +14,8 @@ pub use losses::{Losses, Unknown};
 pub use place::Place;
 pub use reply::{Event, Reply, Sink, Stop, StopReason};
 pub use request::{
-    Arguments, Body, Cache, Document, Effort, Format, Media, Names, Part, Reasoning, Request, Role,
-    Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    Arguments, Body, Cache, Display, Document, Effort, Format, Media, Names, Part, Reasoning,
+    Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
 pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};

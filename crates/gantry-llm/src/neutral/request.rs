@@ -182,6 +182,16 @@ pub enum Format<'a> {
 pub struct Reasoning {
     pub effort: Option<Effort>,
     pub mode: Option<ThinkingMode>,
+    /// What of the thinking the answer shall show; absent: the upstream's default.
+    pub display: Option<Display>,
+}
+
+/// How thinking appears in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    Summarized,
+    /// Without its text.
+    Omitted,
 }
 
 /// Reasoning effort, least to most.

@@ -3,7 +3,6 @@
 //! Facts: the Python SDK 2.11 and platform.claude.com, versions `2023-06-01` and `2026-10-21`.
 
 mod client_tools;
-mod generation;
 mod print_messages;
 mod print_reply;
 mod print_request;

@@ -3,15 +3,28 @@
 //! Neighbouring turns of one role become one message, tool results first, as Anthropic demands.
 
 use super::print_reply::{redacted, thinking};
-use super::print_request::{JSON_INSTRUCTION, cache_control};
+use super::print_request::cache_control;
 use crate::dialect::json::{Json, Piece};
 use crate::dialect::wire;
 use crate::neutral::{
-    Arguments, Body, Document, Format, Losses, Media, Part, Place, Request, Role, Text, ToolCall,
+    Arguments, Body, Document, Losses, Media, Part, Place, Request, Role, Text, ToolCall,
     ToolResult, Turn,
 };
 use crate::translate::Error;
 use std::borrow::Cow;
+
+/// Stands behind an answer that the caller began and the upstream does not continue by itself.
+const CONTINUE: &str = "Continue your last message from where it ends, without repeating it.";
+
+/// What the upstream takes of a conversation, and what it has to be told in it.
+pub(super) struct Terms<'r> {
+    /// System messages in mid-conversation.
+    pub(super) mid_system: bool,
+    /// An assistant message at the end, which the answer continues.
+    pub(super) prefill: bool,
+    /// What the answer has to look like, for the system prompt.
+    pub(super) instruction: Option<&'r str>,
+}
 
 /// A part on its way into a message.
 struct Item<'r> {
@@ -27,22 +40,21 @@ struct Kept<'r> {
     marked: bool,
 }
 
-/// Prints the members `system` and `messages`. `mid_system`: the upstream takes system messages
-/// in mid-conversation.
+/// Prints the members `system` and `messages`.
 pub(super) fn print(
     request: &Request<'_>,
-    mid_system: bool,
+    terms: &Terms<'_>,
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
-    let instruction = matches!(request.format, Some(Format::JsonObject));
     let is_system = |turn: &Turn<'_>| matches!(turn.role, Role::System | Role::Developer);
     let leading = request.turns.iter().take_while(|turn| is_system(turn)).count();
     // Anthropic refuses a conversation without a message: the last system prompt becomes one.
     let only_system = leading == request.turns.len();
     let (system, rest) =
         request.turns.split_at_checked(leading - usize::from(only_system)).unwrap_or_default();
-    print_system(system, instruction, json);
+    system.iter().flat_map(|turn| &turn.parts).for_each(|part| report_blank(part, losses));
+    print_system(system, terms.instruction, json);
     let mut kept = Vec::with_capacity(rest.len());
     for turn in rest {
         let (role, marked) = match turn.role {
@@ -52,30 +64,44 @@ pub(super) fn print(
                 losses.approximated(turn.place, "sent as the user's, who must speak first");
                 ("user", false)
             }
-            Role::System | Role::Developer if mid_system => ("system", false),
+            Role::System | Role::Developer if terms.mid_system => ("system", false),
             Role::System | Role::Developer => {
                 losses.approximated(turn.place, "sent as the user's, marked <system>");
                 ("user", true)
             }
         };
-        match turn.parts.iter().filter(|part| reported(part, losses)).count() {
-            0 => losses.dropped(turn.place, "the upstream refuses empty messages"),
-            _ => kept.push(Kept { turn, role, marked }),
+        turn.parts.iter().for_each(|part| report_unsigned(part, losses));
+        if turn.parts.iter().any(sendable) {
+            turn.parts.iter().for_each(|part| report_blank(part, losses));
+            kept.push(Kept { turn, role, marked });
+        } else {
+            losses.dropped(turn.place, "the upstream refuses empty messages");
         }
     }
-    let Some(last) = kept.last().map(|last| last.turn.place) else {
+    let Some(last) = kept.last().map(|last| last.turn) else {
         return Err(Error::new("messages", "hold no text, image, document or tool call"));
     };
+    let begun = last.role == Role::Assistant
+        && !last.parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
+    let prefill = begun && terms.prefill;
     json.run(r#","messages":["#);
     for turns in kept.chunk_by(|one, next| one.role == next.role) {
-        let is_last = turns.last().is_some_and(|turn| turn.turn.place == last);
-        message(turns, is_last, losses, json);
+        let is_last = turns.last().is_some_and(|turn| turn.turn.place == last.place);
+        message(turns, is_last && prefill, losses, json);
+    }
+    if begun && !prefill {
+        let note = "a user's message that asks to continue it is added: no prefill is taken";
+        losses.approximated(last.place, note);
+        json.open(b'{');
+        json.member_str("role", "user");
+        json.member_str("content", CONTINUE);
+        json.close(b'}');
     }
     json.close(b']');
     Ok(())
 }
 
-fn print_system(turns: &[Turn<'_>], instruction: bool, json: &mut Json<'_>) {
+fn print_system(turns: &[Turn<'_>], instruction: Option<&str>, json: &mut Json<'_>) {
     let parts = || {
         turns.iter().flat_map(|turn| &turn.parts).filter_map(|part| match &part.body {
             Body::Text(text) if !text.is_blank() => Some((part, text)),
@@ -84,19 +110,19 @@ fn print_system(turns: &[Turn<'_>], instruction: bool, json: &mut Json<'_>) {
     };
     let mut first_two = parts();
     match (first_two.next(), first_two.next(), instruction) {
-        (None, _, false) => {}
-        (None, _, true) => json.member_str("system", JSON_INSTRUCTION),
-        (Some((part, text)), None, false) if part.cache.is_none() => {
+        (None, _, None) => {}
+        (None, _, Some(instruction)) => json.member_str("system", instruction),
+        (Some((part, text)), None, None) if part.cache.is_none() => {
             json.member_text("system", text);
         }
         (Some(_), _, _) => {
             json.key("system");
             json.open(b'[');
             parts().for_each(|(part, text)| text_block(part, text, json));
-            if instruction {
+            if let Some(instruction) = instruction {
                 json.open(b'{');
                 json.member_str("type", "text");
-                json.member_str("text", JSON_INSTRUCTION);
+                json.member_str("text", instruction);
                 json.close(b'}');
             }
             json.close(b']');
@@ -104,12 +130,25 @@ fn print_system(turns: &[Turn<'_>], instruction: bool, json: &mut Json<'_>) {
     }
 }
 
-/// Whether a part can be sent; reports it if not.
-fn reported(part: &Part<'_>, losses: &mut Losses) -> bool {
+fn report_unsigned(part: &Part<'_>, losses: &mut Losses) {
     if matches!(part.body, Body::Thinking { signature: None, .. }) {
         losses.dropped_often(part.place, "the upstream takes only its own, signed thinking");
     }
-    sendable(part)
+}
+
+/// Reports a text that is not sent, unless nothing is in it.
+fn report_blank(part: &Part<'_>, losses: &mut Losses) {
+    let (Body::Text(text) | Body::Refusal(text)) = &part.body else { return };
+    if !text.is_blank() {
+        return;
+    }
+    if !text.is_empty() {
+        losses.dropped_often(part.place, "the upstream refuses blank text");
+    }
+    if part.cache.is_some() {
+        let path = format!("{}.cache_control", part.place);
+        losses.dropped(path, "stands on a text that is not sent");
+    }
 }
 
 fn sendable(part: &Part<'_>) -> bool {
@@ -125,8 +164,9 @@ fn sendable(part: &Part<'_>) -> bool {
     }
 }
 
-/// Prints neighbouring turns of one role as one message.
-fn message(turns: &[Kept<'_>], last: bool, losses: &mut Losses, json: &mut Json<'_>) {
+/// Prints neighbouring turns of one role as one message. `prefill`: it is the start of the answer,
+/// which the model continues and which must not end in whitespace.
+fn message(turns: &[Kept<'_>], prefill: bool, losses: &mut Losses, json: &mut Json<'_>) {
     let role = turns.first().map_or("user", |turn| turn.role);
     json.open(b'{');
     json.run(r#""role":""#);
@@ -144,9 +184,8 @@ fn message(turns: &[Kept<'_>], last: bool, losses: &mut Losses, json: &mut Json<
             Some(Item { part: Part { cache: None, body: Body::Text(text), place }, marked: false }),
             None,
         ) => {
-            // The start of the answer, which the model is to continue, must not end in whitespace.
-            if last && role == "assistant" {
-                prefill(text, *place, losses, json);
+            if prefill {
+                trimmed(text, *place, losses, json);
             } else {
                 json.text(text);
             }
@@ -155,14 +194,27 @@ fn message(turns: &[Kept<'_>], last: bool, losses: &mut Losses, json: &mut Json<
             json.open(b'[');
             let result = |item: &Item<'_>| matches!(item.part.body, Body::ToolResult(_));
             items().filter(result).for_each(|item| block(&item, losses, json));
-            items().filter(|item| !result(item)).for_each(|item| block(&item, losses, json));
+            let mut rest = items().filter(|item| !result(item)).peekable();
+            while let Some(item) = rest.next() {
+                match &item.part.body {
+                    Body::Text(text) if prefill && rest.peek().is_none() => {
+                        json.open(b'{');
+                        json.member_str("type", "text");
+                        json.key("text");
+                        trimmed(text, item.part.place, losses, json);
+                        end(item.part, json);
+                    }
+                    _ => block(&item, losses, json),
+                }
+            }
             json.close(b']');
         }
     }
     json.close(b'}');
 }
 
-fn prefill(text: &Text<'_>, place: Place, losses: &mut Losses, json: &mut Json<'_>) {
+/// A text without whitespace at its end.
+fn trimmed(text: &Text<'_>, place: Place, losses: &mut Losses, json: &mut Json<'_>) {
     let text = text.decode();
     let trimmed = text.trim_end();
     if trimmed.len() < text.len() {

@@ -2,21 +2,21 @@
 //!
 //! `translate::request` calls it. What Anthropic refuses is left out or changed, and reported.
 
-use super::generation;
-use super::print_messages;
+use super::print_messages::{self, Terms};
 use super::thinking::{self, Plan};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
-    Cache, Format, Losses, Raw, Request, Sampling, Str, Text, ThinkingMode, Tier, Tool, ToolChoice,
+    Cache, Format, Losses, Raw, Request, Sampling, Str, Text, Tier, Tool, ToolChoice,
 };
 use crate::translate::{Error, RequestContext};
+use gantry_model::catalogue::{self, Claude, Sampling as Takes};
 
 /// First version of the API without sampling fields and with system messages in mid-conversation.
 const VERSION_2026_10: &str = "2026-10-21";
 
 /// Stands for a response format that is JSON without a schema, which Anthropic does not have.
-pub(super) const JSON_INSTRUCTION: &str =
+const JSON_INSTRUCTION: &str =
     "Answer with one valid JSON object and nothing else: no prose, no code fence.";
 
 /// Prints a request body.
@@ -27,22 +27,27 @@ pub(crate) fn print(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let names = request.names;
-    let mut cap = request.max_tokens.unwrap_or_else(|| u64::from(ctx.quirks.default_max_tokens));
-    let plan = thinking::plan(request, ctx.upstream_model, &mut cap, losses);
+    let claude = catalogue::claude(ctx.upstream_model);
+    let plan = thinking::plan(request, claude, losses);
     if request.max_tokens.is_none() {
-        let note = format!("the upstream demands a cap, so {cap} is sent");
+        let note = format!("the upstream demands a cap, so {} is sent", plan.cap);
         losses.added(names.max_tokens, &note);
     }
     let mut json = Json::new(out);
     json.run(r#"{"model":"#);
     json.str(ctx.upstream_model);
     json.run(r#","max_tokens":"#);
-    json.u64(cap);
+    json.u64(plan.cap);
     let newest = ctx.anthropic_version >= VERSION_2026_10;
-    print_messages::print(request, newest, losses, &mut json)?;
-    tools(request, losses, &mut json)?;
+    let terms = Terms {
+        mid_system: newest,
+        prefill: claude.prefill && !plan.thinks(),
+        instruction: matches!(request.format, Some(Format::JsonObject)).then_some(JSON_INSTRUCTION),
+    };
+    print_messages::print(request, &terms, losses, &mut json)?;
+    tools(request, claude, losses, &mut json)?;
     output(request, plan, losses, &mut json);
-    sampling(&request.sampling, Limits::of(ctx, newest, plan), losses, &mut json);
+    sampling(&request.sampling, Limits::of(claude, newest, plan), losses, &mut json);
     stop(request, losses, &mut json);
     if request.stream {
         json.member_raw("stream", "true");
@@ -67,7 +72,12 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+fn tools(
+    request: &Request<'_>,
+    claude: &Claude,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
     let allowed = |tool: &&Tool<'_>| {
         request.allowed_tools.as_ref().is_none_or(|names| names.contains(&tool.name))
     };
@@ -92,7 +102,7 @@ fn tools(request: &Request<'_>, losses: &mut Losses, json: &mut Json<'_>) -> Res
     json.open(b'[');
     tools.iter().for_each(|each| tool(each, json));
     json.close(b']');
-    tool_choice(request, json);
+    tool_choice(request, claude, losses, json);
     Ok(())
 }
 
@@ -137,13 +147,17 @@ fn schema(tool: &Tool<'_>, json: &mut Json<'_>) {
     }
 }
 
-fn tool_choice(request: &Request<'_>, json: &mut Json<'_>) {
+fn tool_choice(request: &Request<'_>, claude: &Claude, losses: &mut Losses, json: &mut Json<'_>) {
     let sequential = request.parallel_tools == Some(false);
     let (kind, name) = match &request.tool_choice {
         None if sequential => ("auto", None),
         None => return,
         Some(ToolChoice::Auto) => ("auto", None),
         Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Any | ToolChoice::Tool(_)) if !claude.forced_tools => {
+            losses.approximated("tool_choice", "sent as `auto`: the model refuses forced calls");
+            ("auto", None)
+        }
         Some(ToolChoice::Any) => ("any", None),
         Some(ToolChoice::Tool(name)) => ("tool", Some(name)),
     };
@@ -169,20 +183,7 @@ pub(super) fn cache_control(cache: Cache, json: &mut Json<'_>) {
 }
 
 fn output(request: &Request<'_>, plan: Plan, losses: &mut Losses, json: &mut Json<'_>) {
-    if let Some(mode) = plan.mode {
-        json.key("thinking");
-        json.open(b'{');
-        match mode {
-            ThinkingMode::Adaptive => json.member_str("type", "adaptive"),
-            ThinkingMode::BetweenTools => json.member_str("type", "between_tools"),
-            ThinkingMode::Disabled => json.member_str("type", "disabled"),
-            ThinkingMode::Budget(tokens) => {
-                json.member_str("type", "enabled");
-                json.member_u64("budget_tokens", tokens);
-            }
-        }
-        json.close(b'}');
-    }
+    plan.print(json);
     if matches!(request.format, Some(Format::JsonObject)) {
         losses.approximated(request.names.format, "asked for in the system prompt");
     }
@@ -263,18 +264,17 @@ struct Limits {
 }
 
 impl Limits {
-    fn of(ctx: &RequestContext<'_>, newest: bool, plan: Plan) -> Self {
+    fn of(claude: &Claude, newest: bool, plan: Plan) -> Self {
         let none = if newest {
             Some("removed in version 2026-10-21 of the upstream's API")
-        } else if generation::refuses_sampling(ctx.upstream_model) {
+        } else if claude.sampling == Takes::DefaultOnly {
             Some("the model takes the default only")
         } else if plan.thinks() {
             Some("fixed while the model thinks")
         } else {
             None
         };
-        let one_of_two = generation::takes_one_sampling_field(ctx.upstream_model);
-        Self { none, one_of_two }
+        Self { none, one_of_two: claude.sampling == Takes::OneOfTwo }
     }
 }
 

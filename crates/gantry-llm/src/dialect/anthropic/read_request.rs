@@ -128,6 +128,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         reasoning: Reasoning {
             effort,
             mode: wire.thinking.take().and_then(|thinking| mode(&thinking, losses)),
+            display: None,
         },
         user: wire.metadata.take().and_then(|metadata| metadata.user_id),
         tier: tier(wire.service_tier.take(), wire.speed.take(), losses),

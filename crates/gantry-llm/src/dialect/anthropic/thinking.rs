@@ -1,10 +1,11 @@
-//! Decides how a request's reasoning is asked for at Anthropic.
+//! Decides how a request's reasoning is asked for at Anthropic, and how much room the answer has.
 //!
 //! The request printer calls it. Adaptive thinking with an effort is the rule; generations before
 //! it take a budget, which must be at least 1024 and below `max_tokens`.
 
-use super::generation;
-use crate::neutral::{Body, Effort, Losses, Request, Role, ThinkingMode, ToolChoice};
+use crate::dialect::json::Json;
+use crate::neutral::{Body, Display, Effort, Losses, Request, Role, ThinkingMode, ToolChoice};
+use gantry_model::catalogue::{Claude, Thinking};
 
 /// Least budget that Anthropic takes, in tokens.
 const BUDGET_MIN: u64 = 1024;
@@ -14,6 +15,9 @@ const BUDGET_MIN: u64 = 1024;
 pub(super) struct Plan {
     pub(super) mode: Option<ThinkingMode>,
     pub(super) effort: Option<Effort>,
+    display: Option<Display>,
+    /// Output cap in tokens.
+    pub(super) cap: u64,
 }
 
 impl Plan {
@@ -24,17 +28,39 @@ impl Plan {
             Some(ThinkingMode::BetweenTools | ThinkingMode::Disabled) | None => false,
         }
     }
+
+    /// Prints the member `thinking`, if there is something to say.
+    pub(super) fn print(&self, json: &mut Json<'_>) {
+        let Some(mode) = self.mode else { return };
+        json.key("thinking");
+        json.open(b'{');
+        match mode {
+            ThinkingMode::Adaptive => json.member_str("type", "adaptive"),
+            ThinkingMode::BetweenTools => json.member_str("type", "between_tools"),
+            ThinkingMode::Disabled => json.member_str("type", "disabled"),
+            ThinkingMode::Budget(tokens) => {
+                json.member_str("type", "enabled");
+                json.member_u64("budget_tokens", tokens);
+            }
+        }
+        match self.display {
+            Some(Display::Summarized) => json.member_str("display", "summarized"),
+            Some(Display::Omitted) => json.member_str("display", "omitted"),
+            None => {}
+        }
+        json.close(b'}');
+    }
 }
 
-/// The plan for a request. `cap` is the output cap; it is raised above the budget when Gantry
-/// itself chose it.
-pub(super) fn plan(request: &Request<'_>, model: &str, cap: &mut u64, losses: &mut Losses) -> Plan {
+/// The plan for a request to a model of which `claude` is known. The output cap is the caller's;
+/// one that Gantry has to choose leaves room for the thinking, which counts toward it.
+pub(super) fn plan(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Plan {
     let names = request.names;
-    let (effort, mode) = wanted(request, model, losses);
+    let (effort, mode) = wanted(request, claude, losses);
     let forced = matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_)));
     let asked = if request.reasoning.mode.is_some() { names.thinking } else { names.effort };
     let mode = match mode {
-        Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_)) if forced => {
+        Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_)) if forced && claude.forced_tools => {
             losses.approximated(asked, "without thinking, because a tool call is forced");
             None
         }
@@ -43,11 +69,12 @@ pub(super) fn plan(request: &Request<'_>, model: &str, cap: &mut u64, losses: &m
             losses.approximated(asked, note);
             None
         }
+        other => other,
+    };
+    let cap = request.max_tokens.unwrap_or_else(|| default_cap(mode, claude));
+    let mode = match mode {
         Some(ThinkingMode::Budget(budget)) => {
-            if request.max_tokens.is_none() {
-                *cap = (*cap).max(budget.saturating_add(*cap));
-            }
-            let fitted = fit(budget, *cap);
+            let fitted = fit(budget, cap);
             if fitted.is_none() {
                 losses.approximated(asked, "without thinking, because the output cap is too low");
             } else if fitted != Some(ThinkingMode::Budget(budget)) {
@@ -57,30 +84,70 @@ pub(super) fn plan(request: &Request<'_>, model: &str, cap: &mut u64, losses: &m
         }
         other => other,
     };
-    Plan { mode, effort }
+    let display = display(request, mode, claude, losses);
+    Plan { mode, effort, display, cap }
 }
 
-fn wanted(
+/// The output cap of a request that has none.
+fn default_cap(mode: Option<ThinkingMode>, claude: &Claude) -> u64 {
+    let plain = u64::from(claude.output_tokens);
+    let cap = match mode {
+        Some(ThinkingMode::Budget(budget)) => plain.saturating_add(budget),
+        Some(ThinkingMode::Adaptive) => u64::from(claude.output_tokens_thinking),
+        Some(ThinkingMode::BetweenTools | ThinkingMode::Disabled) | None => plain,
+    };
+    claude.output_tokens_max.map_or(cap, |max| cap.min(u64::from(max)))
+}
+
+/// Chat replies show reasoning: where a model would leave its text out by itself, a summary is
+/// asked for, unless the caller says otherwise.
+fn display(
     request: &Request<'_>,
-    model: &str,
+    mode: Option<ThinkingMode>,
+    claude: &Claude,
     losses: &mut Losses,
-) -> (Option<Effort>, Option<ThinkingMode>) {
+) -> Option<Display> {
+    let wanted = request.reasoning.display;
+    match mode {
+        Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_)) => {
+            wanted.or(claude.hides_thinking.then_some(Display::Summarized))
+        }
+        Some(ThinkingMode::BetweenTools | ThinkingMode::Disabled) | None => {
+            if wanted == Some(Display::Summarized) {
+                let path = format!("{}.display", request.names.thinking);
+                losses.dropped(path, "the model is not asked to think");
+            }
+            None
+        }
+    }
+}
+
+type Wanted = (Option<Effort>, Option<ThinkingMode>);
+
+fn wanted(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Wanted {
     let names = request.names;
-    let by_budget = generation::thinks_by_budget(model);
+    let mode = request.reasoning.mode;
+    let by_budget = claude.thinking == Thinking::Budget;
     let effort = match request.reasoning.effort {
-        // Before adaptive thinking, not asking for thinking is the way to have none.
-        Some(Effort::None) if by_budget => return (None, request.reasoning.mode),
+        Some(Effort::None) if mode.is_none() => return off(names.effort, claude, losses),
         Some(Effort::None) => {
-            losses.approximated(names.effort, "thinking is left to the model's default");
-            return (None, request.reasoning.mode);
+            if mode != Some(ThinkingMode::Disabled) {
+                losses.dropped(names.effort, "the thinking that is asked for is sent");
+            }
+            None
         }
         Some(Effort::Minimal) if !by_budget => {
             losses.approximated(names.effort, "sent as `low`, the least there is");
             Some(Effort::Low)
         }
+        Some(Effort::Xhigh) if !claude.xhigh => {
+            losses.approximated(names.effort, "sent as `high`, the next that the model takes");
+            Some(Effort::High)
+        }
         other => other,
     };
-    match (effort, request.reasoning.mode) {
+    let only_adaptive = !matches!(claude.thinking, Thinking::Budget | Thinking::Any);
+    match (effort, mode) {
         (Some(effort), None) if by_budget => {
             losses.approximated(names.effort, "sent as a thinking budget");
             (None, Some(ThinkingMode::Budget(budget_of(effort))))
@@ -89,8 +156,42 @@ fn wanted(
             losses.dropped(names.effort, "the model takes a thinking budget only");
             (None, mode)
         }
+        (effort, Some(ThinkingMode::Disabled)) if only_adaptive => {
+            let (least, mode) = off(names.thinking, claude, losses);
+            (effort.or(least), mode)
+        }
+        (Some(effort), Some(ThinkingMode::Budget(_))) if only_adaptive => {
+            losses.approximated(names.thinking, "the effort is sent in place of the budget");
+            (Some(effort), Some(ThinkingMode::Adaptive))
+        }
+        (None, Some(ThinkingMode::Budget(tokens))) if only_adaptive => {
+            let note = "sent as adaptive thinking with an effort, which is all the model takes";
+            losses.approximated(names.thinking, note);
+            (Some(effort_of(tokens)), Some(ThinkingMode::Adaptive))
+        }
         (Some(effort), None) => (Some(effort), Some(ThinkingMode::Adaptive)),
         (effort, mode) => (effort, mode),
+    }
+}
+
+/// No thinking, which the field `asked` stands for, or the least that the model can do.
+fn off(asked: &str, claude: &Claude, losses: &mut Losses) -> Wanted {
+    match claude.thinking {
+        Thinking::Always => {
+            losses.approximated(asked, "the model always thinks, so only its effort is limited");
+            (Some(Effort::Low), None)
+        }
+        Thinking::BetweenTools => {
+            losses.approximated(asked, "sent as `between_tools`, the least that the model thinks");
+            (None, Some(ThinkingMode::BetweenTools))
+        }
+        Thinking::Adaptive if claude.thinks_unasked => (None, Some(ThinkingMode::Disabled)),
+        Thinking::Any if claude.thinks_unasked => {
+            losses.approximated(asked, "thinking is left to the model's default");
+            (None, None)
+        }
+        // Not asking for thinking is the way to have none.
+        Thinking::Adaptive | Thinking::Any | Thinking::Budget => (None, None),
     }
 }
 
@@ -102,6 +203,15 @@ fn budget_of(effort: Effort) -> u64 {
         Effort::High => 4096,
         Effort::Xhigh => 8192,
         Effort::Max => 16384,
+    }
+}
+
+/// The inverse, up to the highest effort that does not think without end.
+fn effort_of(budget: u64) -> Effort {
+    match budget {
+        0..2048 => Effort::Low,
+        2048..4096 => Effort::Medium,
+        _ => Effort::High,
     }
 }
 

@@ -58,7 +58,7 @@ impl<'q> Fit<'q> {
 
 /// The effort for a model that takes functions with one effort only.
 fn with_tools<'q>(request: &Request<'_>, only: &'q str, losses: &mut Losses) -> Option<&'q str> {
-    let Reasoning { effort, mode } = request.reasoning;
+    let Reasoning { effort, mode, .. } = request.reasoning;
     let names = request.names;
     let note = format!("sent as `{only}`, the one effort with which the model takes functions");
     match (effort, mode) {
@@ -96,7 +96,7 @@ fn asked(
 
 /// Reports what is lost with a model that has no effort to set.
 fn takes_none(request: &Request<'_>, losses: &mut Losses) {
-    let Reasoning { effort, mode } = request.reasoning;
+    let Reasoning { effort, mode, .. } = request.reasoning;
     let note = "the model takes no `reasoning_effort`";
     if !matches!(effort, None | Some(Effort::None)) {
         losses.dropped(request.names.effort, note);
@@ -108,7 +108,7 @@ fn takes_none(request: &Request<'_>, losses: &mut Losses) {
 
 /// The effort that the request means. `efforts`: what the model takes; empty: not known.
 fn wanted(request: &Request<'_>, efforts: &[String], losses: &mut Losses) -> Option<Effort> {
-    let Reasoning { effort, mode } = request.reasoning;
+    let Reasoning { effort, mode, .. } = request.reasoning;
     let names = request.names;
     match (effort, mode) {
         (effort, Some(ThinkingMode::Disabled)) => {

@@ -10,7 +10,7 @@ use super::wire_request::{
 };
 use crate::dialect::wire;
 use crate::neutral::{
-    Cache, Effort, Format, Losses, Names, Place, Reasoning, Request, Sampling, Str, StrOr,
+    Cache, Display, Effort, Format, Losses, Names, Place, Reasoning, Request, Sampling, Str, StrOr,
     ThinkingMode, Tier, Tool, ToolChoice,
 };
 use crate::translate::Error;
@@ -202,18 +202,33 @@ fn format(wire: ResponseFormat<'_>) -> Result<Option<Format<'_>>, Error> {
 }
 
 fn reasoning(wire: &mut ChatRequest<'_>, losses: &mut Losses) -> Reasoning {
-    let ReasoningOptions { effort, max_tokens, enabled } = wire
-        .reasoning
-        .take()
-        .unwrap_or(ReasoningOptions { effort: None, max_tokens: None, enabled: None });
+    let ReasoningOptions { effort, max_tokens, enabled, exclude } =
+        wire.reasoning.take().unwrap_or_default();
     let name = wire.reasoning_effort.take().or(effort);
     let known = name.as_deref().and_then(Effort::parse);
     if let (Some(name), None) = (&name, known) {
         losses.dropped("reasoning_effort", &format!("`{}` is not known", &**name));
     }
-    let thinking = wire.thinking.take().and_then(|thinking| mode(&thinking, losses));
+    let thinking = wire.thinking.take();
+    let shown = thinking.as_ref().and_then(|thinking| display(thinking, losses));
+    let thinking = thinking.and_then(|thinking| mode(&thinking, losses));
     let switch = enabled.map(|on| if on { ThinkingMode::Adaptive } else { ThinkingMode::Disabled });
-    Reasoning { effort: known, mode: thinking.or(max_tokens.map(ThinkingMode::Budget)).or(switch) }
+    Reasoning {
+        effort: known,
+        mode: thinking.or(max_tokens.map(ThinkingMode::Budget)).or(switch),
+        display: shown.or((exclude == Some(true)).then_some(Display::Omitted)),
+    }
+}
+
+fn display(thinking: &ThinkingOptions<'_>, losses: &mut Losses) -> Option<Display> {
+    match thinking.display.as_deref()? {
+        "summarized" => Some(Display::Summarized),
+        "omitted" => Some(Display::Omitted),
+        other => {
+            losses.dropped("thinking.display", &format!("`{other}` is not known"));
+            None
+        }
+    }
 }
 
 fn mode(thinking: &ThinkingOptions<'_>, losses: &mut Losses) -> Option<ThinkingMode> {

@@ -166,11 +166,13 @@ wire! {
         may effort: Str<'a>,
         may max_tokens: u64,
         may enabled: bool,
+        may exclude: bool,
     }
 
     /// Anthropic's form of reasoning control, which compatible clients put beside OpenAI's fields.
     pub(super) struct ThinkingOptions<'a> {
         may kind as "type": Str<'a>,
         may budget_tokens: u64,
+        may display: Str<'a>,
     }
 }
