@@ -51,7 +51,8 @@ wire! {
 
     struct FunctionDelta<'a> {
         may name: Str<'a>,
-        may arguments: StrOr<Text<'a>, Skipped>,
+        // Whole, as an object, from some servers.
+        may arguments: StrOr<Text<'a>, Raw<'a>>,
     }
 }
 
@@ -141,8 +142,7 @@ impl Parser {
     /// The upstream closed the stream. Some servers send no `[DONE]`; a finish reason is enough.
     pub(crate) fn close(&mut self, sink: &mut dyn Sink) -> bool {
         if self.finished && !self.done {
-            self.done = true;
-            sink.send(Event::End);
+            self.end(sink);
         }
         self.done
     }
@@ -154,11 +154,10 @@ impl Parser {
             return Ok(());
         }
         if data == b"[DONE]" {
-            self.done = true;
             if !self.finished {
                 sink.send(Event::Stop(self.default_stop()));
             }
-            sink.send(Event::End);
+            self.end(sink);
             return Ok(());
         }
         let mut chunk = Chunk::default();
@@ -239,13 +238,16 @@ impl Parser {
             self.losses.once("reply.choices[0].message.tool_calls", "not a function call");
             return;
         };
-        let at = self.call_of(delta.index, delta.id.as_deref().unwrap_or_default());
+        let name = function.name.filter(|name| !name.is_empty());
+        let id = delta.id.as_deref().unwrap_or_default();
+        let at = self.call_of(delta.index, id, name.is_some());
         let Some(call) = self.calls.get_mut(at) else { return };
         let arguments = match function.arguments {
             Some(StrOr::Str(text)) => text,
-            Some(StrOr::Other(_)) | None => Text::default(),
+            Some(StrOr::Other(raw)) => Text::Owned(raw.get().to_owned()),
+            None => Text::default(),
         };
-        match function.name.filter(|name| !name.is_empty()) {
+        match name {
             Some(name) if !call.started => {
                 call.started = true;
                 let id = Str::from(&*call.id);
@@ -265,12 +267,17 @@ impl Parser {
     }
 
     /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
-    /// out, or always send 0, begin a new call with a new id.
-    fn call_of(&mut self, index: Option<u64>, id: &str) -> usize {
+    /// out, or always send 0, begin a new call with a new id. An id that changes without a name
+    /// begins nothing, because some servers make up another one for each fragment.
+    fn call_of(&mut self, index: Option<u64>, id: &str, named: bool) -> usize {
+        let last = self.calls.len().checked_sub(1);
         let known = match index {
             Some(_) => self.calls.iter().rposition(|call| call.index == index),
-            None if id.is_empty() => self.calls.len().checked_sub(1),
-            None => self.calls.iter().rposition(|call| call.id == id),
+            None if id.is_empty() => last,
+            None => {
+                let same = self.calls.iter().rposition(|call| call.id == id);
+                same.or(last.filter(|_| !named))
+            }
         };
         if let Some(at) = known
             && let Some(call) = self.calls.get_mut(at)
@@ -278,12 +285,22 @@ impl Parser {
             if call.id.is_empty() && !call.started {
                 id.clone_into(&mut call.id);
             }
-            if id.is_empty() || call.id.is_empty() || call.id == id {
+            if !named || id.is_empty() || call.id.is_empty() || call.id == id {
                 return at;
             }
         }
         self.calls.push(Call { index, id: id.to_owned(), started: false, early: String::new() });
         self.calls.len() - 1
+    }
+
+    /// All has been said.
+    fn end(&mut self, sink: &mut dyn Sink) {
+        self.done = true;
+        if self.calls.iter().any(|call| !call.started) {
+            let note = "a call that was never named is left out";
+            self.losses.once("reply.choices[0].message.tool_calls", note);
+        }
+        sink.send(Event::End);
     }
 
     /// The stop of a stream that ended with `[DONE]` but named no reason.
