@@ -49,8 +49,12 @@ wire! {
 /// Parses a reply body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
     let mut wire = Completion::default();
-    wire::parse_into(&mut wire, body)?;
-    if wire.error.is_some() {
+    // Google's errors are lists; a reply is none.
+    let listed = body.trim_ascii_start().starts_with(b"[");
+    if !listed {
+        wire::parse_into(&mut wire, body)?;
+    }
+    if listed || wire.error.is_some() {
         let view = crate::errors::parse_value(body, 200);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }

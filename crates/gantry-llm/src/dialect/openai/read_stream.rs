@@ -161,6 +161,10 @@ impl Parser {
             return Ok(());
         }
         let mut chunk = Chunk::default();
+        if data.starts_with(b"[") {
+            // Google's errors; a chunk is never a list.
+            return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
+        }
         self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
