@@ -5,6 +5,7 @@
 
 use super::read_reply::{Seen, TextPart, stop};
 use super::usage::Usage;
+use super::wire_request::thought_signature;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use crate::stream::Failure;
@@ -47,6 +48,7 @@ wire! {
         may index: u64,
         may id: Str<'a>,
         may function: FunctionDelta<'a>,
+        may extra_content: Raw<'a>,
     }
 
     struct FunctionDelta<'a> {
@@ -57,7 +59,7 @@ wire! {
 }
 
 /// A tool call that began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
     id: String,
@@ -65,6 +67,8 @@ struct Call {
     started: bool,
     /// Arguments that came before the name.
     early: String,
+    /// The signature that came before the name.
+    signature: Option<String>,
 }
 
 /// State of one stream.
@@ -227,7 +231,8 @@ impl Parser {
             self.tool(tool, sink);
         }
         if let Some(function) = delta.function_call.take() {
-            self.tool(ToolDelta { index: Some(0), id: None, function: Some(function) }, sink);
+            let function = Some(function);
+            self.tool(ToolDelta { index: Some(0), function, ..ToolDelta::default() }, sink);
         }
         if delta.annotations.as_ref().is_some_and(|list| !list.is_empty()) {
             self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
@@ -246,6 +251,11 @@ impl Parser {
         let id = delta.id.as_deref().unwrap_or_default();
         let at = self.call_of(delta.index, id, name.is_some());
         let Some(call) = self.calls.get_mut(at) else { return };
+        let signature = thought_signature(delta.extra_content);
+        if signature.is_some() && call.started {
+            let note = "a signature behind the call that it is of";
+            self.losses.once("reply.choices[0].message.tool_calls.extra_content", note);
+        }
         let arguments = match function.arguments {
             Some(StrOr::Str(text)) => text,
             Some(StrOr::Other(raw)) => Text::Owned(raw.get().to_owned()),
@@ -255,11 +265,16 @@ impl Parser {
             Some(name) if !call.started => {
                 call.started = true;
                 let id = Str::from(&*call.id);
-                sink.send(Event::ToolStart { call: at, id, name });
+                let signature = signature.or(call.signature.take().map(Text::Owned));
+                sink.send(Event::ToolStart { call: at, id, name, signature });
                 let early = std::mem::take(&mut call.early);
                 if !early.is_empty() {
                     sink.send(Event::ToolArguments { call: at, fragment: early.into() });
                 }
+            }
+            _ if !call.started => {
+                let early = signature.map(|signature| signature.decode().into_owned());
+                call.signature = early.or(call.signature.take());
             }
             _ => {}
         }
@@ -293,7 +308,7 @@ impl Parser {
                 return at;
             }
         }
-        self.calls.push(Call { index, id: id.to_owned(), started: false, early: String::new() });
+        self.calls.push(Call { index, id: id.to_owned(), ..Call::default() });
         self.calls.len() - 1
     }
 
