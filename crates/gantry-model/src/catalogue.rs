@@ -179,6 +179,10 @@ pub struct Quirks {
     pub continues_answers: bool,
     /// Longest name of a tool that the upstream takes, in characters. Anthropic takes 128.
     pub tool_name_chars_max: Option<u32>,
+    /// Stands in for the signature of a call that has none; empty: the upstream knows none. One
+    /// that does gives each call, or the first of several, a signature in
+    /// `extra_content.google.thought_signature` and wants it back in the tool loop (Gemini).
+    pub call_signature: String,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
     /// Top-level fields of a request that the upstream refuses, and that Gantry therefore drops
@@ -200,6 +204,7 @@ impl Default for Quirks {
             reasoning_back: false,
             continues_answers: false,
             tool_name_chars_max: None,
+            call_signature: String::new(),
             anthropic_version: "2023-06-01".to_owned(),
             unsupported: Vec::new(),
             rename: BTreeMap::new(),
