@@ -13,6 +13,7 @@ use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use std::cell::RefCell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::ReadBuf;
@@ -75,6 +76,14 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let probes = TcpKeepalive::new().with_time(SILENCE).with_interval(PROBE_INTERVAL);
     SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(PROBES))
+}
+
+/// Whether nothing has come on a connection, not even its end. It asks the system itself: the
+/// runtime may not know yet.
+#[must_use]
+pub fn is_silent(stream: &TcpStream) -> bool {
+    let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Whether a connection stays open after the message with these fields (RFC 9112, section 9.3).

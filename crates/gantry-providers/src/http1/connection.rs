@@ -4,11 +4,14 @@ use super::body::{Finished, ReplyBody};
 use super::outgoing::{Outgoing, Rest};
 use super::{Error, HEAD_BYTES_MAX, Request, Stream};
 use bytes::Bytes;
-use gantry_runtime::http1::{FIELDS_MAX, Fields, Framing, FramingError, poll_fill, stays_open};
+use gantry_runtime::http1::{
+    FIELDS_MAX, Fields, Framing, FramingError, is_silent, poll_fill, stays_open,
+};
 use http::StatusCode;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
 /// A connection that carries one request at a time.
@@ -162,10 +165,13 @@ impl Connection {
         self.reusable && self.held.is_empty() && self.rest.is_none()
     }
 
-    /// Whether an unused connection is still open. It asks the system only when something has
-    /// come: whatever that is, no reply may come before a request.
-    pub(crate) fn is_open(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.poll_fill(&mut cx).is_pending()
+    /// Whether an unused connection is still open: whatever has come on it, no reply may come
+    /// before a request. It asks the system only when the runtime has seen something come, or when
+    /// `surely`, because the runtime may not have looked since the connection was closed.
+    pub(crate) fn is_open(&mut self, surely: bool) -> bool {
+        // A task that has done much is told to wait, which must not pass for silence.
+        let mut came = pin!(tokio::task::unconstrained(poll_fn(|cx| self.poll_fill(cx))));
+        let silent = came.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        silent && (!surely || is_silent(self.stream.tcp()))
     }
 }

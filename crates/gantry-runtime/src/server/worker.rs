@@ -54,6 +54,8 @@ impl<S: Service> Worker<S> {
     async fn serve(self, mut receiver: mpsc::Receiver<std::net::TcpStream>) {
         let (watching, head_timeout) = (self.watch.clone(), self.limits.head_timeout);
         tokio::task::spawn_local(async move { watching.run(head_timeout).await });
+        let service = self.service.clone();
+        tokio::task::spawn_local(async move { service.tend().await });
         if let Some(busy_poll) = self.busy_poll.clone() {
             tokio::task::spawn_local(busy_poll.run());
         }
