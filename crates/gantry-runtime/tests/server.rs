@@ -393,3 +393,37 @@ async fn a_shutdown_closes_what_is_idle_and_answers_what_has_begun() {
     assert!(answer.ends_with("last") && answer.contains("connection: close"), "{answer}");
     assert_eq!(server.shutdown.drained(PATIENCE).await, 0);
 }
+
+#[tokio::test]
+async fn a_shutdown_answers_what_waits_for_a_worker_and_lets_it_read_the_answer() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(std::sync::Mutex::new(wait));
+    let shutdown = Shutdown::default();
+    let service = move |_| {
+        wait.lock().unwrap().recv().unwrap();
+        Echo { dropped: Arc::new(Semaphore::new(0)) }
+    };
+    let workers =
+        start_workers(Workers::default(), &Limits::default(), &shutdown, service).unwrap();
+    let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let head = "POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n";
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(head.as_bytes()).await.unwrap();
+        clients.push(client);
+        let (stream, _) = listener.accept().await.unwrap();
+        workers[0].send(stream.into_std().unwrap()).await.unwrap();
+    }
+    shutdown.begin();
+    go.send(()).unwrap();
+    let body = vec![b'x'; 1024 * 1024];
+    let answers = clients.into_iter().map(async |mut client| {
+        client.write_all(&body).await.expect("it was reset");
+        until_closed(&mut client).await
+    });
+    for answer in futures_util::future::join_all(answers).await {
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with("no"), "{answer}");
+    }
+    assert_eq!(shutdown.drained(PATIENCE).await, 0);
+}

@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 
 /// How what is no request is answered.
@@ -91,12 +91,15 @@ impl<S: Service> Connection<S> {
                     Err(rejected) => return Poll::Ready(Next::Rejected(rejected)),
                 }
             }
-            let stops = matches!(*wire.held, [] | [b'\r']) && self.shutdown.begun();
-            if stops || self.heads.expired() {
-                return Poll::Ready(Next::Ended);
-            }
-            if matches!(ready!(wire.poll_fill(cx)), Ok(0) | Err(_)) {
-                return Poll::Ready(Next::Ended);
+            match wire.poll_fill(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Ended),
+                // What has come already is answered in a shutdown too.
+                Poll::Pending => {
+                    let stops = self.shutdown.begun() && wire.is_idle();
+                    let ends = stops || self.heads.expired();
+                    return if ends { Poll::Ready(Next::Ended) } else { Poll::Pending };
+                }
             }
         }
     }

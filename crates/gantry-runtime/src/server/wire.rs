@@ -3,7 +3,7 @@
 //! The connection's loop and the body of the request in progress share it, on one thread.
 
 use super::request::BodyError;
-use crate::http1::{Framing, poll_fill};
+use crate::http1::{Framing, is_silent, poll_fill};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -55,6 +55,11 @@ impl Wire {
             let len = if self.held.first() == Some(&b'\r') { 2 } else { 1 };
             self.held.advance(len);
         }
+    }
+
+    /// Whether no request has begun to come, even if the runtime has not looked yet.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(*self.held, [] | [b'\r']) && is_silent(&self.stream)
     }
 
     /// Ready when the caller has gone. Of the requests that it has sent meanwhile it reads so much

@@ -68,6 +68,11 @@ impl<S: Service> Worker<S> {
             let Some(stream) = stream else { break };
             self.take(stream);
         }
+        // Those that wait may have sent their request already.
+        receiver.close();
+        while let Ok(stream) = receiver.try_recv() {
+            self.take(stream);
+        }
         let drained = async {
             while Rc::strong_count(&self.open) > 1 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -108,12 +113,13 @@ impl<S: Service> Worker<S> {
     }
 }
 
-/// Serves one connection and ends it so that the client can read what was said last.
+/// Serves one connection and ends it so that the client can read what was said last, during the
+/// drain too.
 async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shutdown) {
     let Some(stream) = connection.serve().await else { return };
     tokio::select! {
         () = linger::linger(stream) => {}
-        () = shutdown.wait() => {}
+        () = shutdown.wait_end() => {}
     }
 }
 
