@@ -67,6 +67,16 @@ impl Service for Echo {
                 let stream = futures_util::stream::iter(pieces.map(frame));
                 Response::new(StatusCode::OK, lines(&path), StreamBody::new(stream).boxed())
             }
+            "/detached/unread" => detached(request, async |request| {
+                let mut refused = http::Response::new(full("no"));
+                // The rest of the worker gets its turn before the answer.
+                tokio::task::yield_now().await;
+                drop(request);
+                *refused.status_mut() = StatusCode::FORBIDDEN;
+                refused
+            })
+            .await
+            .into(),
             "/detached" => detached(request, async |request| {
                 let body = request.into_body().collect().await.map(|all| all.to_bytes());
                 http::Response::new(full(body.unwrap_or_else(|error| error.to_string().into())))
@@ -270,9 +280,16 @@ async fn a_client_that_waits_for_a_word_is_told_to_send_its_body() {
     stream.write_all(b"body").await.unwrap();
     assert!(until(&mut stream, "body").await.starts_with("HTTP/1.1 200 OK\r\n"));
     // Nobody wants this one's body, so the client is not asked for it.
-    let answer = server.whole(head("/unread").as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
-    assert!(answer.contains("connection: close"), "{answer}");
+    for path in ["/unread", "/detached/unread"] {
+        let answer = server.whole(head(path).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    // This one does not wait.
+    let mut stream = server.connect().await;
+    stream.write_all((head("/unread") + "body").as_bytes()).await.unwrap();
+    let answer = until(&mut stream, "no").await;
+    assert!(!answer.contains("connection: close"), "{answer}");
 }
 
 #[tokio::test]

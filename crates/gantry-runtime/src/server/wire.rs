@@ -38,7 +38,8 @@ impl Wire {
     /// Begins the body of a request whose head was taken out of `held`.
     pub(super) fn begin_body(&mut self, framing: Framing, owes_continue: bool) {
         self.framing = framing;
-        self.owes_continue = owes_continue;
+        // One who sends the body with the head does not wait.
+        self.owes_continue = owes_continue && self.held.is_empty();
     }
 
     /// Reads what has come; 0 at the connection's end.
