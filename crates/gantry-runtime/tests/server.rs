@@ -16,7 +16,6 @@ use gantry_runtime::tasks::{Shutdown, spawn};
 use http::StatusCode;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,15 +40,15 @@ impl Drop for Dropped {
     }
 }
 
-type Body = BoxBody<Bytes, Infallible>;
+type Body = BoxBody<Bytes, std::io::Error>;
 
 fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).boxed()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }
 
 impl Service for Echo {
     type Body = Body;
-    type BodyError = Infallible;
+    type BodyError = std::io::Error;
 
     async fn call(&self, request: Request) -> Response<Body> {
         let path = request.uri.path().to_owned();
@@ -65,6 +64,12 @@ impl Service for Echo {
                 let pieces = ["a".to_owned(), String::new(), "b".repeat(100_000), "c".to_owned()];
                 let frame = |piece: String| Ok(http_body::Frame::data(Bytes::from(piece)));
                 let stream = futures_util::stream::iter(pieces.map(frame));
+                Response::new(StatusCode::OK, lines(&path), StreamBody::new(stream).boxed())
+            }
+            "/broken" => {
+                let piece = Ok(http_body::Frame::data(Bytes::from_static(b"begin")));
+                let pieces = [piece, Err(std::io::Error::other("broken"))];
+                let stream = futures_util::stream::iter(pieces);
                 Response::new(StatusCode::OK, lines(&path), StreamBody::new(stream).boxed())
             }
             "/detached/unread" => detached(request, async |request| {
@@ -224,6 +229,19 @@ async fn a_body_of_unknown_length_is_chunked_and_for_old_clients_ends_with_the_c
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("connection: close") && !head.contains("transfer-encoding"), "{head}");
     assert!(body == whole, "{}", body.len());
+}
+
+#[tokio::test]
+async fn a_broken_body_does_not_look_whole() {
+    let server = Server::start().await;
+    let answer = server.whole(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.ends_with("\r\n5\r\nbegin\r\n"), "{answer}");
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /broken HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut seen = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut seen)).await;
+    let error = read.expect("the connection stayed open").expect_err("it ended as if whole");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]

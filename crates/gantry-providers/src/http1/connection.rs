@@ -5,7 +5,7 @@ use super::outgoing::{Outgoing, Rest};
 use super::{Error, HEAD_BYTES_MAX, Request, Stream};
 use bytes::Bytes;
 use gantry_runtime::http1::{
-    FIELDS_MAX, Fields, Framing, FramingError, is_silent, poll_fill, stays_open,
+    FIELDS_MAX, Fields, Framing, FramingError, is_silent, poll_fill, skip_empty_lines, stays_open,
 };
 use http::StatusCode;
 use std::future::poll_fn;
@@ -19,6 +19,8 @@ pub struct Connection {
     stream: Stream,
     /// What was read and not yet used.
     held: Bytes,
+    /// So much of `held` alone is no head.
+    looked_at: usize,
     /// Whether another request may follow this one.
     reusable: bool,
     /// What is still to be sent of the request, beside the reply's body.
@@ -43,7 +45,7 @@ struct Head {
 
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, held: Bytes::new(), reusable: true, rest: None }
+        Self { stream, held: Bytes::new(), looked_at: 0, reusable: true, rest: None }
     }
 
     /// Sends one request and waits for the head of its reply. A reply that comes before the whole
@@ -119,9 +121,14 @@ impl Connection {
     }
 
     fn parse_head(&mut self) -> Result<Option<Head>, Error> {
-        if self.held.is_empty() {
+        skip_empty_lines(&mut self.held);
+        // A head that drips is not taken apart anew for each of its bytes; its beginning shows
+        // whether it is one.
+        let came = self.held.get(self.looked_at..).unwrap_or_default();
+        if came.is_empty() || (self.looked_at > 0 && !came.contains(&b'\n')) {
             return Ok(None);
         }
+        self.looked_at = self.held.len();
         let raw = self.held.clone();
         let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let mut parsed = httparse::Response::new(&mut []);
@@ -137,6 +144,7 @@ impl Connection {
         let since_1_1 = parsed.version == Some(1);
         let stays = stays_open(&fields, since_1_1);
         drop(self.held.split_to(length));
+        self.looked_at = 0;
         Ok(Some(Head { status, fields, stays, since_1_1 }))
     }
 
