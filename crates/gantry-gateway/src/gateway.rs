@@ -109,4 +109,8 @@ impl Service for Worker {
     fn reject(&self, rejected: Rejected) -> Response<ReplyBody> {
         pipeline::reject(self, &rejected)
     }
+
+    async fn tend(&self) {
+        self.pool.tend(&self.shared.clock).await;
+    }
 }

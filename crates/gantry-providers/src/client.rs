@@ -107,7 +107,7 @@ impl Client {
         let fits = |kept: &Idle| kept.endpoint == endpoint && kept.runtime == runtime;
         while let Some(place) = idle.iter().rposition(fits) {
             let mut kept = idle.swap_remove(place);
-            if kept.connection.is_open() {
+            if kept.connection.is_open(true) {
                 return Some(kept.connection);
             }
         }

@@ -2,11 +2,12 @@
 //!
 //! One pool per worker. A connection carries one request at a time and comes back when the reply's
 //! body was read to its end; a body dropped earlier closes its connection, which is how a caller
-//! that leaves stops the upstream.
+//! that leaves stops the upstream. Its worker runs [`Pool::tend`].
 
 use crate::connect;
 use crate::endpoint::Endpoint;
 use crate::http1::{self, Connection, Finished, Request};
+use gantry_runtime::clock::Clock;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -34,8 +35,13 @@ impl Default for Settings {
     }
 }
 
-/// Idle connections are looked through no more often.
-const SWEEP_INTERVAL_US: u64 = 10_000_000;
+/// How often the idle connections are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A connection that was idle for so long may have been closed by its server just now: the shortest
+/// time that servers keep them is a few seconds. Sooner, the look at the socket is not worth its
+/// cost.
+const SURELY_AFTER_US: u64 = 1_000_000;
 
 /// Why a request got no response head.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +60,8 @@ pub struct Pool(Rc<Shared>);
 struct Shared {
     settings: Settings,
     idle: RefCell<HashMap<u64, Vec<Idle>>>,
-    /// The time of the last request: near enough for idle connections.
+    /// The time of the last request or sweep: near enough for idle connections.
     now_us: Cell<u64>,
-    swept_us: Cell<u64>,
 }
 
 struct Idle {
@@ -71,12 +76,7 @@ pub type ReplyBody = http1::ReplyBody<Lease>;
 impl Pool {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self(Rc::new(Shared {
-            settings,
-            idle: RefCell::default(),
-            now_us: Cell::new(0),
-            swept_us: Cell::new(0),
-        }))
+        Self(Rc::new(Shared { settings, idle: RefCell::default(), now_us: Cell::new(0) }))
     }
 
     /// Sends `request` and returns the reply's head and body. `now_us` is the clock's monotonic
@@ -91,7 +91,6 @@ impl Pool {
         now_us: u64,
     ) -> Result<Reply, Error> {
         self.0.now_us.set(now_us);
-        self.sweep(now_us);
         let to = (endpoint, self.0.settings.connect_timeout);
         let take = || self.take_idle(endpoint.id, now_us);
         let lease = || Lease { id: endpoint.id, pool: Rc::downgrade(&self.0) };
@@ -99,27 +98,33 @@ impl Pool {
         connect::send(to, request, take, lease, broken).await
     }
 
-    /// Closes connections that have been idle for too long, when that was not done of late.
-    fn sweep(&self, now: u64) {
-        if now.saturating_sub(self.0.swept_us.get()) < SWEEP_INTERVAL_US {
-            return;
+    /// Closes connections that have been idle for too long or that their servers have closed, now
+    /// and then, for ever: on a worker without requests too. `clock` is that of [`Self::send`].
+    pub async fn tend(&self, clock: &Clock) {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            self.sweep(clock.monotonic_us());
         }
-        self.0.swept_us.set(now);
-        let limit = micros(self.0.settings.idle_timeout);
-        let mut idle = self.0.idle.borrow_mut();
-        idle.retain(|_, kept| {
-            kept.retain_mut(|entry| {
-                now.saturating_sub(entry.since_us) < limit && entry.connection.is_open()
-            });
+    }
+
+    fn sweep(&self, now: u64) {
+        self.0.now_us.set(now);
+        self.0.idle.borrow_mut().retain(|_, kept| {
+            kept.retain_mut(|entry| self.is_usable(entry, now));
             !kept.is_empty()
         });
     }
 
+    fn is_usable(&self, entry: &mut Idle, now: u64) -> bool {
+        let idle_us = now.saturating_sub(entry.since_us);
+        idle_us < micros(self.0.settings.idle_timeout)
+            && entry.connection.is_open(idle_us >= SURELY_AFTER_US)
+    }
+
     fn take_idle(&self, id: u64, now: u64) -> Option<Connection> {
-        let limit = micros(self.0.settings.idle_timeout);
         loop {
             let mut entry = self.0.idle.borrow_mut().get_mut(&id)?.pop()?;
-            if now.saturating_sub(entry.since_us) < limit && entry.connection.is_open() {
+            if self.is_usable(&mut entry, now) {
                 return Some(entry.connection);
             }
         }

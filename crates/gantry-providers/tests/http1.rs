@@ -12,6 +12,7 @@ use bytes::Bytes;
 use gantry_providers::endpoint::Endpoint;
 use gantry_providers::http1::{Request, RequestHead};
 use gantry_providers::pool::{Error, Pool, Reply, Settings};
+use gantry_runtime::clock::Clock;
 use gantry_runtime::errors::sentence;
 use http::Method;
 use std::cell::RefCell;
@@ -19,6 +20,8 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Long enough for a busy machine, short enough to end a broken test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -190,16 +193,70 @@ async fn a_connection_that_cannot_be_trusted_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_it_was_idle_is_not_used_again() {
+async fn a_connection_that_was_closed_just_now_is_not_used_again() {
+    let bench = Bench::new().await;
+    for seconds in 0..2 {
+        let closing = RefCell::new(None);
+        let server = async {
+            let mut stream = bench.accept().await;
+            read_request(&mut stream).await;
+            stream.write_all(OK).await.unwrap();
+            closing.replace(Some(stream));
+        };
+        let now_us = seconds * 2_000_000;
+        let request = request(b"{}");
+        let client = async {
+            let reply = bench.pool.send(&bench.endpoint, &request, now_us).await.unwrap();
+            read(reply).await.unwrap()
+        };
+        assert_eq!(both(server, client).await, b"ok");
+        // The client's runtime does not look at its sockets between this and the next request.
+        drop(closing);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_has_done_much_still_sees_that_a_connection_was_closed() {
     let bench = Bench::new().await;
     for _ in 0..2 {
         let server = async {
             let mut stream = bench.accept().await;
             read_request(&mut stream).await;
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            stream.write_all(OK).await.unwrap();
         };
         let client = async { read(bench.send(b"{}").await.unwrap()).await.unwrap() };
         assert_eq!(both(server, client).await, b"ok");
+        // The runtime sees the end of the server's side.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        while tokio::task::coop::has_budget_remaining() {
+            tokio::task::coop::consume_budget().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_closed_without_another_request() {
+    let bench = Bench::new().await;
+    let clock = Clock::manual(0);
+    let (old, request) = (clock.clone(), request(b"{}"));
+    let server = async {
+        let mut stream = bench.accept().await;
+        read_request(&mut stream).await;
+        stream.write_all(OK).await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    };
+    let client = async {
+        let now_us = clock.monotonic_us();
+        let reply = bench.pool.send(&bench.endpoint, &request, now_us).await.unwrap();
+        assert_eq!(read(reply).await.unwrap(), b"ok");
+        old.advance(Settings::default().idle_timeout);
+        bench.pool.tend(&clock).await;
+    };
+    tokio::select! {
+        () = server => {}
+        () = client => {}
     }
 }
 

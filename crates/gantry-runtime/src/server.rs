@@ -92,6 +92,12 @@ pub trait Service: 'static {
 
     /// Answers what is no request; the connection is closed behind it.
     fn reject(&self, rejected: Rejected) -> Response<Self::Body>;
+
+    /// Runs beside the requests, for what the service has to do without one. It is dropped with
+    /// the worker.
+    fn tend(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
 /// What went wrong at the listening socket.

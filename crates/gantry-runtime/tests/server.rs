@@ -16,7 +16,6 @@ use gantry_runtime::tasks::{Shutdown, spawn};
 use http::StatusCode;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,15 +40,15 @@ impl Drop for Dropped {
     }
 }
 
-type Body = BoxBody<Bytes, Infallible>;
+type Body = BoxBody<Bytes, std::io::Error>;
 
 fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).boxed()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }
 
 impl Service for Echo {
     type Body = Body;
-    type BodyError = Infallible;
+    type BodyError = std::io::Error;
 
     async fn call(&self, request: Request) -> Response<Body> {
         let path = request.uri.path().to_owned();
@@ -67,6 +66,22 @@ impl Service for Echo {
                 let stream = futures_util::stream::iter(pieces.map(frame));
                 Response::new(StatusCode::OK, lines(&path), StreamBody::new(stream).boxed())
             }
+            "/broken" => {
+                let piece = Ok(http_body::Frame::data(Bytes::from_static(b"begin")));
+                let pieces = [piece, Err(std::io::Error::other("broken"))];
+                let stream = futures_util::stream::iter(pieces);
+                Response::new(StatusCode::OK, lines(&path), StreamBody::new(stream).boxed())
+            }
+            "/detached/unread" => detached(request, async |request| {
+                let mut refused = http::Response::new(full("no"));
+                // The rest of the worker gets its turn before the answer.
+                tokio::task::yield_now().await;
+                drop(request);
+                *refused.status_mut() = StatusCode::FORBIDDEN;
+                refused
+            })
+            .await
+            .into(),
             "/detached" => detached(request, async |request| {
                 let body = request.into_body().collect().await.map(|all| all.to_bytes());
                 http::Response::new(full(body.unwrap_or_else(|error| error.to_string().into())))
@@ -217,6 +232,19 @@ async fn a_body_of_unknown_length_is_chunked_and_for_old_clients_ends_with_the_c
 }
 
 #[tokio::test]
+async fn a_broken_body_does_not_look_whole() {
+    let server = Server::start().await;
+    let answer = server.whole(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.ends_with("\r\n5\r\nbegin\r\n"), "{answer}");
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /broken HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut seen = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut seen)).await;
+    let error = read.expect("the connection stayed open").expect_err("it ended as if whole");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
 async fn a_client_that_reads_slowly_gets_everything() {
     let server = Server::start().await;
     let mut stream = server.connect().await;
@@ -270,9 +298,16 @@ async fn a_client_that_waits_for_a_word_is_told_to_send_its_body() {
     stream.write_all(b"body").await.unwrap();
     assert!(until(&mut stream, "body").await.starts_with("HTTP/1.1 200 OK\r\n"));
     // Nobody wants this one's body, so the client is not asked for it.
-    let answer = server.whole(head("/unread").as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
-    assert!(answer.contains("connection: close"), "{answer}");
+    for path in ["/unread", "/detached/unread"] {
+        let answer = server.whole(head(path).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    // This one does not wait.
+    let mut stream = server.connect().await;
+    stream.write_all((head("/unread") + "body").as_bytes()).await.unwrap();
+    let answer = until(&mut stream, "no").await;
+    assert!(!answer.contains("connection: close"), "{answer}");
 }
 
 #[tokio::test]
@@ -392,4 +427,38 @@ async fn a_shutdown_closes_what_is_idle_and_answers_what_has_begun() {
     let answer = until_closed(&mut busy).await;
     assert!(answer.ends_with("last") && answer.contains("connection: close"), "{answer}");
     assert_eq!(server.shutdown.drained(PATIENCE).await, 0);
+}
+
+#[tokio::test]
+async fn a_shutdown_answers_what_waits_for_a_worker_and_lets_it_read_the_answer() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(std::sync::Mutex::new(wait));
+    let shutdown = Shutdown::default();
+    let service = move |_| {
+        wait.lock().unwrap().recv().unwrap();
+        Echo { dropped: Arc::new(Semaphore::new(0)) }
+    };
+    let workers =
+        start_workers(Workers::default(), &Limits::default(), &shutdown, service).unwrap();
+    let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let head = "POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n";
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(head.as_bytes()).await.unwrap();
+        clients.push(client);
+        let (stream, _) = listener.accept().await.unwrap();
+        workers[0].send(stream.into_std().unwrap()).await.unwrap();
+    }
+    shutdown.begin();
+    go.send(()).unwrap();
+    let body = vec![b'x'; 1024 * 1024];
+    let answers = clients.into_iter().map(async |mut client| {
+        client.write_all(&body).await.expect("it was reset");
+        until_closed(&mut client).await
+    });
+    for answer in futures_util::future::join_all(answers).await {
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with("no"), "{answer}");
+    }
+    assert_eq!(shutdown.drained(PATIENCE).await, 0);
 }

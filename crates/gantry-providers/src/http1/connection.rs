@@ -4,11 +4,14 @@ use super::body::{Finished, ReplyBody};
 use super::outgoing::{Outgoing, Rest};
 use super::{Error, HEAD_BYTES_MAX, Request, Stream};
 use bytes::Bytes;
-use gantry_runtime::http1::{FIELDS_MAX, Fields, Framing, FramingError, poll_fill, stays_open};
+use gantry_runtime::http1::{
+    FIELDS_MAX, Fields, Framing, FramingError, is_silent, poll_fill, skip_empty_lines, stays_open,
+};
 use http::StatusCode;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
 /// A connection that carries one request at a time.
@@ -16,6 +19,8 @@ pub struct Connection {
     stream: Stream,
     /// What was read and not yet used.
     held: Bytes,
+    /// So much of `held` alone is no head.
+    looked_at: usize,
     /// Whether another request may follow this one.
     reusable: bool,
     /// What is still to be sent of the request, beside the reply's body.
@@ -40,7 +45,7 @@ struct Head {
 
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, held: Bytes::new(), reusable: true, rest: None }
+        Self { stream, held: Bytes::new(), looked_at: 0, reusable: true, rest: None }
     }
 
     /// Sends one request and waits for the head of its reply. A reply that comes before the whole
@@ -116,9 +121,14 @@ impl Connection {
     }
 
     fn parse_head(&mut self) -> Result<Option<Head>, Error> {
-        if self.held.is_empty() {
+        skip_empty_lines(&mut self.held);
+        // A head that drips is not taken apart anew for each of its bytes; its beginning shows
+        // whether it is one.
+        let came = self.held.get(self.looked_at..).unwrap_or_default();
+        if came.is_empty() || (self.looked_at > 0 && !came.contains(&b'\n')) {
             return Ok(None);
         }
+        self.looked_at = self.held.len();
         let raw = self.held.clone();
         let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
         let mut parsed = httparse::Response::new(&mut []);
@@ -134,6 +144,7 @@ impl Connection {
         let since_1_1 = parsed.version == Some(1);
         let stays = stays_open(&fields, since_1_1);
         drop(self.held.split_to(length));
+        self.looked_at = 0;
         Ok(Some(Head { status, fields, stays, since_1_1 }))
     }
 
@@ -162,10 +173,13 @@ impl Connection {
         self.reusable && self.held.is_empty() && self.rest.is_none()
     }
 
-    /// Whether an unused connection is still open. It asks the system only when something has
-    /// come: whatever that is, no reply may come before a request.
-    pub(crate) fn is_open(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.poll_fill(&mut cx).is_pending()
+    /// Whether an unused connection is still open: whatever has come on it, no reply may come
+    /// before a request. It asks the system only when the runtime has seen something come, or when
+    /// `surely`, because the runtime may not have looked since the connection was closed.
+    pub(crate) fn is_open(&mut self, surely: bool) -> bool {
+        // A task that has done much is told to wait, which must not pass for silence.
+        let mut came = pin!(tokio::task::unconstrained(poll_fn(|cx| self.poll_fill(cx))));
+        let silent = came.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        silent && (!surely || is_silent(self.stream.tcp()))
     }
 }

@@ -7,12 +7,13 @@ use super::request::{Rejected, Request, RequestBody};
 use super::response::Response;
 use super::wire::Wire;
 use super::{Limits, Service};
+use crate::http1::skip_empty_lines;
 use crate::tasks::Shutdown;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 
 /// How what is no request is answered.
@@ -65,7 +66,7 @@ impl<S: Service> Connection<S> {
                 }
             }
         }
-        Rc::into_inner(self.wire).map(|wire| wire.into_inner().into_stream())
+        Rc::into_inner(self.wire).and_then(|wire| wire.into_inner().into_stream())
     }
 
     /// Reads until a head is whole. The first `looked_at` bytes alone are none.
@@ -82,7 +83,7 @@ impl<S: Service> Connection<S> {
         }
         let mut wire = self.wire.borrow_mut();
         loop {
-            wire.skip_empty_lines();
+            skip_empty_lines(&mut wire.held);
             if head::is_worth_a_look(&wire.held, *looked_at, &self.limits) {
                 *looked_at = wire.held.len();
                 match head::take(&mut wire.held, &self.limits) {
@@ -91,12 +92,15 @@ impl<S: Service> Connection<S> {
                     Err(rejected) => return Poll::Ready(Next::Rejected(rejected)),
                 }
             }
-            let stops = matches!(*wire.held, [] | [b'\r']) && self.shutdown.begun();
-            if stops || self.heads.expired() {
-                return Poll::Ready(Next::Ended);
-            }
-            if matches!(ready!(wire.poll_fill(cx)), Ok(0) | Err(_)) {
-                return Poll::Ready(Next::Ended);
+            match wire.poll_fill(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Ended),
+                // What has come already is answered in a shutdown too.
+                Poll::Pending => {
+                    let stops = self.shutdown.begun() && wire.is_idle();
+                    let ends = stops || self.heads.expired();
+                    return if ends { Poll::Ready(Next::Ended) } else { Poll::Pending };
+                }
             }
         }
     }
@@ -131,8 +135,11 @@ impl<S: Service> Connection<S> {
             (true, false) => Some(&b"keep-alive"[..]),
             (true, true) => None,
         };
-        poll_fn(|cx| outgoing.poll(cx, &self.wire, connection)).await?;
-        Ok(stays)
+        let sent = poll_fn(|cx| outgoing.poll(cx, &self.wire, connection)).await;
+        if matches!(sent, Err(Unsent::Body(_))) && !outgoing.leaves_open() {
+            self.wire.borrow_mut().reset_at_end();
+        }
+        sent.map(|()| stays)
     }
 }
 

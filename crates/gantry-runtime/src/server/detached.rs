@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Empty, StreamBody};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a detached body may fail with.
 pub type DetachedError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,7 +22,7 @@ pub type DetachedBody = Pin<Box<dyn Body<Data = Bytes, Error = DetachedError> + 
 /// Longest time between two pieces of a body.
 const GAP_MAX: Duration = Duration::from_secs(60);
 
-/// Calls the service and brings it the body as far as it reads it.
+/// Calls the service and brings it the body, from when it first asks for it, as far as it reads it.
 pub async fn detached<F: Future>(
     request: Request,
     call: impl FnOnce(http::Request<DetachedBody>) -> F,
@@ -33,9 +33,20 @@ pub async fn detached<F: Future>(
         return call(http::Request::from_parts(head, Box::pin(none))).await;
     }
     let (sender, mut receiver) = mpsc::channel(1);
-    let pieces = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
+    let (ask, asked) = oneshot::channel();
+    let mut ask = Some(ask);
+    let pieces = futures_util::stream::poll_fn(move |cx| {
+        ask.take().map(|ask| ask.send(()));
+        receiver.poll_recv(cx)
+    });
     let answer = pin!(call(http::Request::from_parts(head, Box::pin(StreamBody::new(pieces)))));
-    match select(answer, pin!(bring(body, sender))).await {
+    let bring = async {
+        // Before that a caller that waits for `100 Continue` is not told to send.
+        if asked.await.is_ok() {
+            bring(body, sender).await;
+        }
+    };
+    match select(answer, pin!(bring)).await {
         Either::Left((answer, _)) => answer,
         Either::Right(((), answer)) => answer.await,
     }

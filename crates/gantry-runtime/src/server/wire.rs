@@ -3,11 +3,13 @@
 //! The connection's loop and the body of the request in progress share it, on one thread.
 
 use super::request::BodyError;
-use crate::http1::{Framing, poll_fill};
-use bytes::{Buf as _, BufMut as _, Bytes};
+use crate::http1::{Framing, is_silent, poll_fill, skip_empty_lines};
+use bytes::{BufMut as _, Bytes};
+use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 
@@ -24,21 +26,31 @@ pub(super) struct Wire {
     framing: Framing,
     /// Whether the caller waits for a word before it sends the body.
     owes_continue: bool,
+    /// Whether the caller must not take the connection's end for that of what was said.
+    resets: bool,
 }
 
 impl Wire {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, held: Bytes::new(), framing: Framing::Length(0), owes_continue: false }
+        let framing = Framing::Length(0);
+        Self { stream, held: Bytes::new(), framing, owes_continue: false, resets: false }
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
+    /// The socket for a friendly end, unless there can be none.
+    pub(super) fn into_stream(self) -> Option<TcpStream> {
+        (!self.resets).then_some(self.stream)
+    }
+
+    /// Makes the connection's end a reset.
+    pub(super) fn reset_at_end(&mut self) {
+        self.resets = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).is_ok();
     }
 
     /// Begins the body of a request whose head was taken out of `held`.
     pub(super) fn begin_body(&mut self, framing: Framing, owes_continue: bool) {
         self.framing = framing;
-        self.owes_continue = owes_continue;
+        // One who sends the body with the head does not wait.
+        self.owes_continue = owes_continue && self.held.is_empty();
     }
 
     /// Reads what has come; 0 at the connection's end.
@@ -48,20 +60,16 @@ impl Wire {
         poll_fill(held, |buffer| Pin::new(stream).poll_read(cx, buffer))
     }
 
-    /// Drops the empty lines before a request (RFC 9112, section 2.2): some clients end a body with
-    /// one.
-    pub(super) fn skip_empty_lines(&mut self) {
-        while let [b'\n', ..] | [b'\r', b'\n', ..] = *self.held {
-            let len = if self.held.first() == Some(&b'\r') { 2 } else { 1 };
-            self.held.advance(len);
-        }
+    /// Whether no request has begun to come, even if the runtime has not looked yet.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(*self.held, [] | [b'\r']) && is_silent(&self.stream)
     }
 
     /// Ready when the caller has gone. Of the requests that it has sent meanwhile it reads so much
     /// that it sees the end behind a usual one; the rest waits in the system's buffer.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.framing.ended() {
-            self.skip_empty_lines();
+            skip_empty_lines(&mut self.held);
             if self.held.len() >= AHEAD_BYTES_MAX {
                 return Poll::Pending;
             }

@@ -54,6 +54,8 @@ impl<S: Service> Worker<S> {
     async fn serve(self, mut receiver: mpsc::Receiver<std::net::TcpStream>) {
         let (watching, head_timeout) = (self.watch.clone(), self.limits.head_timeout);
         tokio::task::spawn_local(async move { watching.run(head_timeout).await });
+        let service = self.service.clone();
+        tokio::task::spawn_local(async move { service.tend().await });
         if let Some(busy_poll) = self.busy_poll.clone() {
             tokio::task::spawn_local(busy_poll.run());
         }
@@ -64,6 +66,11 @@ impl<S: Service> Worker<S> {
                 () = &mut stopping => None,
             };
             let Some(stream) = stream else { break };
+            self.take(stream);
+        }
+        // Those that wait may have sent their request already.
+        receiver.close();
+        while let Ok(stream) = receiver.try_recv() {
             self.take(stream);
         }
         let drained = async {
@@ -106,12 +113,13 @@ impl<S: Service> Worker<S> {
     }
 }
 
-/// Serves one connection and ends it so that the client can read what was said last.
+/// Serves one connection and ends it so that the client can read what was said last, during the
+/// drain too.
 async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shutdown) {
     let Some(stream) = connection.serve().await else { return };
     tokio::select! {
         () = linger::linger(stream) => {}
-        () = shutdown.wait() => {}
+        () = shutdown.wait_end() => {}
     }
 }
 
