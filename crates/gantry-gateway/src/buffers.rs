@@ -19,12 +19,17 @@ thread_local! {
     static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A length that is only promised gets no more room than this at once. Larger buffers are not kept
+/// anyway.
+const PROMISED_BYTES_MAX: usize = KEPT_BYTES_MAX;
+
 /// Memory for one body; given back when dropped.
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// An empty buffer with room for `bytes`.
+    /// An empty buffer for a body of about so many `bytes`. A large one grows as it is filled.
     pub(crate) fn take(bytes: usize) -> Self {
+        let bytes = bytes.min(PROMISED_BYTES_MAX);
         if bytes < BUFFER_BYTES_MIN {
             return Self(Vec::with_capacity(bytes));
         }
@@ -126,9 +131,22 @@ mod tests {
         drop(many);
         assert_eq!(kept(), [MIB; 8]);
         drop(Buffer::take(100));
-        drop(Buffer::take(KEPT_BYTES_MAX + 1));
+        let mut large = Buffer::take(KEPT_BYTES_MAX);
         // Nothing fitted the large one, so the oldest had to go.
         assert_eq!(kept(), [MIB; 7]);
+        large.bytes().reserve(KEPT_BYTES_MAX + 1);
+        drop(large);
+        assert_eq!(kept(), [MIB; 7]);
+    }
+
+    #[test]
+    fn a_large_promise_gets_room_as_it_is_kept() {
+        begin();
+        let mut buffer = Buffer::take(64 * MIB);
+        assert_eq!(buffer.0.capacity(), PROMISED_BYTES_MAX);
+        buffer.bytes().resize(9 * MIB, 0);
+        assert_eq!(buffer.freeze().len(), 9 * MIB);
+        assert!(kept().is_empty());
     }
 
     #[test]

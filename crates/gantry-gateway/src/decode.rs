@@ -25,6 +25,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// Least rate of a request body, in bytes per second: a quarter of what the slowest mobile networks
+/// carry, above the 500 that Apache's `mod_reqtimeout` asks for.
+const BODY_BYTES_PER_S_MIN: u64 = 4 * 1024;
 
 /// A call of a model, understood as far as Gantry needs it.
 #[derive(Debug)]
@@ -111,7 +116,7 @@ pub(crate) async fn decode(
     })
 }
 
-/// The whole body, bounded in size and in time between its pieces.
+/// The whole body, bounded in size, in time between its pieces and in time as a whole.
 async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Result<Bytes, Refusal> {
     let encoding = headers.get("content-encoding");
     if encoding.is_some_and(|encoding| encoding != b"identity") {
@@ -127,8 +132,8 @@ async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Resul
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
-    let idle = Duration::from_millis(config.request_idle_timeout_ms);
-    let first = in_time(idle, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
+    let mut pace = Pace::new(Duration::from_millis(config.request_idle_timeout_ms));
+    let first = pace.next(0, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
     if first.len() > limit {
         return Err(too_large());
     }
@@ -139,35 +144,119 @@ async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Resul
     let mut all = Buffer::take(declared.unwrap_or(first.len()));
     all.bytes().extend_from_slice(&first);
     drop(first);
-    while in_time(idle, |cx| body.poll_read_into(cx, all.bytes())).await? > 0 {
-        if all.bytes().len() > limit {
+    loop {
+        let came = all.as_ref().len();
+        if pace.next(came, |cx| body.poll_read_into(cx, all.bytes())).await? == 0 {
+            break;
+        }
+        if all.as_ref().len() > limit {
             return Err(too_large());
         }
     }
     Ok(all.freeze())
 }
 
-/// What a body brings, if it comes soon enough.
-async fn in_time<T>(
+/// How long a body may take.
+struct Pace {
+    /// Longest wait for the next piece.
     idle: Duration,
-    poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, BodyError>> + Unpin,
-) -> Result<T, Refusal> {
-    let mut next = poll_fn(poll);
-    // Most bodies are there already, and a timer costs more than they do.
-    let came = match (&mut next).now_or_never() {
-        Some(came) => came,
-        None => tokio::time::timeout(idle, next).await.map_err(|_| {
-            let public = format!("no more of the request body came within {}", shown(idle));
-            Refusal::caller(RefusalKind::SlowBody, public)
-        })?,
-    };
-    came.map_err(|error| {
-        let public = match error {
-            BodyError::Framing(_) => error.to_string(),
-            BodyError::Cut | BodyError::Read(_) => {
-                "the request body ended before its declared length".to_owned()
+    /// When it was first waited for.
+    begun: Option<Instant>,
+}
+
+impl Pace {
+    fn new(idle: Duration) -> Self {
+        Self { idle, begun: None }
+    }
+
+    /// What a body brings, if it comes soon enough; `came` bytes are there.
+    async fn next<T>(
+        &mut self,
+        came: usize,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, BodyError>> + Unpin,
+    ) -> Result<T, Refusal> {
+        let mut next = poll_fn(poll);
+        // Most bodies are there already, and a timer costs more than they do.
+        let next = match (&mut next).now_or_never() {
+            Some(next) => next,
+            None => {
+                let until = self.until(came);
+                tokio::time::timeout_at(until, next).await.map_err(|_| self.late(until, came))?
             }
         };
-        Refusal::caller(RefusalKind::Malformed, public)
-    })
+        next.map_err(|error| {
+            let public = match error {
+                BodyError::Framing(_) => error.to_string(),
+                BodyError::Cut | BodyError::Read(_) => {
+                    "the request body ended before its declared length".to_owned()
+                }
+            };
+            Refusal::caller(RefusalKind::Malformed, public)
+        })
+    }
+
+    /// Until when the next piece must come. Drop by drop a body could hold its connection for ever,
+    /// so each byte only buys its share of time.
+    fn until(&mut self, came: usize) -> Instant {
+        let now = Instant::now();
+        let begun = *self.begun.get_or_insert(now);
+        (now + self.idle).min(begun + self.earned(came))
+    }
+
+    /// How long a body of so many bytes may take.
+    fn earned(&self, came: usize) -> Duration {
+        let ms = (came as u64).saturating_mul(1000) / BODY_BYTES_PER_S_MIN;
+        self.idle + Duration::from_millis(ms)
+    }
+
+    fn late(&self, until: Instant, came: usize) -> Refusal {
+        let earned = self.earned(came);
+        let rate_broken = came > 0 && self.begun.is_some_and(|begun| until == begun + earned);
+        let public = match rate_broken {
+            true => format!(
+                "the request body came too slowly: {came} bytes in {}; at least \
+                 {BODY_BYTES_PER_S_MIN} a second are expected",
+                shown(Duration::from_secs(earned.as_secs()))
+            ),
+            false => format!("no more of the request body came within {}", shown(self.idle)),
+        };
+        Refusal::caller(RefusalKind::SlowBody, public)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future as _;
+
+    /// Reads pieces of `bytes` that come every 29 s; how many seconds until the refusal, if any,
+    /// before `end`.
+    async fn refused_after(bytes: usize, end: usize) -> Option<(u64, String)> {
+        let (begun, mut came) = (Instant::now(), 0);
+        let mut pace = Pace::new(Duration::from_secs(30));
+        while came < end {
+            let mut gap = Box::pin(tokio::time::sleep(Duration::from_secs(29)));
+            let next = pace.next(came, |cx| gap.as_mut().poll(cx).map(|()| Ok(bytes))).await;
+            match next {
+                Ok(bytes) => came += bytes,
+                Err(refusal) => return Some((begun.elapsed().as_secs(), refusal.public)),
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_refused_however_short_the_gaps() {
+        let (seconds, said) = refused_after(1, 64).await.unwrap();
+        assert_eq!(seconds, 30, "{said}");
+        assert!(said.contains("came too slowly: 1 bytes in 30 s"), "{said}");
+        let (seconds, said) = refused_after(100_000, 64 << 20).await.unwrap();
+        // 30 s, and 24 that the first piece has earned.
+        assert_eq!(seconds, 54, "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_at_a_slow_networks_rate_is_read_to_its_end() {
+        assert_eq!(refused_after(128 * 1024, 8 << 20).await, None);
+    }
 }
