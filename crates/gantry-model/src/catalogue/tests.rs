@@ -74,3 +74,12 @@ fn reasoning_has_a_name_that_replies_are_read_under() {
     assert!(provider("self-hosted-model").unwrap().quirks.reasoning_back);
     assert!(!provider("openai").unwrap().quirks.reasoning_back);
 }
+
+#[test]
+fn limits_of_openai_hold_where_openai_serves() {
+    for name in ["openai", "azure-openai", "microsoft-foundry"] {
+        assert_eq!(provider(name).unwrap().quirks.tool_name_chars_max, Some(64), "{name}");
+    }
+    let own = &provider("self-hosted-model").unwrap().quirks;
+    assert_eq!((own.tool_name_chars_max, own.continues_answers), (None, true));
+}
