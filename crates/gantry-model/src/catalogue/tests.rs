@@ -81,3 +81,12 @@ fn signatures_of_calls_go_to_gemini_only() {
     let names = rows().into_iter().filter(signed).map(|row| row.name);
     assert_eq!(names.collect::<Vec<_>>(), ["google-gemini"]);
 }
+
+#[test]
+fn limits_of_openai_hold_where_openai_serves() {
+    for name in ["openai", "azure-openai", "microsoft-foundry"] {
+        assert_eq!(provider(name).unwrap().quirks.tool_name_chars_max, Some(64), "{name}");
+    }
+    let own = &provider("self-hosted-model").unwrap().quirks;
+    assert_eq!((own.tool_name_chars_max, own.continues_answers), (None, true));
+}
