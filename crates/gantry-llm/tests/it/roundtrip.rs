@@ -4,6 +4,7 @@ use crate::support::request;
 use gantry_model::catalogue::Dialect::{Anthropic, OpenAi};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Text that is more than whitespace, with all that JSON must escape.
 fn text() -> impl Strategy<Value = String> {
@@ -77,10 +78,23 @@ prop_compose! {
     }
 }
 
+/// A schema that both dialects take as it is.
+fn closed(names: &BTreeSet<String>) -> Value {
+    let properties: Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!({"type": "string"}))).collect();
+    let required = names.iter().collect::<Vec<_>>();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
 fn tool() -> impl Strategy<Value = Value> {
     ("[a-z_]{2,8}", proptest::option::of(text()), any::<bool>()).prop_map(
         |(name, about, strict)| {
-            let schema = json!({"type": "object", "properties": {"q": {"type": "string"}}});
+            let schema = closed(&BTreeSet::from(["q".to_owned()]));
             let mut function = json!({"name": name});
             if let Some(about) = about {
                 function["description"] = about.into();
@@ -119,7 +133,7 @@ prop_compose! {
         max_tokens in 1_u64..100_000,
         temperature in proptest::option::of(0_u8..=10),
         stop in proptest::collection::vec("[a-z]{1,5}", 0..4),
-        schema in proptest::option::of(object()),
+        schema in proptest::option::of(proptest::collection::btree_set(text(), 0..3)),
         user in proptest::option::of("[a-z]{1,60}"),
         tier in proptest::option::of(prop_oneof![Just("auto"), Just("default"), Just("fast")]),
         stream in any::<bool>(),
@@ -138,7 +152,8 @@ prop_compose! {
         if !stop.is_empty() {
             chat["stop"] = stop.into();
         }
-        if let Some(mut schema) = schema {
+        if let Some(names) = schema {
+            let mut schema = closed(&names);
             // Where Messages have no field for the name, the title stands for it.
             schema["title"] = "answer".into();
             chat["response_format"] = json!({

@@ -2,6 +2,7 @@
 //!
 //! Facts: the Python SDK 2.11 and platform.claude.com, versions `2023-06-01` and `2026-10-21`.
 
+mod answer;
 mod print_messages;
 mod print_reply;
 mod print_request;
@@ -10,6 +11,8 @@ mod read_messages;
 mod read_reply;
 mod read_request;
 mod read_stream;
+mod schema;
+mod schema_report;
 mod thinking;
 mod usage;
 mod wire_block;
