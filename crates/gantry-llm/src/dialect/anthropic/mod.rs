@@ -20,7 +20,7 @@ mod wire_block;
 pub(crate) use print_reply::{
     print as print_reply, redacted as print_redacted, thinking as print_thinking,
 };
-pub(crate) use print_request::print as print_request;
+pub(crate) use print_request::{beta, print as print_request};
 pub(crate) use print_stream::{Output, Printer};
 pub(crate) use read_reply::read as read_reply;
 pub(crate) use read_request::read as read_request;

@@ -15,6 +15,15 @@ use gantry_model::catalogue::{self, Claude, Sampling as Takes};
 /// First version of the API without sampling fields and with system messages in mid-conversation.
 const VERSION_2026_10: &str = "2026-10-21";
 
+/// Some models demand it for any `speed`, see `MessageCreateParams` of the Python SDK 2.11; others
+/// pass over it.
+const FAST_MODE: &str = "fast-mode-2026-02-01";
+
+/// The beta of the API that the printed request needs, if any.
+pub(crate) fn beta(request: &Request<'_>) -> Option<&'static str> {
+    (request.tier == Some(Tier::Fast)).then_some(FAST_MODE)
+}
+
 /// Prints a request body.
 pub(crate) fn print(
     request: &Request<'_>,
