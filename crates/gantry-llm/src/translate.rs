@@ -65,6 +65,8 @@ pub struct Translated {
     pub losses: Vec<Loss>,
     /// Defaults that were added, which take nothing from the caller's request.
     pub added: Vec<Loss>,
+    /// Value of the header `anthropic-beta` that the body needs.
+    pub beta: Option<&'static str>,
 }
 
 /// A reply in another dialect.
@@ -105,8 +107,12 @@ pub fn request(
         Dialect::OpenAi => openai::print_request(&request, ctx, &mut losses, &mut out)?,
         Dialect::Anthropic => anthropic::print_request(&request, ctx, &mut losses, &mut out)?,
     }
+    let beta = match to {
+        Dialect::OpenAi => None,
+        Dialect::Anthropic => anthropic::beta(&request),
+    };
     let added = losses.take_added();
-    Ok(Translated { body: out, losses: losses.into_vec(), added })
+    Ok(Translated { body: out, losses: losses.into_vec(), added, beta })
 }
 
 /// Translates a whole reply from the upstream's dialect to the caller's.

@@ -31,6 +31,8 @@ pub(super) struct Encoded {
     pub(super) losses: Vec<Loss>,
     /// Gantry asked for usage, the caller did not: the usage event is taken out again.
     pub(super) usage_added: bool,
+    /// Value of `anthropic-beta` that the translated body needs.
+    pub(super) beta: Option<&'static str>,
 }
 
 /// Why a call cannot be put to a target.
@@ -52,12 +54,12 @@ pub(super) enum Error {
 pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let operation = operation(call.operation, to)?;
-    let mut added = Vec::new();
+    let (mut added, mut beta) = (Vec::new(), None);
     let (body, mut losses, usage_added) = match from == to {
         true => spliced(call, hop)?,
         false => {
             let done = translated(call, hop)?;
-            added = done.added;
+            (added, beta) = (done.added, done.beta);
             (done.body, done.losses, false)
         }
     };
@@ -67,7 +69,7 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
         return Err(Error::Strict { lost: lost.join(", ") });
     }
     losses.append(&mut added);
-    Ok(Encoded { operation, path: path(call, hop, operation)?, body, losses, usage_added })
+    Ok(Encoded { operation, path: path(call, hop, operation)?, body, losses, usage_added, beta })
 }
 
 /// The upstream's operation for a caller's.
@@ -156,6 +158,7 @@ struct Foreign {
     losses: Vec<Loss>,
     /// What Gantry added, which is no reason for a strict route to refuse.
     added: Vec<Loss>,
+    beta: Option<&'static str>,
 }
 
 fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
@@ -168,7 +171,7 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
-    let (mut losses, added) = (done.losses, done.added);
+    let (mut losses, added, beta) = (done.losses, done.added, done.beta);
     for name in [headers::ANTHROPIC_BETA, headers::OPENAI_BETA] {
         if call.headers.contains(name) {
             let field = name.to_owned();
@@ -178,12 +181,12 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     }
     let body = Bytes::from(done.body);
     if !adapts(hop) {
-        return Ok(Foreign { body: body.into(), losses, added });
+        return Ok(Foreign { body: body.into(), losses, added, beta });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
     adapt(&mut draft, hop, &mut losses)?;
-    Ok(Foreign { body: draft.finish(), losses, added })
+    Ok(Foreign { body: draft.finish(), losses, added, beta })
 }
 
 /// The version that the upstream will be told when the caller speaks another dialect.
@@ -236,11 +239,11 @@ fn in_ascii(query: &str) -> Cow<'_, str> {
 pub(super) fn request_head(
     call: &Call,
     hop: &Hop,
-    path: &PathAndQuery,
+    encoded: &Encoded,
     span: Option<&HeaderValue>,
 ) -> RequestHead {
     let upstream = &hop.model.upstream;
-    let mut head = RequestHead::new(&Method::POST, path.as_str());
+    let mut head = RequestHead::new(&Method::POST, encoded.path.as_str());
     head.fields(&upstream.lines);
     for (inner, policy) in hop.policies.iter().enumerate() {
         let outer = hop.policies.get(inner + 1..).unwrap_or_default();
@@ -263,6 +266,10 @@ pub(super) fn request_head(
     if upstream.dialect == Dialect::Anthropic && !versioned && !settled(version.as_bytes()) {
         // The catalogue's own text, which is a date.
         head.line(version.as_bytes(), hop.model.quirks().anthropic_version.as_bytes());
+    }
+    let beta = headers::ANTHROPIC_BETA.as_bytes();
+    if let Some(value) = encoded.beta.filter(|_| !settled(beta)) {
+        head.line(beta, value.as_bytes());
     }
     let span = span.filter(|_| !settled(headers::TRACEPARENT.as_bytes()));
     if let Some(span) = span {

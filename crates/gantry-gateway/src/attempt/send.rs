@@ -58,7 +58,7 @@ async fn exchange(
     span: Option<HeaderValue>,
 ) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let head = request_head(call, hop, &encoded.path, span.as_ref());
+    let head = request_head(call, hop, encoded, span.as_ref());
     let request = head.with_body(encoded.body.clone());
     let reply = worker
         .pool

@@ -40,6 +40,20 @@ async fn a_chat_caller_gets_chat_from_an_anthropic_upstream() {
 }
 
 #[tokio::test]
+async fn a_fast_chat_names_the_beta_that_fast_mode_needs() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    for (tier, expected) in [("fast", Some("fast-mode-2026-02-01")), ("auto", None)] {
+        let messages = json!([{"role": "user", "content": "Hi"}]);
+        let body = json!({"model": "claude/m", "messages": messages, "service_tier": tier});
+        let answer = gateway.post("/v1/chat/completions", &body.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        let sent = mock.last_request().unwrap();
+        assert_eq!(sent.header("anthropic-beta"), expected, "{tier}");
+    }
+}
+
+#[tokio::test]
 async fn a_messages_caller_gets_messages_from_an_openai_upstream() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;

@@ -125,11 +125,14 @@ fn losses_value(losses: &[Loss]) -> Value {
 
 fn body_outputs(result: Result<Translated, Error>) -> Outputs {
     match result {
-        Ok(Translated { body, losses, added }) => {
+        Ok(Translated { body, losses, added, beta }) => {
             let value: Value = serde_json::from_slice(&body).unwrap();
             let mut report = json!({"losses": losses_value(&losses)});
             if !added.is_empty() {
                 report["added"] = losses_value(&added);
+            }
+            if let Some(beta) = beta {
+                report["beta"] = beta.into();
             }
             vec![("out.json", pretty(&value)), ("report.json", pretty(&report))]
         }
@@ -158,6 +161,7 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
         body,
         losses,
         added: Vec::new(),
+        beta: None,
     }))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Facts: the Python SDK 2.11 and platform.claude.com, versions `2023-06-01` and `2026-10-21`.
 
+mod answer;
 mod client_tools;
 mod print_messages;
 mod print_reply;
@@ -12,6 +13,8 @@ mod read_messages;
 mod read_reply;
 mod read_request;
 mod read_stream;
+mod schema;
+mod schema_report;
 mod thinking;
 mod usage;
 mod wire_block;
@@ -19,7 +22,7 @@ mod wire_block;
 pub(crate) use print_reply::{
     print as print_reply, redacted as print_redacted, thinking as print_thinking,
 };
-pub(crate) use print_request::print as print_request;
+pub(crate) use print_request::{beta, print as print_request};
 pub(crate) use print_stream::{Output, Printer};
 pub(crate) use read_reply::read as read_reply;
 pub(crate) use read_request::read as read_request;

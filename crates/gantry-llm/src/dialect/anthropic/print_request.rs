@@ -2,22 +2,27 @@
 //!
 //! `translate::request` calls it. What Anthropic refuses is left out or changed, and reported.
 
+use super::answer::answer;
 use super::print_messages::{self, Terms};
+use super::schema::{self, Room, Titles};
 use super::thinking::{self, Plan};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
-use crate::neutral::{
-    Cache, Format, Losses, Raw, Request, Sampling, Str, Text, Tier, Tool, ToolChoice,
-};
+use crate::neutral::{Cache, Losses, Raw, Request, Sampling, Tier, Tool, ToolChoice};
 use crate::translate::{Error, RequestContext};
 use gantry_model::catalogue::{self, Claude, Sampling as Takes};
 
 /// First version of the API without sampling fields and with system messages in mid-conversation.
 const VERSION_2026_10: &str = "2026-10-21";
 
-/// Stands for a response format that is JSON without a schema, which Anthropic does not have.
-const JSON_INSTRUCTION: &str =
-    "Answer with one valid JSON object and nothing else: no prose, no code fence.";
+/// Some models demand it for any `speed`, see `MessageCreateParams` of the Python SDK 2.11; others
+/// pass over it.
+const FAST_MODE: &str = "fast-mode-2026-02-01";
+
+/// The beta of the API that the printed request needs, if any.
+pub(crate) fn beta(request: &Request<'_>) -> Option<&'static str> {
+    (request.tier == Some(Tier::Fast)).then_some(FAST_MODE)
+}
 
 /// Prints a request body.
 pub(crate) fn print(
@@ -39,14 +44,23 @@ pub(crate) fn print(
     json.run(r#","max_tokens":"#);
     json.u64(plan.cap);
     let newest = ctx.anthropic_version >= VERSION_2026_10;
+    let mut room = Room::default();
+    let answer = answer(request, claude, &mut room, losses);
     let terms = Terms {
         mid_system: newest,
-        prefill: claude.prefill && !plan.thinks(),
-        instruction: matches!(request.format, Some(Format::JsonObject)).then_some(JSON_INSTRUCTION),
+        prefill: claude.prefill && !plan.thinks() && answer.schema().is_none(),
+        instruction: answer.instruction(),
     };
     print_messages::print(request, &terms, losses, &mut json)?;
-    tools(request, claude, losses, &mut json)?;
-    output(request, plan, losses, &mut json);
+    let tools = allowed_tools(request, losses)?;
+    if !tools.is_empty() {
+        json.key("tools");
+        json.open(b'[');
+        tools.iter().for_each(|each| tool(each, claude.schemas, &mut room, losses, &mut json));
+        json.close(b']');
+        tool_choice(request, claude, losses, &mut json);
+    }
+    output(plan, answer.schema(), &mut json);
     sampling(&request.sampling, Limits::of(claude, newest, plan), losses, &mut json);
     stop(request, losses, &mut json);
     if request.stream {
@@ -72,12 +86,11 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn tools(
-    request: &Request<'_>,
-    claude: &Claude,
+/// The tools to send.
+fn allowed_tools<'r>(
+    request: &'r Request<'r>,
     losses: &mut Losses,
-    json: &mut Json<'_>,
-) -> Result<(), Error> {
+) -> Result<Vec<&'r Tool<'r>>, Error> {
     let allowed = |tool: &&Tool<'_>| {
         request.allowed_tools.as_ref().is_none_or(|names| names.contains(&tool.name))
     };
@@ -92,35 +105,61 @@ fn tools(
             format!("names the tool `{}`, which cannot be sent to this upstream", &**name);
         return Err(Error::new("tool_choice", message));
     }
-    if tools.is_empty() {
-        if request.tool_choice == Some(ToolChoice::Any) {
-            losses.dropped("tool_choice", "there is no tool to choose");
-        }
-        return Ok(());
+    if tools.is_empty() && request.tool_choice == Some(ToolChoice::Any) {
+        losses.dropped("tool_choice", "there is no tool to choose");
     }
-    json.key("tools");
-    json.open(b'[');
-    tools.iter().for_each(|each| tool(each, json));
-    json.close(b']');
-    tool_choice(request, claude, losses, json);
-    Ok(())
+    Ok(tools)
 }
 
-fn tool(tool: &Tool<'_>, json: &mut Json<'_>) {
+fn tool(tool: &Tool<'_>, schemas: bool, room: &mut Room, losses: &mut Losses, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("name", &tool.name);
     if let Some(description) = &tool.description {
         json.member_text("description", description);
     }
     json.key("input_schema");
-    schema(tool, json);
-    if tool.strict {
+    if tool.strict && strict_schema(tool, schemas, room, losses, json) {
         json.member_raw("strict", "true");
+    } else {
+        schema(tool, json);
     }
     if let Some(cache) = tool.cache {
         cache_control(cache, json);
     }
     json.close(b'}');
+}
+
+/// The schema of a strict tool. Nothing is printed, and the tool is not strict, if the upstream
+/// would refuse it.
+fn strict_schema(
+    tool: &Tool<'_>,
+    schemas: bool,
+    room: &mut Room,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> bool {
+    let none = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+    let raw = tool.schema.unwrap_or(Raw::new(none));
+    let mut refuse = |why: &str| {
+        losses.approximated(tool.place, &format!("not strict; the upstream takes no {why}"));
+        false
+    };
+    if !schemas {
+        return refuse("strict tool for this model");
+    }
+    let Some(rest) = room.tools.checked_sub(1) else {
+        return refuse("more than 20 strict tools");
+    };
+    match schema::print(raw, Titles::default(), room, json) {
+        Err(unfit) => refuse(unfit),
+        Ok(changes) => {
+            room.tools = rest;
+            if let Some(note) = changes.note() {
+                losses.approximated(tool.place, &format!("in its schema, {note}"));
+            }
+            true
+        }
+    }
 }
 
 wire! {
@@ -182,15 +221,8 @@ pub(super) fn cache_control(cache: Cache, json: &mut Json<'_>) {
     json.member_raw("cache_control", value);
 }
 
-fn output(request: &Request<'_>, plan: Plan, losses: &mut Losses, json: &mut Json<'_>) {
+fn output(plan: Plan, schema: Option<&[u8]>, json: &mut Json<'_>) {
     plan.print(json);
-    if matches!(request.format, Some(Format::JsonObject)) {
-        losses.approximated(request.names.format, "asked for in the system prompt");
-    }
-    let schema = match &request.format {
-        Some(format @ Format::JsonSchema { .. }) => Some(format),
-        Some(Format::JsonObject) | None => None,
-    };
     if schema.is_none() && plan.effort.is_none() {
         return;
     }
@@ -204,55 +236,10 @@ fn output(request: &Request<'_>, plan: Plan, losses: &mut Losses, json: &mut Jso
         json.open(b'{');
         json.member_str("type", "json_schema");
         json.key("schema");
-        answer_schema(schema, losses, json);
+        json.out.extend_from_slice(schema);
         json.close(b'}');
     }
     json.close(b'}');
-}
-
-wire! {
-    struct Annotations<'a> {
-        may title: Raw<'a>,
-        may description: Raw<'a>,
-    }
-}
-
-/// The schema of the answer. Its name and description, which Anthropic has no fields for, go as
-/// the annotations that JSON Schema has for them (draft 2020-12, validation, section 9.1).
-fn answer_schema(format: &Format<'_>, losses: &mut Losses, json: &mut Json<'_>) {
-    let Format::JsonSchema { name, description, schema, strict } = format else { return };
-    if *strict == Some(false) {
-        let note = "the upstream always holds to the schema";
-        losses.approximated("response_format.json_schema.strict", note);
-    }
-    let known = wire::parse_text::<Annotations<'_>>(schema.get()).unwrap_or_default();
-    let description = description.as_ref().map(Text::decode);
-    let Some(rest) = schema.get().strip_prefix('{').map(str::trim_start) else {
-        return json.raw(schema.get());
-    };
-    let mut begun = false;
-    for (field, text, key, there) in [
-        ("name", name.as_deref(), "title", known.title),
-        ("description", description.as_deref(), "description", known.description),
-    ] {
-        let Some(text) = text else { continue };
-        if let Some(there) = there {
-            if !wire::parse_text::<Str<'_>>(there.get()).is_ok_and(|there| *there == *text) {
-                let path = format!("response_format.json_schema.{field}");
-                losses.dropped(path, &format!("the schema has a `{key}` of its own"));
-            }
-            continue;
-        }
-        if !begun {
-            json.open(b'{');
-            begun = true;
-        }
-        json.member_str(key, text);
-    }
-    if !begun {
-        return json.raw(schema.get());
-    }
-    if rest.starts_with('}') { json.close(b'}') } else { json.raw(rest) }
 }
 
 /// What the upstream takes of the sampling fields.
