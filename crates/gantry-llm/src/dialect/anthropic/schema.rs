@@ -66,6 +66,12 @@ pub(super) struct Titles<'t> {
     pub(super) description: Option<&'t str>,
 }
 
+impl Titles<'_> {
+    fn any(&self) -> bool {
+        self.title.is_some() || self.description.is_some()
+    }
+}
+
 /// Prints the schema `raw`. When it cannot be sent, nothing is printed and `room` stays.
 pub(super) fn print(
     raw: Raw<'_>,
@@ -155,7 +161,8 @@ impl Walk {
         }
         if let Some(target) = members.take("$ref") {
             self.reference(target, json)?;
-            self.changes.beside_reference |= !members.0.is_empty();
+            let titled = at.root.is_some_and(|titles| titles.any());
+            self.changes.beside_reference |= titled || !members.0.is_empty();
         } else {
             self.value(&mut members, at, json)?;
         }
@@ -370,7 +377,7 @@ impl Walk {
 
     /// Refuses definitions that need themselves: those that wait for none are taken away, until
     /// only those in a circle are left (Kahn's algorithm).
-    fn check_cycles(&mut self) -> Result<(), Unfit> {
+    fn check_cycles(&self) -> Result<(), Unfit> {
         let number = |pointer: &String| self.definitions.get(pointer).copied();
         let edges = self.references.iter().filter_map(|(from, to)| Some((*from, number(to)?)));
         let mut edges: Vec<(usize, usize)> = edges.collect();
