@@ -14,8 +14,8 @@ pub struct Config {
     /// Largest request body. Default 64 MiB: room for a few images and documents.
     #[serde(deserialize_with = "positive")]
     pub request_bytes_max: usize,
-    /// Longest gap between two pieces of a request body. Default 30 s. As a whole a body may take as
-    /// long once, and a second more for each 4 KiB that have come.
+    /// Longest gap between two pieces of a request body. Default 30 s. As a whole a body may take
+    /// as long once, and a second more for each 4 KiB that have come.
     #[serde(deserialize_with = "positive")]
     pub request_idle_timeout_ms: u64,
     /// Longest time for one attempt until its reply begins (streams) or ends. Default 600 s, as

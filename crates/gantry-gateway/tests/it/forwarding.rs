@@ -179,8 +179,8 @@ async fn a_callers_query_is_sent_on_in_ascii() {
     let mut stream =
         TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
-        "POST /v1/messages?beta=true&x=\u{e9}%20 HTTP/1.1\r\nhost: x\r\nx-api-key: {ADMIN_TOKEN}\r\n\
-         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/messages?beta=true&x=\u{e9}%20 HTTP/1.1\r\nhost: x\r\n\
+         x-api-key: {ADMIN_TOKEN}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
