@@ -2,6 +2,7 @@
 
 use crate::auth::{self, Resolve};
 use crate::endpoint::{self, Endpoint};
+use crate::sign::percent_encoded;
 use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
 use gantry_model::kinds::ProviderAccount;
 use gantry_model::kinds::common::is_own_header;
@@ -224,8 +225,34 @@ fn azure_prefix(model: &ModelIntegration, endpoint: &Endpoint) -> (String, Strin
             (format!("{base}/openai/v1/"), "?api-version=preview".to_owned())
         }
         Some(version) => (
-            format!("{base}/openai/deployments/{}/", model.upstream_name()),
-            format!("?api-version={version}"),
+            format!("{base}/openai/deployments/{}/", percent_encoded(model.upstream_name(), "")),
+            format!("?api-version={}", percent_encoded(version, "")),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployments_name_is_one_segment_of_the_path() {
+        let endpoint = Endpoint::parse("https://x.openai.azure.com", None).unwrap();
+        let cases = [
+            ("gpt-4o_1.~", "gpt-4o_1.~"),
+            ("gpt?x", "gpt%3Fx"),
+            ("../gpt#x y", "..%2Fgpt%23x%20y"),
+            ("a%2Fb", "a%252Fb"),
+        ];
+        for (name, segment) in cases {
+            let manifest = format!(
+                r#"{{"type": "x", "name": "x", "model_id": "{name}", "api_version": "1&x"}}"#
+            );
+            let model = serde_json::from_str(&manifest).unwrap();
+            let (prefix, query) = azure_prefix(&model, &endpoint);
+            assert_eq!(prefix, format!("/openai/deployments/{segment}/"));
+            assert_eq!(query, "?api-version=1%26x");
+            assert!(addresses(&endpoint, &prefix, &query).is_ok());
+        }
     }
 }
