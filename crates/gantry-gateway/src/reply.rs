@@ -149,7 +149,9 @@ fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBod
     // The attempt has just ended and looked at the clock.
     let (now_us, elapsed_us) = (ledger.now_us(), ledger.elapsed_us());
     if let Some(seen) = &reply.observer {
-        let spent = seen.usage().map(|usage| (elapsed_us, usage.output.max(1)));
+        // Earlier targets, pauses and the caller's upload are not this target's time.
+        let spent_us = now_us.saturating_sub(reply.started_us);
+        let spent = seen.usage().map(|usage| (spent_us, usage.output.max(1)));
         reply.model.health.measured(now_us, None, spent);
         ledger.observed(&Observed {
             usage: seen.usage(),

@@ -88,7 +88,8 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
          divided by the pass-through's plain figure. Added latency is the proxy's less that of \
          the direct way, which its column shows whole, from the moment a request was due; a \
          virtual core that fell asleep takes tens of µs to wake, so it is measured with cores \
-         kept awake by idle loops too, and with `busy_poll_us = {BUSY_POLL_US}`, which keeps its core busy while there is traffic. \
+         kept awake by idle loops too, and with `busy_poll_us = {BUSY_POLL_US}`, which keeps its \
+         core busy while there is traffic. \
          Gantry runs with token check, access check, routing, records and metrics on.",
         plan.rounds
     )?;

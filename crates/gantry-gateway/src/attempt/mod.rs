@@ -55,6 +55,8 @@ pub(crate) struct Whole {
     pub(crate) finish_reason: Option<String>,
     /// The upstream's error, when it is one.
     pub(crate) error: Option<String>,
+    /// When the attempt began, on the monotonic clock; 0 where no attempt is measured.
+    pub(crate) started_us: u64,
 }
 
 pub(crate) struct Stream {
@@ -239,6 +241,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
         observer: None,
         finish_reason: None,
         error: None,
+        started_us: 0,
     })))
 }
 

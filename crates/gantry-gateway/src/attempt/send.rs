@@ -71,7 +71,7 @@ async fn exchange(
     if call.stream {
         return gate(target, reply, started_us).await;
     }
-    whole(target, reply).await
+    whole(target, reply, started_us).await
 }
 
 fn broken(error: &pool::Error) -> Failure {
@@ -171,7 +171,7 @@ fn early_break(broken: &Break) -> Failure {
     Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
 }
 
-async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> {
+async fn whole(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let body = collect(reply.body, worker.shared.config.reply_bytes_max).await;
     let body = body.map_err(|(outcome, message)| {
@@ -222,6 +222,7 @@ async fn whole(target: &Target<'_>, reply: Reply) -> Result<Attempted, Failure> 
         observer,
         finish_reason,
         error: None,
+        started_us,
     })))
 }
 
@@ -298,6 +299,7 @@ pub(super) fn upstream_error(
         observer: None,
         finish_reason: None,
         error: Some(error.message.clone()),
+        started_us: 0,
     }
 }
 

@@ -9,6 +9,8 @@ mod order;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use order::lot;
+
 use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
 use gantry_model::record::{Name, RouteStep};
 use gantry_runtime::http1::Fields;

@@ -2,7 +2,7 @@
 //!
 //! Shares are drawn by weighted rendezvous hashing (Thaler and Ravishankar 1998; the weighted form
 //! after Schindelhauer and Schomaker 2005): each target scores `-ln(u) / weight` with `u` hashed
-//! from key and target, the lowest wins. One random key gives shares, a caller's key gives
+//! from key and the target's lot, the lowest wins. One random key gives shares, a caller's key gives
 //! stickiness, and neither needs memory, so replicas agree.
 
 use super::health::View;
@@ -44,10 +44,7 @@ fn by_weight<'a>(
     };
     let key = session.unwrap_or(input.seed);
     sorted(targets.iter().map(|target| {
-        (
-            score(key, target.entry.id(), f64::from(target.weight)),
-            choice(target, reason(target), input),
-        )
+        (score(key, target.lot, f64::from(target.weight)), choice(target, reason(target), input))
     }))
 }
 
@@ -63,7 +60,7 @@ fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec
             None => "no samples yet".into(),
         };
         let share = fastest / speed.unwrap_or(fastest).max(f64::MIN_POSITIVE);
-        (score(key, target.entry.id(), share), choice(target, reason, input))
+        (score(key, target.lot, share), choice(target, reason, input))
     });
     sorted(scored)
 }
@@ -101,13 +98,20 @@ fn view(target: &Target, input: &Input<'_>) -> View {
     }
 }
 
-fn score(key: u64, target: &str, weight: f64) -> f64 {
+/// The lot of a choice: of its virtual model, its target, and how many choices before it have the
+/// same target. Its place among the others does not count, so that one more choice takes its share
+/// of the sessions and moves no other.
+pub(crate) fn lot(model: &str, target: &str, earlier: usize) -> u64 {
+    hash(&(model, target, earlier))
+}
+
+fn score(key: u64, lot: u64, weight: f64) -> f64 {
     if weight <= 0.0 {
         return f64::INFINITY;
     }
     // 53 bits make a number within (0, 1).
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-    let unit = ((hash(&(key, target)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    let unit = ((hash(&(key, lot)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     -unit.ln() / weight
 }
 

@@ -41,8 +41,12 @@ impl Case {
     }
 
     fn plan(&self, snapshot: &Snapshot) -> Result<Plan, Error> {
+        self.plan_for(snapshot, "user:a")
+    }
+
+    fn plan_for(&self, snapshot: &Snapshot, subject: &str) -> Result<Plan, Error> {
         let input = Input {
-            subject: "user:a",
+            subject,
             metadata: &self.metadata,
             headers: &self.headers,
             now_ms: self.now_ms,
@@ -74,6 +78,70 @@ fn weights_are_shares_over_many_seeds() {
     let first = |seed| Case { seed, ..Case::new() }.order(&snapshot)[0].clone();
     let hits = (0..10_000).filter(|&seed| first(seed) == "acc/a").count();
     assert!((6_800..7_200).contains(&hits), "{hits}");
+}
+
+#[test]
+fn a_model_listed_twice_is_two_choices() {
+    let listed = |name: &str| {
+        let twice = |weight| json!({"target": "acc/a", "weight": weight});
+        json!({"type": name, "load_balance_targets": [twice(70), twice(30)]})
+    };
+    let hot = json!({"temperature": 1});
+    let cases = [("weight-based-routing", 6_800..7_200), ("latency-based-routing", 4_800..5_200)];
+    for (name, expected) in cases {
+        let mut routing = listed(name);
+        routing["load_balance_targets"][0]["override_params"] = hot.clone();
+        let (snapshot, _registry) = snapshot(routing);
+        let hits = (0..10_000).filter(|&n| {
+            // A seed or a caller of its own, as the strategy asks.
+            let case = Case { seed: n, ..Case::new() };
+            let first = &case.plan_for(&snapshot, &format!("user:{n}")).unwrap().hops[0];
+            !first.policies[0].override_params.is_empty()
+        });
+        let hits = hits.count();
+        assert!(expected.contains(&hits), "{name}: {hits}");
+    }
+}
+
+#[test]
+fn draws_of_two_models_with_the_same_targets_are_independent() {
+    let half = |target: &str| json!({"target": target, "weight": 50});
+    let split = |targets: [&str; 2]| {
+        let targets = targets.map(half);
+        json!({"type": "weight-based-routing", "load_balance_targets": targets})
+    };
+    let entries = [
+        openai("acc", "http://127.0.0.1:1", &["a", "b"]).unwrap(),
+        virtual_model("v", "inner", split(["acc/a", "acc/b"])).unwrap(),
+        virtual_model("v", "m", split(["acc/a", "v/inner"])).unwrap(),
+    ];
+    let snapshot = compile(&source(&entries).unwrap(), &Registry::default());
+    let first = |seed| Case { seed, ..Case::new() }.order(&snapshot)[0].clone();
+    let hits = (0..10_000).filter(|&seed| first(seed) == "acc/a").count();
+    assert!((7_300..7_700).contains(&hits), "half, and half of the other half: {hits}");
+}
+
+#[test]
+fn one_more_choice_moves_no_session_between_the_others() {
+    let sticky = json!({"sticky_routing": {
+        "ttl_seconds": 60,
+        "session_identifiers": [{"source": "headers", "key": "x-session"}],
+    }});
+    let routing = weighted(50, 50, sticky);
+    let (before, _registry) = snapshot(routing.clone());
+    let mut routing = routing;
+    let targets = routing["load_balance_targets"].as_array_mut().unwrap();
+    targets.insert(0, json!({"target": "acc/c", "weight": 50}));
+    let (after, _registry) = snapshot(routing);
+    let first = |snapshot: &Snapshot, session: u32| {
+        let mut case = Case::new();
+        case.headers = [("x-session", session.to_string().as_str())].into_iter().collect();
+        case.order(snapshot)[0].clone()
+    };
+    for session in 0..1000 {
+        let now = first(&after, session);
+        assert!(now == "acc/c" || now == first(&before, session), "session {session}: {now}");
+    }
 }
 
 #[test]

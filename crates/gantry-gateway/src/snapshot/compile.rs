@@ -7,7 +7,7 @@ use super::{
     Access, Broken, Entry, Key, Keys, Model, Models, Policy, Snapshot, Strategy, Target, Virtual,
 };
 use crate::route::health::Registry;
-use crate::route::strategy_name;
+use crate::route::{lot, strategy_name};
 use gantry_model::kinds::common::{HeadersOverride, is_own_header};
 use gantry_model::kinds::provider_account::ModelIntegration;
 use gantry_model::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
@@ -122,7 +122,10 @@ impl<'a> Compiler<'a> {
                 tracing::warn!(model = name, target = %spec.target, "target does not exist");
                 continue;
             };
+            let same = |target: &&Target| target.entry.id() == entry.id();
+            let earlier = targets.iter().filter(same).count();
             targets.push(Target {
+                lot: lot(name, entry.id(), earlier),
                 entry,
                 weight: spec.weight.unwrap_or_default(),
                 priority: spec.priority.unwrap_or_default(),

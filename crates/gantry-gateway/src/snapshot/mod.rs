@@ -146,6 +146,8 @@ pub enum Strategy {
 #[derive(Debug)]
 pub struct Target {
     pub entry: Entry,
+    /// What tells it from every other choice of any virtual model in draws.
+    pub lot: u64,
     pub weight: u32,
     pub priority: u32,
     pub policy: Arc<Policy>,

@@ -17,6 +17,7 @@ mod leaving;
 mod limits;
 mod long_bodies;
 mod records;
+mod routing;
 mod secrets;
 mod traces;
 mod translation;
