@@ -25,7 +25,7 @@ pub(super) struct Flags {
     /// Token [env: GANTRY_TOKEN, TFY_API_KEY].
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Data directory of a `gantry up` whose credentials are used.
+    /// Data directory of a `gantry up` whose credentials are used [env: GANTRY_DATA_DIR].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -43,6 +43,14 @@ pub(super) struct Connection(Credentials);
 #[derive(Deserialize)]
 struct ErrorBody {
     message: String,
+}
+
+impl Flags {
+    /// The data directory that is named, else the usual one.
+    pub(super) fn data_dir(&self) -> PathBuf {
+        let variable = || crate::boot::variable("GANTRY_DATA_DIR").map(PathBuf::from);
+        self.data_dir.clone().or_else(variable).unwrap_or_else(crate::boot::default_data_dir)
+    }
 }
 
 impl Connection {
@@ -116,8 +124,7 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 fn local(flags: &Flags) -> Option<Credentials> {
-    let dir = flags.data_dir.clone().unwrap_or_else(crate::boot::default_data_dir);
-    let text = std::fs::read(dir.join(CREDENTIALS_FILE)).ok()?;
+    let text = std::fs::read(flags.data_dir().join(CREDENTIALS_FILE)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

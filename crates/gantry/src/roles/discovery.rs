@@ -29,14 +29,24 @@ pub(super) struct Search {
     pub hints: Vec<String>,
 }
 
-/// Finds providers and applies an account for each.
+/// The further servers to ask.
 ///
 /// # Errors
-/// When a variable of the search is unusable or the control plane cannot be read; a single account
-/// that is refused is logged.
-pub(super) async fn apply(control: &Control, data_dir: &Path) -> anyhow::Result<Search> {
-    let named = variable(LOCAL_SERVERS).unwrap_or_default();
-    let found = find(addresses(&named)?).await;
+/// When the variable that names them is unusable.
+pub(super) fn named() -> anyhow::Result<Vec<String>> {
+    addresses(&variable(LOCAL_SERVERS).unwrap_or_default())
+}
+
+/// Finds providers, the `named` servers among them, and applies an account for each.
+///
+/// # Errors
+/// When the control plane cannot be read; a single account that is refused is logged.
+pub(super) async fn apply(
+    control: &Control,
+    data_dir: &Path,
+    named: Vec<String>,
+) -> anyhow::Result<Search> {
+    let found = find(named).await;
     let path = data_dir.join(FILE);
     let mut remembered: BTreeMap<String, Value> = std::fs::read(&path)
         .ok()

@@ -40,8 +40,11 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
+    // Before the store is there: a start that fails on it has made no token yet.
+    let named = discovery::named()?;
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
-    let search = discovery::apply(&control, &data_dir).await?;
+    remember(&data_dir, &host, first.as_ref())?;
+    let search = discovery::apply(&control, &data_dir, named).await?;
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
@@ -51,7 +54,6 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut snapshots = control.subscribe();
     gateway.publish(&snapshots.borrow_and_update());
     spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));
-    remember(&data_dir, &host, first.as_ref())?;
     let snapshot = control.snapshot();
     process::announce(&greeting::text(&Started {
         host: &host,
@@ -85,7 +87,8 @@ pub(crate) async fn open_control(
     Ok(Control::open(config).await?)
 }
 
-/// Leaves the address, and on the first start the token, to the commands on this machine.
+/// Leaves the address, and on the first start the token, to the commands on this machine. Roles
+/// call it as soon as the control plane is open: the token of a first start is nowhere else.
 pub(crate) fn remember(
     data_dir: &Path,
     host: &str,
