@@ -203,7 +203,11 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     Ok(sources)
 }
 
-fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The manifests below a directory, or the file itself.
+///
+/// What begins with a dot is left out, and links to directories are not followed: a mounted
+/// ConfigMap holds each file once more below such entries, and a link may lead back up.
+pub(crate) fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -211,13 +215,19 @@ fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path)
         .with_context(|| format!("read the directory {}", path.display()))?;
     for entry in entries {
-        let file = entry?.path();
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let (file, link) = (entry.path(), entry.file_type()?.is_symlink());
         let manifest = file
             .extension()
             .and_then(|extension| extension.to_str())
             .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
         if file.is_dir() {
-            files.extend(files_below(&file)?);
+            if !link {
+                files.extend(files_below(&file)?);
+            }
         } else if manifest {
             files.push(file);
         }
@@ -286,6 +296,26 @@ fn common_row(old: &str, after: &[String], below: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_mounted_config_map_is_read_once_and_a_link_upwards_is_not_followed() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("..2024_1")).unwrap();
+        std::fs::create_dir_all(at("sub")).unwrap();
+        std::fs::write(at("..2024_1/a.yaml"), "a").unwrap();
+        std::fs::write(at("sub/b.yml"), "b").unwrap();
+        std::fs::write(at(".hidden.yaml"), "no").unwrap();
+        symlink("..2024_1", at("..data")).unwrap();
+        symlink("..data/a.yaml", at("a.yaml")).unwrap();
+        symlink(".", at("loop")).unwrap();
+        let texts = |sources: Vec<Source>| sources.into_iter().map(|s| s.text).collect::<Vec<_>>();
+        assert_eq!(texts(read(&[dir.path().to_owned()]).unwrap()), ["a", "b"]);
+        let named = [at(".hidden.yaml"), at("..data")];
+        assert_eq!(texts(read(&named).unwrap()), ["no", "a"], "what is named is read");
+    }
 
     #[test]
     fn shows_only_the_lines_that_differ() {

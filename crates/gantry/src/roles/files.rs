@@ -3,7 +3,7 @@
 //! Tokens come from `GANTRY_TOKENS`, a list `token=subject,…`; the subject `admin` may use
 //! everything. A directory that is broken after a change is reported, and the gateway serves on.
 
-use crate::cli::manifests::read;
+use crate::cli::manifests::{files_below, read};
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
 use gantry_model::ids::Generation;
@@ -177,19 +177,15 @@ pub(super) async fn follow(dir: PathBuf, gateway: Gateway, shutdown: Shutdown) {
     }
 }
 
-/// Names, sizes and times of the manifests.
-fn stamp(dir: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
-    let mut stamps = Vec::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        match entry.metadata() {
-            Ok(meta) if meta.is_dir() => stamps.extend(stamp(&path)),
-            Ok(meta) => stamps.push((path, meta.len(), meta.modified().ok())),
-            Err(_) => {}
-        }
-    }
-    stamps.sort();
-    stamps
+type Stamp = (PathBuf, Option<(u64, Option<std::time::SystemTime>)>);
+
+/// Names, sizes and times of the manifests; of what a link leads to, not of the link.
+fn stamp(dir: &Path) -> Vec<Stamp> {
+    let state = |path: &PathBuf| {
+        std::fs::metadata(path).ok().map(|meta| (meta.len(), meta.modified().ok()))
+    };
+    let files = files_below(dir).unwrap_or_default().into_iter();
+    files.map(|path| (state(&path), path)).map(|(state, path)| (path, state)).collect()
 }
 
 #[cfg(test)]
@@ -226,6 +222,22 @@ mod tests {
         assert!(near.contains(expected), "{near}");
         let none = granted(&grant("virtualaccount:crawler"), "").unwrap_err();
         assert!(none.contains("there is no virtual account `crawler`; write a manifest"), "{none}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_change_behind_a_link_is_seen() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = elsewhere.path().join("a.yaml");
+        std::fs::write(&file, "one").unwrap();
+        std::os::unix::fs::symlink(&file, dir.path().join("a.yaml")).unwrap();
+        let before = stamp(dir.path());
+        assert_eq!(before.len(), 1);
+        assert_eq!(stamp(dir.path()), before);
+        std::fs::write(&file, "another").unwrap();
+        assert_ne!(stamp(dir.path()), before);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(stamp(dir.path())[0].1, None, "gone behind the link");
     }
 
     #[test]
