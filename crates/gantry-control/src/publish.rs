@@ -8,7 +8,7 @@ use gantry_model::roles;
 use gantry_model::secret::Secret;
 use gantry_model::secrets;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, Unresolved, assemble};
-use gantry_store::{Purpose, Token, Tx, User};
+use gantry_store::{Purpose, Token, Tx, User, sha256_hex};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub(crate) struct Published {
 
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayKey {
+    /// Digest of the token.
+    pub sha256: String,
     pub name: String,
     pub expires_at_ms: Option<UnixMs>,
 }
@@ -66,21 +68,30 @@ async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
     let source = SnapshotSource {
         generation: tx.generation(),
         tenant: control.tenant.clone(),
-        published_at_ms: tx.now_ms(),
         manifests,
-        secrets: BTreeMap::new(),
         keys,
         jwt_keys: vec![control.signer.public().clone()],
+        ..SnapshotSource::default()
     };
-    let (source, unresolved) = assemble(source, &mut |reference| {
+    let (mut source, unresolved) = assemble(source, &mut |reference| {
         values.get(reference).cloned().unwrap_or_else(|| Err("not looked up".to_owned()))
     });
+    // The generation counts changes of the database. A variable may change without one, and a
+    // restored database counts from where it was.
+    source.digest = digest(&source)?;
+    source.published_at_ms = tx.now_ms();
     Ok(Published {
         callers: source.keys.iter().map(|key| (key.sha256.clone(), key.clone())).collect(),
         gateways: gateways(&tokens),
         source: Arc::new(source),
         unresolved,
     })
+}
+
+fn digest(source: &SnapshotSource) -> Result<String, Error> {
+    let text = serde_json::to_vec(source)
+        .map_err(|error| Error::Internal(format!("write a snapshot as JSON: {error}")))?;
+    Ok(sha256_hex(&text))
 }
 
 /// The value of a reference, or why there is none.
@@ -114,7 +125,11 @@ fn gateways(tokens: &[Token]) -> HashMap<String, GatewayKey> {
         .iter()
         .filter(|token| token.purpose == Purpose::Gateway)
         .map(|token| {
-            let key = GatewayKey { name: token.name.clone(), expires_at_ms: token.expires_at_ms };
+            let key = GatewayKey {
+                sha256: token.sha256.clone(),
+                name: token.name.clone(),
+                expires_at_ms: token.expires_at_ms,
+            };
             (token.sha256.clone(), key)
         })
         .collect()

@@ -54,6 +54,14 @@ impl FromRequestParts<Control> for Gateway {
     }
 }
 
+/// Refuses a gateway whose token was ended since it asked.
+pub(crate) fn still_known(control: &Control, gateway: &GatewayKey) -> Result<(), Failure> {
+    let published = control.0.published.load();
+    let known = published.gateways.get(&gateway.sha256);
+    let live = known.is_some_and(|key| live(control, key.expires_at_ms));
+    if live { Ok(()) } else { Err(unknown_token()) }
+}
+
 fn live(control: &Control, expires_at_ms: Option<u64>) -> bool {
     expires_at_ms.is_none_or(|end| control.0.clock.unix_ms() < end)
 }
