@@ -157,6 +157,39 @@ async fn a_person_makes_lists_and_ends_own_tokens() {
 }
 
 #[tokio::test]
+async fn a_token_makes_none_that_outlives_it() {
+    let bed = bed().await;
+    let path = "/personal-access-tokens";
+    let short = json!({ "name": "short", "expirationDate": "2026-11-22" });
+    let (_, made) = bed.call("POST", path, short).await;
+    let short = made["token"].as_str().unwrap();
+    let end = Some(NOW_MS + 86_400_000);
+    for (number, kind) in ["opaque", "jwt"].into_iter().enumerate() {
+        let body = json!({ "name": format!("by-{number}"), "tokenType": kind });
+        let (status, made) = bed.call_as(short, "POST", path, body).await;
+        assert_eq!(status, 200, "{made}");
+        assert_eq!(key(&bed, made["token"].as_str().unwrap()).unwrap().expires_at_ms, end);
+    }
+    let body = |date: &str| json!({ "name": "dated", "expirationDate": date });
+    let (status, reply) = bed.call_as(short, "POST", path, body("2026-11-23")).await;
+    assert_eq!(status, 400);
+    assert!(reply["message"].as_str().unwrap().contains("2026-11-22T00:00:00"), "{reply}");
+    assert_eq!(bed.call_as(short, "POST", path, body("2026-11-22")).await.0, 200);
+}
+
+#[tokio::test]
+async fn of_two_requests_at_once_for_one_name_one_is_refused() {
+    let bed = bed().await;
+    let body = json!({ "name": "laptop" });
+    let ask = || bed.call("POST", "/personal-access-tokens", body.clone());
+    let (one, other) = tokio::join!(ask(), ask());
+    let mut statuses = [one.0.as_u16(), other.0.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert!(bed.control.create_admin_token("laptop").await.is_err(), "nor in the data directory");
+}
+
+#[tokio::test]
 async fn a_virtual_account_has_no_personal_tokens() {
     let bed = bed().await;
     let token = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
