@@ -1,8 +1,9 @@
 //! Tokens of virtual accounts and people.
 
-use crate::{Bed, NOW_MS, admin, bed, bot, openai};
+use crate::{Bed, NOW_MS, admin, bed, bot, openai, source};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gantry_control::Error;
 use gantry_model::snapshot::KeyEntry;
 use gantry_store::sha256_hex;
 use serde_json::{Value, json};
@@ -42,6 +43,22 @@ async fn the_expiration_date_of_the_manifest_ends_the_token() {
     dated["expiration_date"] = json!("2026-12-01");
     bed.apply(&[dated]).await;
     assert_eq!(bed.call_as(&token, "GET", "/session", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_new_account_does_not_begin_at_its_end_but_an_old_one_may_be_ended() {
+    let bed = bed().await;
+    let mut dated = bot("ci");
+    dated["expiration_date"] = json!("2020-01-01");
+    let both = source(&[openai("main", "sk"), dated.clone()]);
+    for dry_run in [true, false] {
+        let error = bed.control.apply(&admin(), both.clone(), dry_run).await.unwrap_err();
+        let Error::Invalid(problems) = error else { panic!("{error}") };
+        assert_eq!((problems.len(), problems[0].field.as_str()), (1, "expiration_date"));
+    }
+    let token = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
+    bed.apply(&[dated]).await;
+    assert_eq!(key(&bed, &token), None);
 }
 
 #[tokio::test]
