@@ -101,13 +101,13 @@ pub(crate) async fn resolve(
     reference: &str,
 ) -> Result<Result<Secret, String>, Error> {
     if let Some(name) = reference.strip_prefix("env://") {
-        let value = (control.environment)(name);
-        return Ok(value.ok_or_else(|| {
+        let value = (control.environment)(name).ok_or_else(|| {
             format!(
                 "the variable {name} is not set where the control plane runs; set it there and \
                  restart, or give the value itself, which is stored sealed"
             )
-        }));
+        });
+        return Ok(value.and_then(|value| secrets::of_variable(name, value.expose())));
     }
     if reference.starts_with("tfy-secret://") {
         return Ok(tx.secret(reference).await?.ok_or_else(|| {

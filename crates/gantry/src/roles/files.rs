@@ -3,6 +3,7 @@
 //! Tokens come from `GANTRY_TOKENS`, a list `token=subject,…`; the subject `admin` may use
 //! everything. A directory that is broken after a change is reported, and the gateway serves on.
 
+use crate::boot::variable;
 use crate::cli::manifests::{files_below, read};
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
@@ -11,6 +12,7 @@ use gantry_model::kinds::Manifest;
 use gantry_model::manifest::{self, Document, SetEntry};
 use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
+use gantry_model::secrets;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
 use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
@@ -75,6 +77,7 @@ fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
             kind = missing.kind,
             name = missing.name,
             reference = missing.reference,
+            reason = missing.reason,
             "secret not found, its models are unavailable"
         );
     }
@@ -102,10 +105,8 @@ fn resolve(reference: &str) -> Result<Secret, String> {
     let Some(name) = reference.strip_prefix("env://") else {
         return Err("without a control plane only env:// references have values".to_owned());
     };
-    match std::env::var(name) {
-        Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-        _ => Err(format!("the variable {name} is not set")),
-    }
+    let value = variable(name).ok_or_else(|| format!("the variable {name} is not set"))?;
+    secrets::of_variable(name, &value)
 }
 
 /// Reads the list. Its errors count entries, because a token may not be repeated.
