@@ -64,7 +64,7 @@ impl Control {
                 return Ok(applied);
             }
             let generation = tx.commit().await?;
-            control.publish().await?;
+            control.announce().await;
             tracing::info!(actor, resources = applied.len(), %generation, "manifests applied");
             Ok(applied)
         })

@@ -158,7 +158,7 @@ impl Control {
             check_free(&mut tx, Purpose::Personal, bootstrap::ADMIN_SUBJECT, &name).await?;
             let token = bootstrap::admin_token(&mut tx, &name).await?;
             tx.commit().await?;
-            control.publish().await?;
+            control.announce().await;
             Ok(token)
         })
         .await
@@ -174,7 +174,8 @@ impl Control {
             tx.add_token(&token).await?;
             tx.audit(&deed(&actor, "token.create", &token)).await?;
             tx.commit().await?;
-            control.publish().await
+            control.announce().await;
+            Ok(())
         })
         .await
     }
@@ -197,7 +198,8 @@ impl Control {
             tx.revoke_token(&token.id).await?;
             tx.audit(&deed(&actor, "token.revoke", &token)).await?;
             tx.commit().await?;
-            control.publish().await
+            control.announce().await;
+            Ok(())
         })
         .await
     }

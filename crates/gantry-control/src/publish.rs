@@ -8,9 +8,15 @@ use gantry_model::roles;
 use gantry_model::secret::Secret;
 use gantry_model::secrets;
 use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, Unresolved, assemble};
+use gantry_runtime::errors::sentence;
+use gantry_runtime::tasks::spawn;
 use gantry_store::{Purpose, Token, Tx, User, sha256_hex};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause after a publication that failed.
+const PUBLISH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Everything derived from one generation.
 #[derive(Debug, Default)]
@@ -50,6 +56,29 @@ impl Control {
         self.0.published.store(Arc::new(published));
         self.0.snapshots.send_replace(source);
         Ok(())
+    }
+
+    /// Makes a change known that is committed. It stands even when its publication fails, which is
+    /// then tried again until it succeeds.
+    pub(crate) async fn announce(&self) {
+        let Err(error) = self.publish().await else { return };
+        tracing::error!(
+            error = sentence(&error),
+            "a stored change is not published yet, trying again"
+        );
+        let control = self.clone();
+        spawn("publish again", async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(PUBLISH_PAUSE) => {}
+                    () = control.0.shutdown.wait() => return,
+                }
+                if control.publish().await.is_ok() {
+                    tracing::info!("the stored changes are published");
+                    return;
+                }
+            }
+        });
     }
 }
 
