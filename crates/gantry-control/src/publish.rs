@@ -7,7 +7,7 @@ use gantry_model::kinds::VirtualAccount;
 use gantry_model::roles;
 use gantry_model::secret::Secret;
 use gantry_model::secrets;
-use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, Unresolved, assemble};
+use gantry_model::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, Unresolved, assemble};
 use gantry_runtime::errors::sentence;
 use gantry_runtime::tasks::spawn;
 use gantry_store::{Purpose, Token, Tx, User, sha256_hex};
@@ -102,7 +102,7 @@ async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
         jwt_keys: vec![control.signer.public().clone()],
         ..SnapshotSource::default()
     };
-    let (mut source, unresolved) = assemble(source, &mut |reference| {
+    let (mut source, unresolved) = assemble(source, Reach::OwnTenant, &mut |reference| {
         values.get(reference).cloned().unwrap_or_else(|| Err("not looked up".to_owned()))
     });
     // The generation counts changes of the database. A variable may change without one, and a

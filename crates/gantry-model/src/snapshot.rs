@@ -2,7 +2,7 @@
 
 mod assemble;
 
-pub use assemble::{Unresolved, assemble};
+pub use assemble::{Reach, Unresolved, assemble};
 
 use crate::ids::{Generation, UnixMs};
 use crate::kinds::Manifest;

@@ -13,7 +13,7 @@ use gantry_model::manifest::{self, Document, SetEntry};
 use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
 use gantry_model::secrets;
-use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
+use gantry_model::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, assemble};
 use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::digest::sha256_hex;
@@ -71,7 +71,7 @@ fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
         keys,
         ..SnapshotSource::default()
     };
-    let (snapshot, unresolved) = assemble(base, &mut resolve);
+    let (snapshot, unresolved) = assemble(base, Reach::AnyTenant, &mut resolve);
     for missing in unresolved {
         tracing::warn!(
             kind = missing.kind,
@@ -223,6 +223,28 @@ mod tests {
         assert!(near.contains(expected), "{near}");
         let none = granted(&grant("virtualaccount:crawler"), "").unwrap_err();
         assert!(none.contains("there is no virtual account `crawler`; write a manifest"), "{none}");
+    }
+
+    #[test]
+    fn a_whole_name_of_any_tenant_grants() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = |provider: &str| {
+            format!(
+                "type: provider-account/openai\nname: main\nauth_data: {{type: api-key, api_key: k}}\n\
+                 integrations:\n  - {{name: m, type: integration/model/openai}}\n---\n\
+                 type: virtual-account\nname: batch\npermissions:\n\
+                 - {{resource_type: provider-account, resource_fqn: 'default:{provider}:main', \
+                 role_id: provider-account-access}}\n"
+            )
+        };
+        let load = |provider: &str| {
+            std::fs::write(dir.path().join("a.yaml"), text(provider)).unwrap();
+            snapshot(dir.path(), "").map_err(|error| error.to_string())
+        };
+        let opened = serde_json::to_string(&load("openai").unwrap()).unwrap();
+        assert!(opened.contains("\"authorized_subjects\":[\"virtualaccount:batch\"]"), "{opened}");
+        let error = load("anthropic").unwrap_err();
+        assert!(error.contains("`main` is an account of `openai`, not of `anthropic`"), "{error}");
     }
 
     #[cfg(unix)]
