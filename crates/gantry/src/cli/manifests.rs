@@ -1,6 +1,7 @@
 //! `gantry apply`, `diff`, `get` and `delete`.
 
 use super::connection::{Connection, Flags, encoded};
+use super::changes::changes;
 use super::{block_on, yaml};
 use crate::out;
 use anyhow::{Context, bail};
@@ -240,59 +241,6 @@ fn lines(manifest: &serde_json::Value) -> Vec<String> {
     yaml::print(manifest).lines().map(str::to_owned).collect()
 }
 
-/// The lines that differ, by longest common subsequence; unchanged ones are left out.
-fn changes(before: &[String], after: &[String]) -> Vec<String> {
-    let common = common_lengths(before, after);
-    let length =
-        |i: usize, j: usize| common.get(i).and_then(|row| row.get(j)).copied().unwrap_or_default();
-    let (mut i, mut j) = (0, 0);
-    let mut out = Vec::new();
-    loop {
-        match (before.get(i), after.get(j)) {
-            (Some(old), Some(new)) if old == new => {
-                i += 1;
-                j += 1;
-            }
-            (Some(old), new) if new.is_none() || length(i + 1, j) >= length(i, j + 1) => {
-                out.push(format!("- {old}"));
-                i += 1;
-            }
-            (_, Some(new)) => {
-                out.push(format!("+ {new}"));
-                j += 1;
-            }
-            (_, None) => return out,
-        }
-    }
-}
-
-/// `[i][j]`: length of the longest common subsequence of the texts from line `i` and `j` on.
-fn common_lengths(before: &[String], after: &[String]) -> Vec<Vec<usize>> {
-    let mut rows = vec![vec![0; after.len() + 1]];
-    for old in before.iter().rev() {
-        let row = common_row(old, after, rows.last().map_or(&[], Vec::as_slice));
-        rows.push(row);
-    }
-    rows.reverse();
-    rows
-}
-
-/// One row of it, from the row `below`.
-fn common_row(old: &str, after: &[String], below: &[usize]) -> Vec<usize> {
-    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or_default();
-    let mut row = vec![0; after.len() + 1];
-    for (column, new) in after.iter().enumerate().rev() {
-        let length = match old == new {
-            true => at(below, column + 1) + 1,
-            false => at(&row, column + 1).max(at(below, column)),
-        };
-        if let Some(cell) = row.get_mut(column) {
-            *cell = length;
-        }
-    }
-    row
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,20 +263,5 @@ mod tests {
         assert_eq!(texts(read(&[dir.path().to_owned()]).unwrap()), ["a", "b"]);
         let named = [at(".hidden.yaml"), at("..data")];
         assert_eq!(texts(read(&named).unwrap()), ["no", "a"], "what is named is read");
-    }
-
-    #[test]
-    fn shows_only_the_lines_that_differ() {
-        let text = |lines: &str| lines.lines().map(str::to_owned).collect::<Vec<_>>();
-        let cases = [
-            ("a\nb\nc", "a\nx\nc", vec!["- b", "+ x"]),
-            ("", "a\nb", vec!["+ a", "+ b"]),
-            ("a\nb", "", vec!["- a", "- b"]),
-            ("a\nb\nc", "a\nb\nc", vec![]),
-            ("a\nc", "a\nb\nc", vec!["+ b"]),
-        ];
-        for (before, after, expected) in cases {
-            assert_eq!(changes(&text(before), &text(after)), expected, "{before:?} {after:?}");
-        }
     }
 }
