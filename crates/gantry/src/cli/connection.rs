@@ -42,6 +42,19 @@ pub(crate) struct Credentials {
 /// A control plane to talk to.
 pub(super) struct Connection(Credentials);
 
+/// A part of a list.
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    pagination: Pagination,
+}
+
+#[derive(Deserialize)]
+struct Pagination {
+    /// Items of the whole list.
+    total: usize,
+}
+
 #[derive(Deserialize)]
 struct ErrorBody {
     message: String,
@@ -62,6 +75,19 @@ impl Connection {
     /// When there is no address or no token; the message says how to give them.
     pub(super) fn open(flags: &Flags) -> anyhow::Result<Self> {
         chosen(flags, &variable, local(flags)).map(Self)
+    }
+
+    /// All items of the list at `path`, which may have a query already.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        all_pages(async |offset| {
+            let path = format!("{path}{joint}limit={PAGE}&offset={offset}");
+            self.send(Method::GET, &path, None::<&()>).await
+        })
+        .await
     }
 
     /// Calls `path` below the API's root and reads the JSON answer.
@@ -87,11 +113,30 @@ impl Connection {
                 .with_context(|| format!("talk to the control plane at {}", self.0.host))?;
         if answer.status.is_success() {
             return serde_json::from_slice(&answer.body)
-                .context("understand the control plane's answer");
+                .with_context(|| format!("understand the answer: is {} Gantry?", self.0.host));
         }
         match serde_json::from_slice::<ErrorBody>(&answer.body) {
             Ok(error) => bail!("{}", error.message),
             Err(_) => bail!("the control plane answered {}", answer.status),
+        }
+    }
+}
+
+/// Items that one page of a list holds at most.
+const PAGE: usize = 1000;
+
+/// All items of a list. `fetch` brings the page that begins after so many items.
+async fn all_pages<T>(
+    mut fetch: impl AsyncFnMut(usize) -> anyhow::Result<Page<T>>,
+) -> anyhow::Result<Vec<T>> {
+    let mut all = Vec::new();
+    loop {
+        let page = fetch(all.len()).await?;
+        let empty = page.data.is_empty();
+        all.extend(page.data);
+        // An empty page ends it, too: items may be deleted between two questions.
+        if empty || all.len() >= page.pagination.total {
+            return Ok(all);
         }
     }
 }
@@ -163,6 +208,20 @@ fn local(flags: &Flags) -> Option<Credentials> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_end() {
+        let read = async |there: usize, total: usize| {
+            all_pages(async |offset| {
+                let data: Vec<usize> = (offset..there.min(offset + PAGE)).collect();
+                Ok(Page { data, pagination: Pagination { total } })
+            })
+            .await
+        };
+        for (there, total) in [(0, 0), (7, 7), (1000, 1000), (2001, 2001), (1500, 1700)] {
+            assert!(read(there, total).await.unwrap().into_iter().eq(0..there), "{there}");
+        }
+    }
 
     fn choose(
         flags: [Option<&str>; 2],

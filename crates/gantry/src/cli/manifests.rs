@@ -66,13 +66,7 @@ pub(crate) struct DeleteArguments {
 
 #[derive(Deserialize)]
 struct AppliedList {
-    #[serde(default)]
     applied: Vec<Applied>,
-}
-
-#[derive(Deserialize)]
-struct ResourceList {
-    data: Vec<StoredManifest>,
 }
 
 #[derive(Deserialize)]
@@ -135,17 +129,16 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
             path.push_str(&encoded(part));
         }
     }
-    path.push_str("?limit=1000");
     if let Some(name) = &arguments.name {
-        path.push_str("&name=");
+        path.push_str("?name=");
         path.push_str(&encoded(name));
     }
-    let found: ResourceList = block_on(connection.send(Method::GET, &path, None::<&()>))?;
-    if found.data.is_empty() && arguments.name.is_some() {
+    let found: Vec<StoredManifest> = block_on(connection.list(&path))?;
+    if found.is_empty() && arguments.name.is_some() {
         bail!("there is no such resource; `gantry get` lists all");
     }
     let manifests: Vec<serde_json::Value> =
-        found.data.into_iter().map(|resource| resource.manifest).collect();
+        found.into_iter().map(|resource| resource.manifest).collect();
     if arguments.json {
         return out::line(serde_json::to_string_pretty(&manifests)?);
     }
@@ -179,7 +172,17 @@ fn send(flags: &Flags, files: &[PathBuf], dry_run: bool) -> anyhow::Result<Vec<A
     let connection = Connection::open(flags)?;
     let request = ApplyRequest { manifest: None, sources: read(files)?, dry_run };
     let list: AppliedList = block_on(connection.send(Method::PUT, "apply", Some(&request)))?;
-    Ok(list.applied)
+    list.complete()
+}
+
+impl AppliedList {
+    /// What was applied, which is never nothing.
+    fn complete(self) -> anyhow::Result<Vec<Applied>> {
+        if self.applied.is_empty() {
+            bail!("the answer names nothing that was applied; nothing may have been stored");
+        }
+        Ok(self.applied)
+    }
 }
 
 /// Reads files and directories (their `.yaml`, `.yml` and `.json` files, by name).
@@ -193,8 +196,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
             continue;
         }
         for file in files_below(path)? {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("read {}", file.display()))?;
+            let text = text_of(&file)?;
             sources.push(Source { file: file.display().to_string(), text });
         }
     }
@@ -202,6 +204,15 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
         bail!("no manifests: the directory holds no .yaml, .yml or .json file");
     }
     Ok(sources)
+}
+
+fn text_of(file: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (bytes, good) = (error.as_bytes(), error.utf8_error().valid_up_to());
+        let lines = bytes.iter().take(good).filter(|byte| **byte == b'\n').count();
+        anyhow::anyhow!("{}:{}: this line is not UTF-8 text", file.display(), lines + 1)
+    })
 }
 
 /// The manifests below a directory, or the file itself.
@@ -244,6 +255,27 @@ fn lines(manifest: &serde_json::Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_names_nothing_applied_is_none() {
+        let read = |text: &str| -> anyhow::Result<Vec<Applied>> {
+            serde_json::from_str::<AppliedList>(text)?.complete()
+        };
+        for text in ["{}", "{\"status\": \"ok\"}", "{\"applied\": []}"] {
+            read(text).unwrap_err();
+        }
+        let one = "{\"applied\": [{\"action\": \"CREATE\", \"kind\": \"k\", \"name\": \"n\", \
+                   \"manifest\": {}}]}";
+        assert_eq!(read(one).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_named_with_the_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"type: x\nname: \xff\n").unwrap();
+        let error = read(&[file.path().to_owned()]).err().unwrap().to_string();
+        assert!(error.ends_with(":2: this line is not UTF-8 text"), "{error}");
+    }
 
     #[cfg(unix)]
     #[test]

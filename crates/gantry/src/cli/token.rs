@@ -44,11 +44,6 @@ struct Created {
 }
 
 #[derive(Deserialize)]
-struct Tokens {
-    data: Vec<Token>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Token {
     id: String,
@@ -113,9 +108,7 @@ async fn admin_token(data_dir: &Path, name: &str) -> anyhow::Result<Secret> {
 }
 
 async fn listed(connection: &Connection, path: &str) -> anyhow::Result<Vec<Token>> {
-    let path = format!("{path}?limit=1000");
-    let tokens: Tokens = connection.send(Method::GET, &path, None::<&()>).await?;
-    Ok(tokens.data)
+    connection.list(path).await
 }
 
 /// The id of the token that is meant.
