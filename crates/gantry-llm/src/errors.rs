@@ -148,16 +148,24 @@ fn print_anthropic(error: &ErrorView, out: &mut Vec<u8>) {
     json.key("error");
     json.open(b'{');
     json.member_str("type", anthropic_name(error.kind));
-    match &error.param {
-        Some(param) => {
-            json.key("message");
-            json.concat([param, ": ", &error.message].map(Piece::Str));
-        }
-        None => json.member_str("message", &error.message),
+    json.key("message");
+    match (error.kind, &error.param) {
+        (ErrorKind::ContextLength, _) => context_length(&error.message, &mut json),
+        (_, Some(param)) => json.concat([param, ": ", &error.message].map(Piece::Str)),
+        (_, None) => json.str(&error.message),
     }
     json.close(b'}');
     json.member_str("request_id", &error.request_id);
     json.close(b'}');
+}
+
+/// Anthropic's error has no code for this: clients, Claude Code among them, know it by the wording
+/// and then make the conversation shorter, or lower the output cap.
+fn context_length(message: &str, json: &mut Json<'_>) {
+    const PROMPT: &str = "prompt is too long";
+    let known = message.contains(PROMPT) || message.contains(parse::PROMPT_AND_CAP);
+    let head = if known { ["", ""] } else { [PROMPT, ": "] };
+    json.concat(head.into_iter().chain([message]).map(Piece::Str));
 }
 
 /// OpenAI's `type` of a kind, and its `code` where there is a usual one.

@@ -4,6 +4,7 @@
 
 mod dialect;
 pub mod errors;
+mod marks;
 pub mod neutral;
 pub mod observe;
 pub mod scan;

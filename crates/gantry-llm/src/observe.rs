@@ -221,6 +221,9 @@ impl Observer {
     }
 
     fn read(&mut self, body: &[u8]) -> Result<Found, Fault> {
+        if let Some(found) = self.listed_error(body) {
+            return Ok(found);
+        }
         let mut cursor = Cursor::new(body);
         cursor.start_of_object()?;
         let mut found = Found::default();
@@ -237,6 +240,13 @@ impl Observer {
         self.output_bytes += found.text_bytes;
         self.content |= found.content;
         Ok(found)
+    }
+
+    /// Google's form of an error: a list of one.
+    fn listed_error(&mut self, body: &[u8]) -> Option<Found> {
+        let inner = body.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
+        let inner = Some(inner.trim_ascii()).filter(|inner| inner.starts_with(b"{"))?;
+        self.read(inner).ok().filter(|found| found.error.is_some())
     }
 
     fn openai_event(&mut self, event: &sse::Event<'_>) -> Seen {

@@ -166,6 +166,10 @@ pub struct Quirks {
     /// Takes the reasoning of earlier turns back, beside the tool calls that it led to. Some models
     /// behind such servers refuse a tool loop without it (DeepSeek, Kimi).
     pub reasoning_back: bool,
+    /// Stands in for the signature of a call that has none; empty: the upstream knows none. One
+    /// that does gives each call, or the first of several, a signature in
+    /// `extra_content.google.thought_signature` and wants it back in the tool loop (Gemini).
+    pub call_signature: String,
     /// `anthropic-version` sent when the caller did not send one.
     pub anthropic_version: String,
     /// Output cap sent to a dialect that demands one when the caller gave none.
@@ -185,6 +189,7 @@ impl Default for Quirks {
             developer_role: true,
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
+            call_signature: String::new(),
             anthropic_version: "2023-06-01".to_owned(),
             default_max_tokens: 4096,
             unsupported: Vec::new(),

@@ -1,15 +1,19 @@
 //! Reads whatever an upstream sends with an error status.
 //!
-//! Besides the two envelopes: FastAPI's `detail`, vLLM's flat object, Azure's `innererror`, bare
-//! strings, HTML of a proxy in between, nothing at all. It never fails.
+//! Besides the two envelopes: FastAPI's `detail`, vLLM's flat object, Azure's `innererror`,
+//! Google's list of one, bare strings, HTML of a proxy in between, nothing at all. It never fails.
 
 use super::{ErrorKind, ErrorView};
-use crate::dialect::wire::{self, wire};
+use crate::dialect::wire::{self, Few, wire};
 use crate::neutral::{Raw, Str, StrOr};
 use gantry_model::catalogue::Dialect;
 
 /// Longest part of a body that is no JSON to show, in characters.
 const TEXT_CHARS_MAX: usize = 300;
+
+/// Anthropic's words when the prompt alone would fit:
+/// "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000".
+pub(super) const PROMPT_AND_CAP: &str = "exceed context limit";
 
 wire! {
     /// All envelopes in one.
@@ -32,7 +36,8 @@ wire! {
         may code: Raw<'a>,
         may param: Raw<'a>,
         may innererror: InnerError<'a>,
-        may details: Details<'a>,
+        // An object at Anthropic, a list at Google.
+        may details: Raw<'a>,
     }
 
     /// Azure's reason behind the error.
@@ -45,6 +50,11 @@ wire! {
     #[derive(Clone, Debug)]
     struct Details<'a> {
         may error_code: Str<'a>,
+    }
+
+    /// One entry of Google's list.
+    struct ErrorInfo<'a> {
+        may reason: Str<'a>,
     }
 
     /// One entry of FastAPI's list.
@@ -63,10 +73,9 @@ pub fn parse(_dialect: Dialect, status: u16, body: &[u8]) -> ErrorView {
 
 /// Parses an error reply or an error event; a status of 200 says nothing about the error.
 pub(crate) fn parse_value(body: &[u8], status: u16) -> ErrorView {
-    let mut envelope = Envelope::default();
-    if wire::parse_into(&mut envelope, body).is_err() {
+    let Some(envelope) = envelope(body) else {
         return view(status, &Facts { message: text(body), ..Facts::default() });
-    }
+    };
     let request_id = envelope.request_id.as_deref().unwrap_or_default().to_owned();
     let detail = match envelope.error {
         Some(StrOr::Other(detail)) => detail,
@@ -82,8 +91,8 @@ pub(crate) fn parse_value(body: &[u8], status: u16) -> ErrorView {
             ..Detail::default()
         },
     };
-    let inner = detail.innererror.and_then(|inner| inner.code);
-    let finer = detail.details.and_then(|details| details.error_code);
+    let (finer, reason) = detail.details.map(details).unwrap_or_default();
+    let inner = detail.innererror.and_then(|inner| inner.code).or(reason);
     let facts = Facts {
         message: detail.message.and_then(plain),
         kind: detail.kind.as_deref().unwrap_or_default().to_owned(),
@@ -93,6 +102,26 @@ pub(crate) fn parse_value(body: &[u8], status: u16) -> ErrorView {
         request_id,
     };
     view(status, &facts)
+}
+
+/// The envelope; Google's servers put it into a list of one.
+fn envelope(body: &[u8]) -> Option<Envelope<'_>> {
+    if !body.trim_ascii_start().starts_with(b"[") {
+        let mut envelope = Envelope::default();
+        return wire::parse_into(&mut envelope, body).ok().map(|()| envelope);
+    }
+    let mut list: Few<Envelope<'_>> = Few::default();
+    wire::parse_into(&mut list, body).ok()?;
+    list.first
+}
+
+/// Anthropic's finer code and Google's reason.
+fn details(raw: Raw<'_>) -> (Option<Str<'_>>, Option<Str<'_>>) {
+    if let Ok(list) = wire::parse_text::<Vec<ErrorInfo<'_>>>(raw.get()) {
+        return (None, list.into_iter().find_map(|info| info.reason));
+    }
+    let details = wire::parse_text::<Details<'_>>(raw.get()).unwrap_or_default();
+    (details.error_code, None)
 }
 
 /// What the body said.
@@ -178,7 +207,7 @@ fn by_code(code: &str) -> Option<ErrorKind> {
         | "enforced_spend_limit_reached"
         | "contract_spend_limit_reached" => ErrorKind::Billing,
         "rate_limit_exceeded" => ErrorKind::RateLimited,
-        "invalid_api_key" => ErrorKind::Authentication,
+        "invalid_api_key" | "API_KEY_INVALID" => ErrorKind::Authentication,
         "model_not_found" | "DeploymentNotFound" => ErrorKind::NotFound,
         "slow_down" | "overloaded" => ErrorKind::Overloaded,
         _ => return None,
@@ -187,11 +216,14 @@ fn by_code(code: &str) -> Option<ErrorKind> {
 
 /// Prompts that are too long have no code of their own at Anthropic, vLLM and llama.cpp.
 fn by_message(message: &str, status: u16) -> Option<ErrorKind> {
-    const SIGNS: [&str; 4] = [
+    const SIGNS: [&str; 6] = [
         "prompt is too long",
+        PROMPT_AND_CAP,
         "maximum context length",
         "exceeds the available context size",
         "context window",
+        // Gemini.
+        "exceeds the maximum number of tokens",
     ];
     let refused = matches!(status, 200 | 400 | 413 | 422);
     let found = refused && SIGNS.iter().any(|sign| message.contains(sign));

@@ -65,6 +65,8 @@ pub enum Event<'a> {
         call: usize,
         id: Str<'a>,
         name: Str<'a>,
+        /// What the provider wants back with the call.
+        signature: Option<Text<'a>>,
     },
     /// A piece of the arguments' JSON text.
     ToolArguments {

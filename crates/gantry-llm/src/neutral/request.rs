@@ -122,6 +122,8 @@ pub struct ToolCall<'a> {
     pub id: Str<'a>,
     pub name: Str<'a>,
     pub arguments: Arguments<'a>,
+    /// What the provider wants back with the call; it stands for the thinking before it.
+    pub signature: Option<Text<'a>>,
 }
 
 /// Arguments as they came: text that should be JSON, or JSON.

@@ -99,6 +99,9 @@ fn reads_errors_in_the_shapes_that_servers_use() {
         ),
         (r#"{"error":{"message":"m","code":502},"choices":[]}"#, error(None, Some("502"), "m")),
         (r#"{"error":"m"}"#, error(None, None, "m")),
+        // Google's form.
+        (r#"[{"error":{"code":503,"message":"m"}}]"#, error(None, Some("503"), "m")),
+        (r#"[{"choices":[]}]"#, Seen::Malformed),
         (
             r#"{"object":"error","message":"m","type":"BadRequestError","code":400}"#,
             error(Some("BadRequestError"), Some("400"), "m"),
@@ -397,6 +400,7 @@ fn refuses_replies_that_are_none() {
         (Wire::Embedding, r#"{"data":[]}"#, EMPTY),
         (Wire::Messages, r#"{"content":[{"type":"text","text":""}],"stop_reason":null}"#, EMPTY),
         (Wire::Chat, r#"{"error":{}}"#, "the reply has status 200 but holds an error"),
+        (Wire::Chat, r#" [{"error":{}}] "#, "the reply has status 200 but holds an error"),
         (
             Wire::Messages,
             r#"{"type":"error","error":{"type":"api_error","message":"m"}}"#,

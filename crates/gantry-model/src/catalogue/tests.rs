@@ -74,3 +74,10 @@ fn reasoning_has_a_name_that_replies_are_read_under() {
     assert!(provider("self-hosted-model").unwrap().quirks.reasoning_back);
     assert!(!provider("openai").unwrap().quirks.reasoning_back);
 }
+
+#[test]
+fn signatures_of_calls_go_to_gemini_only() {
+    let signed = |row: &Provider| !row.quirks.call_signature.is_empty();
+    let names = rows().into_iter().filter(signed).map(|row| row.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["google-gemini"]);
+}

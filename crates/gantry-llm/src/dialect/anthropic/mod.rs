@@ -7,6 +7,7 @@ mod print_messages;
 mod print_reply;
 mod print_request;
 mod print_stream;
+mod progress;
 mod read_messages;
 mod read_reply;
 mod read_request;

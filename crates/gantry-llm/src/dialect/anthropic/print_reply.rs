@@ -5,6 +5,7 @@
 use super::print_messages::input;
 use super::usage;
 use crate::dialect::json::{Json, Piece};
+use crate::marks::OF_CALL;
 use crate::neutral::{Body, Losses, Reply, StopReason, Text, ToolCall};
 use crate::translate::ReplyContext;
 
@@ -31,6 +32,9 @@ pub(crate) fn print(
             Body::Thinking { text, signature } => thinking(text, signature.as_ref(), &mut json),
             Body::RedactedThinking(data) => redacted(data, &mut json),
             Body::ToolCall(call) => {
+                if let Some(signature) = &call.signature {
+                    call_signature(signature, &mut json);
+                }
                 tool_use(call, (ctx.request_id, calls), losses, &mut json);
                 calls += 1;
             }
@@ -55,6 +59,14 @@ pub(crate) fn thinking(text: &Text<'_>, signature: Option<&Text<'_>>, json: &mut
     json.member_str("type", "thinking");
     json.member_text("thinking", text);
     json.member_text("signature", signature.unwrap_or(&Text::Plain("")));
+    json.close(b'}');
+}
+
+/// The signature of the call behind it, in a thinking block, because callers send these back.
+fn call_signature(signature: &Text<'_>, json: &mut Json<'_>) {
+    json.open(b'{');
+    json.run(r#""type":"thinking","thinking":"","signature":"#);
+    json.concat([Piece::Str(OF_CALL), Piece::Text(signature)]);
     json.close(b'}');
 }
 

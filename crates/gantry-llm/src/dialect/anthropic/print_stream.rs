@@ -1,21 +1,28 @@
 //! Prints neutral events as the events of a streamed Messages reply.
 //!
 //! `stream` feeds it. Blocks here follow one another, while OpenAI's tool calls may interleave:
-//! the first call streams, what arrives for others meanwhile waits until the end.
+//! one call streams, and what arrives for others meanwhile waits until its arguments are whole.
 
 use super::print_reply::{call_id, head, stop_reason, stop_sequence};
+use super::progress::Progress;
 use super::usage;
 use crate::dialect::json::{Json, copy};
-use crate::neutral::{Event, Sink, Stop, StopReason, Text};
+use crate::marks::OF_CALL;
+use crate::neutral::{Event, Sink, Stop, StopReason, Str, Text};
 use crate::stream::StreamContext;
 use gantry_model::usage::TokenUsage;
+use std::collections::VecDeque;
 
 /// The block that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     None,
     Text,
-    Thinking,
+    /// Whether the signature has come, which is a block's last word.
+    Thinking {
+        signed: bool,
+    },
+    Redacted,
     Tool(usize),
 }
 
@@ -23,7 +30,27 @@ enum Open {
 #[derive(Debug)]
 enum Waiting {
     Text(String),
-    Tool { call: usize, id: String, name: String, arguments: String },
+    Thinking { text: String, signature: Option<String> },
+    Redacted(String),
+    Tool { call: usize, head: Head<'static>, arguments: String },
+}
+
+/// What a call begins with.
+#[derive(Debug)]
+struct Head<'a> {
+    id: Str<'a>,
+    name: Str<'a>,
+    signature: Option<Text<'a>>,
+}
+
+impl Head<'_> {
+    fn into_owned(self) -> Head<'static> {
+        Head {
+            id: self.id.to_string().into(),
+            name: self.name.to_string().into(),
+            signature: self.signature.map(|text| Text::Owned(text.decode().into_owned())),
+        }
+    }
 }
 
 /// State of one stream.
@@ -35,7 +62,9 @@ pub(crate) struct Printer {
     open: Open,
     /// Index of the block that is open, or of the next one.
     index: u64,
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
+    /// Of the call that is open.
+    progress: Progress,
     stop: Option<(StopReason, Option<String>)>,
     usage: Option<TokenUsage>,
 }
@@ -54,7 +83,8 @@ impl Printer {
             started: false,
             open: Open::None,
             index: 0,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
+            progress: Progress::default(),
             stop: None,
             usage: None,
         }
@@ -126,11 +156,16 @@ impl Printer {
         finish(out);
     }
 
+    /// Whether a call is open whose arguments go on, so that other blocks have to wait.
+    fn is_busy(&self) -> bool {
+        matches!(self.open, Open::Tool(_)) && !self.progress.is_whole()
+    }
+
     fn text(&mut self, text: &Text<'_>, out: &mut Vec<u8>) {
-        if let Open::Tool(_) = self.open {
-            match self.waiting.last_mut() {
+        if self.is_busy() {
+            match self.waiting.back_mut() {
                 Some(Waiting::Text(waiting)) => text.push_to(waiting),
-                _ => self.waiting.push(Waiting::Text(text.decode().into_owned())),
+                _ => self.waiting.push_back(Waiting::Text(text.decode().into_owned())),
             }
             return;
         }
@@ -143,52 +178,85 @@ impl Printer {
     }
 
     fn thinking(&mut self, text: &Text<'_>, out: &mut Vec<u8>) {
+        if self.is_busy() {
+            match self.waiting.back_mut() {
+                Some(Waiting::Thinking { text: waiting, signature: None }) => text.push_to(waiting),
+                _ => {
+                    let text = text.decode().into_owned();
+                    self.waiting.push_back(Waiting::Thinking { text, signature: None });
+                }
+            }
+            return;
+        }
         let block = |json: &mut Json<'_>| {
             json.member_str("type", "thinking");
             json.member_str("thinking", "");
             json.member_str("signature", "");
         };
-        if !matches!(self.open, Open::Tool(_)) {
-            self.block(Open::Thinking, block, out);
-            if !text.is_empty() {
-                self.delta("thinking_delta", "thinking", text, out);
-            }
+        self.block(Open::Thinking { signed: false }, block, out);
+        if !text.is_empty() {
+            self.delta("thinking_delta", "thinking", text, out);
+        }
+    }
+
+    /// Clients keep the last delta of a signature only, so it comes in one.
+    fn signature(&mut self, text: &Text<'_>, out: &mut Vec<u8>) {
+        if let Open::Thinking { signed } = &mut self.open {
+            *signed = true;
+            self.delta("signature_delta", "signature", text, out);
+        } else if let (true, Some(Waiting::Thinking { signature, .. })) =
+            (self.is_busy(), self.waiting.back_mut())
+        {
+            *signature = Some(text.decode().into_owned());
         }
     }
 
     fn redacted(&mut self, data: &Text<'_>, out: &mut Vec<u8>) {
+        if self.is_busy() {
+            self.waiting.push_back(Waiting::Redacted(data.decode().into_owned()));
+            return;
+        }
         let block = |json: &mut Json<'_>| {
             json.member_str("type", "redacted_thinking");
             json.member_text("data", data);
         };
         self.block_end(out);
-        self.block(Open::Thinking, block, out);
+        self.block(Open::Redacted, block, out);
         self.block_end(out);
     }
 
-    fn tool_start(&mut self, call: usize, (id, name): (&str, &str), out: &mut Vec<u8>) {
-        if let Open::Tool(_) = self.open {
-            self.waiting.push(Waiting::Tool {
-                call,
-                id: id.to_owned(),
-                name: name.to_owned(),
-                arguments: String::new(),
-            });
+    fn tool_start(&mut self, call: usize, head: Head<'_>, out: &mut Vec<u8>) {
+        if self.is_busy() {
+            let (head, arguments) = (head.into_owned(), String::new());
+            self.waiting.push_back(Waiting::Tool { call, head, arguments });
             return;
+        }
+        let Head { id, name, signature } = head;
+        if let Some(signature) = signature {
+            // A block of its own in front, because callers send these back.
+            let signature = [OF_CALL, &*signature.decode()].concat();
+            self.block_end(out);
+            self.thinking(&Text::default(), out);
+            self.signature(&Text::Owned(signature), out);
         }
         let made_up = id.is_empty().then(|| call_id(&self.request_id, call));
         let block = |json: &mut Json<'_>| {
             json.member_str("type", "tool_use");
-            json.member_str("id", made_up.as_deref().unwrap_or(id));
-            json.member_str("name", name);
+            json.member_str("id", made_up.as_deref().unwrap_or(&id));
+            json.member_str("name", &name);
             json.member_raw("input", "{}");
         };
         self.block(Open::Tool(call), block, out);
+        self.progress = Progress::default();
     }
 
+    /// What comes for a call behind its arguments' end can only be white space, unless the server
+    /// is wrong.
     fn tool_arguments(&mut self, call: usize, fragment: &Text<'_>, out: &mut Vec<u8>) {
         if self.open == Open::Tool(call) {
             self.delta("input_json_delta", "partial_json", fragment, out);
+            self.progress.feed(&fragment.decode());
+            self.advance(out);
             return;
         }
         for each in &mut self.waiting {
@@ -200,20 +268,41 @@ impl Printer {
         }
     }
 
+    /// Prints blocks that waited, up to one that goes on.
+    fn advance(&mut self, out: &mut Vec<u8>) {
+        while !self.is_busy()
+            && let Some(each) = self.waiting.pop_front()
+        {
+            self.waited(each, out);
+        }
+    }
+
     /// Closes the block that is open and prints those that waited.
     fn flush(&mut self, out: &mut Vec<u8>) {
         self.block_end(out);
-        for each in std::mem::take(&mut self.waiting) {
-            match each {
-                Waiting::Text(text) => self.text(&text.into(), out),
-                Waiting::Tool { call, id, name, arguments } => {
-                    self.tool_start(call, (&id, &name), out);
-                    if !arguments.is_empty() {
-                        self.tool_arguments(call, &arguments.into(), out);
-                    }
+        while let Some(each) = self.waiting.pop_front() {
+            self.waited(each, out);
+            self.block_end(out);
+        }
+    }
+
+    fn waited(&mut self, each: Waiting, out: &mut Vec<u8>) {
+        match each {
+            Waiting::Text(text) => self.text(&text.into(), out),
+            Waiting::Thinking { text, signature } => {
+                self.thinking(&text.into(), out);
+                if let Some(signature) = signature {
+                    self.signature(&signature.into(), out);
                 }
             }
-            self.block_end(out);
+            Waiting::Redacted(data) => self.redacted(&data.into(), out),
+            Waiting::Tool { call, head, arguments } => {
+                self.tool_start(call, head, out);
+                if !arguments.is_empty() {
+                    self.progress.feed(&arguments);
+                    self.delta("input_json_delta", "partial_json", &arguments.into(), out);
+                }
+            }
         }
     }
 
@@ -269,13 +358,11 @@ impl Sink for Output<'_> {
             Event::Start => printer.start(out),
             Event::Text(text) | Event::Refusal(text) => printer.text(&text, out),
             Event::Thinking(text) => printer.thinking(&text, out),
-            Event::Signature(text) => {
-                if printer.open == Open::Thinking {
-                    printer.delta("signature_delta", "signature", &text, out);
-                }
-            }
+            Event::Signature(text) => printer.signature(&text, out),
             Event::RedactedThinking(data) => printer.redacted(&data, out),
-            Event::ToolStart { call, id, name } => printer.tool_start(call, (&id, &name), out),
+            Event::ToolStart { call, id, name, signature } => {
+                printer.tool_start(call, Head { id, name, signature }, out);
+            }
             Event::ToolArguments { call, fragment } => {
                 printer.tool_arguments(call, &fragment, out);
             }

@@ -6,6 +6,7 @@
 use super::read_request::Message;
 use super::wire_block::{Block, CacheControl, Source, says_something};
 use crate::dialect::wire;
+use crate::marks;
 use crate::neutral::{
     Arguments, Body, Document, Losses, Media, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall,
     ToolResult, Turn,
@@ -51,7 +52,7 @@ pub(super) fn content<'a>(
         }
         StrOr::Other(blocks) => blocks,
     };
-    let mut reader = Reader { losses, depth: 0 };
+    let mut reader = Reader { losses, depth: 0, signature: None };
     let mut parts = Vec::with_capacity(blocks.len());
     for (index, each) in blocks.into_iter().enumerate() {
         reader.block(place.at(index), each, &mut parts)?;
@@ -59,13 +60,15 @@ pub(super) fn content<'a>(
     Ok(parts)
 }
 
-struct Reader<'l> {
+struct Reader<'l, 'a> {
     losses: &'l mut Losses,
     depth: u8,
+    /// The signature of the call that comes next.
+    signature: Option<Text<'a>>,
 }
 
-impl Reader<'_> {
-    fn block<'a>(
+impl<'a> Reader<'_, 'a> {
+    fn block(
         &mut self,
         place: Place,
         block: Block<'a>,
@@ -97,6 +100,7 @@ impl Reader<'_> {
                     id: block.id.ok_or_else(|| missing("id"))?,
                     name: block.name.ok_or_else(|| missing("name"))?,
                     arguments: input.map_or(Arguments::Text(Text::default()), Arguments::Json),
+                    signature: self.signature.take(),
                 })
             }
             "tool_result" => Body::ToolResult(ToolResult {
@@ -104,10 +108,15 @@ impl Reader<'_> {
                 content: self.tool_content(place, block.content)?,
                 is_error: block.is_error.unwrap_or(false),
             }),
-            "thinking" => Body::Thinking {
-                text: block.thinking.unwrap_or_default(),
-                signature: block.signature.filter(|signature| !signature.is_empty()),
-            },
+            "thinking" => {
+                let signature = block.signature.filter(|signature| !signature.is_empty());
+                let of_call = signature.as_ref().and_then(marks::of_call);
+                if of_call.is_some() {
+                    self.signature = of_call;
+                    return Ok(());
+                }
+                Body::Thinking { text: block.thinking.unwrap_or_default(), signature }
+            }
             "redacted_thinking" => {
                 Body::RedactedThinking(block.data.ok_or_else(|| missing("data"))?)
             }
@@ -122,7 +131,7 @@ impl Reader<'_> {
     }
 
     /// A document; one that consists of blocks becomes these blocks.
-    fn document<'a>(
+    fn document(
         &mut self,
         place: Place,
         block: Block<'a>,
@@ -149,7 +158,7 @@ impl Reader<'_> {
     }
 
     /// A search result becomes its title and its text.
-    fn search_result<'a>(
+    fn search_result(
         &mut self,
         place: Place,
         block: Block<'a>,
@@ -163,7 +172,7 @@ impl Reader<'_> {
     }
 
     /// The content of a tool result, one level deeper in the path.
-    fn tool_content<'a>(
+    fn tool_content(
         &mut self,
         place: Place,
         content: Option<StrOr<Text<'a>, Raw<'a>>>,

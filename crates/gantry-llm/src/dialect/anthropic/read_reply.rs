@@ -69,6 +69,7 @@ fn body_of(block: Block<'_>) -> Result<Body<'_>, Str<'_>> {
             id: block.id.unwrap_or_default(),
             name: block.name.unwrap_or_default(),
             arguments: block.input.map_or(Arguments::Text(Text::default()), Arguments::Json),
+            signature: None,
         }),
         _ => return Err(block.kind),
     })

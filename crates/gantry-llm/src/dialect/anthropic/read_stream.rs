@@ -145,7 +145,7 @@ impl Parser {
                 let input = block.input.filter(|raw| says_something(Some(*raw)));
                 self.open = Open::Tool { call, input: input.map(|raw| raw.get().to_owned()) };
                 let (id, name) = (block.id.unwrap_or_default(), block.name.unwrap_or_default());
-                sink.send(Event::ToolStart { call, id, name });
+                sink.send(Event::ToolStart { call, id, name, signature: None });
             }
             kind => {
                 let note = format!("blocks of type `{kind}` have no counterpart");

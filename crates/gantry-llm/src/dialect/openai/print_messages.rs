@@ -254,7 +254,7 @@ fn assistant(turn: &Turn<'_>, quirks: &Quirks, losses: &mut Losses, json: &mut J
     if calls {
         json.key("tool_calls");
         json.open(b'[');
-        turn.parts.iter().for_each(|part| tool_call(part, json));
+        tool_calls(&turn.parts, quirks, json);
         json.close(b']');
     }
     json.close(b'}');
@@ -288,17 +288,34 @@ fn report_assistant(turn: &Turn<'_>, back: bool, losses: &mut Losses) {
     }
 }
 
-fn tool_call(part: &Part<'_>, json: &mut Json<'_>) {
-    if let Body::ToolCall(call) = &part.body {
-        print_call(call, &call.id, json);
+/// Prints the calls. Servers that want signatures back want at least one with the first call.
+fn tool_calls(parts: &[Part<'_>], quirks: &Quirks, json: &mut Json<'_>) {
+    let mut stand_in = Some(&*quirks.call_signature).filter(|text| !text.is_empty());
+    let signed = stand_in.is_some();
+    for part in parts {
+        if let Body::ToolCall(call) = &part.body {
+            let known = call.signature.as_ref().filter(|_| signed).map(Word::Text);
+            print_call(call, &call.id, known.or(stand_in.map(Word::Str)), json);
+            stand_in = None;
+        }
     }
 }
 
 /// A tool call as requests and replies write it.
-pub(super) fn print_call(call: &ToolCall<'_>, id: &str, json: &mut Json<'_>) {
+pub(super) fn print_call(
+    call: &ToolCall<'_>,
+    id: &str,
+    signature: Option<Word<'_>>,
+    json: &mut Json<'_>,
+) {
     json.open(b'{');
     json.member_str("id", id);
     json.member_str("type", "function");
+    if let Some(signature) = signature {
+        json.run(r#","extra_content":{"google":{"thought_signature":"#);
+        json.concat([signature]);
+        json.run("}}");
+    }
     json.key("function");
     json.open(b'{');
     json.member_str("name", &call.name);

@@ -56,7 +56,7 @@ fn message(reply: &Reply<'_>, ctx: &ReplyContext<'_>, json: &mut Json<'_>) {
         });
         for (index, call) in calls.enumerate() {
             let made_up = call.id.is_empty().then(|| call_id(ctx.request_id, index));
-            print_call(call, made_up.as_deref().unwrap_or(&call.id), json);
+            print_call(call, made_up.as_deref().unwrap_or(&call.id), None, json);
         }
         json.close(b']');
     }

@@ -234,7 +234,7 @@ impl Sink for Output<'_> {
                 text.push_to(&mut printer.thinking.get_or_insert_default().signature);
             }
             Event::RedactedThinking(data) => printer.redacted(&data, out),
-            Event::ToolStart { call, id, name } => printer.tool_start(call, (&id, &name), out),
+            Event::ToolStart { call, id, name, .. } => printer.tool_start(call, (&id, &name), out),
             Event::ToolArguments { call, fragment } => {
                 printer.tool_arguments(call, &fragment, out);
             }

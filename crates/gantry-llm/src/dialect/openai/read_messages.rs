@@ -9,6 +9,7 @@ use super::wire_request::{
     ContentPart, FunctionCall, Message, ThinkingBlock, ToolCall as WireCall,
 };
 use crate::dialect::json::Json;
+use crate::marks;
 use crate::neutral::{
     Arguments, Body, Cache, Losses, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall, ToolResult,
     Turn,
@@ -98,6 +99,10 @@ impl Reader<'_> {
 
     fn call<'a>(&mut self, place: Place, wire: WireCall<'a>) -> Result<ToolCall<'a>, Error> {
         let id = wire.id.ok_or_else(|| Error::new(place, "`id` is missing"))?;
+        if wire.extra_content.is_some() {
+            let note = "means nothing to the upstream";
+            self.losses.dropped_often(format!("{place}.extra_content"), note);
+        }
         if let Some(custom) = wire.custom {
             self.losses.approximated(place, "a custom tool's input is sent as {\"input\": text}");
             let mut text = Vec::new();
@@ -107,7 +112,7 @@ impl Reader<'_> {
             json.close(b'}');
             let arguments = Text::Owned(String::from_utf8_lossy(&text).into_owned());
             let arguments = Arguments::Text(arguments);
-            return Ok(ToolCall { id, name: custom.name, arguments });
+            return Ok(ToolCall { id, name: custom.name, arguments, signature: None });
         }
         let function = wire.function.ok_or_else(|| Error::new(place, "`function` is missing"))?;
         call(place, id, function)
@@ -232,7 +237,7 @@ fn part(place: Place, body: Body<'_>) -> Part<'_> {
 
 fn call<'a>(place: Place, id: Str<'a>, function: FunctionCall<'a>) -> Result<ToolCall<'a>, Error> {
     let name = function.name.ok_or_else(|| Error::new(place, "the function's name is missing"))?;
-    Ok(ToolCall { id, name, arguments: arguments(function.arguments) })
+    Ok(ToolCall { id, name, arguments: arguments(function.arguments), signature: None })
 }
 
 /// Arguments as a string, or as the object that some servers and clients send instead.
@@ -273,7 +278,8 @@ pub(super) fn thinking_block(block: ThinkingBlock<'_>) -> Body<'_> {
         Some(data) => Body::RedactedThinking(data),
         None => Body::Thinking {
             text: block.thinking.unwrap_or_default(),
-            signature: block.signature.filter(|signature| !signature.is_empty()),
+            // One of Gantry's marks is of no use in this dialect.
+            signature: block.signature.filter(|text| !text.is_empty() && !marks::is_ours(text)),
         },
     }
 }

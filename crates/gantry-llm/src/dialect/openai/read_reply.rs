@@ -5,7 +5,7 @@
 
 use super::read_messages::{arguments, thinking_block};
 use super::usage::Usage;
-use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall};
+use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall, thought_signature};
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{
     Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, StrOr, Text, ToolCall,
@@ -49,8 +49,12 @@ wire! {
 /// Parses a reply body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
     let mut wire = Completion::default();
-    wire::parse_into(&mut wire, body)?;
-    if wire.error.is_some() {
+    // Google's errors are lists; a reply is none.
+    let listed = body.trim_ascii_start().starts_with(b"[");
+    if !listed {
+        wire::parse_into(&mut wire, body)?;
+    }
+    if listed || wire.error.is_some() {
         let view = crate::errors::parse_value(body, 200);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
@@ -104,12 +108,15 @@ fn parts<'a>(message: Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {
     }
     for call in message.tool_calls.unwrap_or_default() {
         match call.function {
-            Some(function) => push("tool_calls", read_call(call.id, function)),
+            Some(function) => {
+                let signature = thought_signature(call.extra_content);
+                push("tool_calls", read_call(call.id, function, signature));
+            }
             None => losses.dropped("reply.choices[0].message.tool_calls", "not a function call"),
         }
     }
     if let Some(function) = message.function_call {
-        push("function_call", read_call(None, function));
+        push("function_call", read_call(None, function, None));
     }
     if message.annotations.is_some_and(|list| !list.is_empty()) {
         losses.dropped("reply.choices[0].message.annotations", "has no counterpart");
@@ -120,11 +127,16 @@ fn parts<'a>(message: Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {
     parts
 }
 
-fn read_call<'a>(id: Option<Str<'a>>, function: FunctionCall<'a>) -> Body<'a> {
+fn read_call<'a>(
+    id: Option<Str<'a>>,
+    function: FunctionCall<'a>,
+    signature: Option<Text<'a>>,
+) -> Body<'a> {
     Body::ToolCall(ToolCall {
         id: id.unwrap_or_default(),
         name: function.name.unwrap_or_default(),
         arguments: arguments(function.arguments),
+        signature,
     })
 }
 

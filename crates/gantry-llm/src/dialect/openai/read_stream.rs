@@ -5,6 +5,7 @@
 
 use super::read_reply::{Seen, TextPart, stop};
 use super::usage::Usage;
+use super::wire_request::thought_signature;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use crate::stream::Failure;
@@ -47,16 +48,18 @@ wire! {
         may index: u64,
         may id: Str<'a>,
         may function: FunctionDelta<'a>,
+        may extra_content: Raw<'a>,
     }
 
     struct FunctionDelta<'a> {
         may name: Str<'a>,
-        may arguments: StrOr<Text<'a>, Skipped>,
+        // Whole, as an object, from some servers.
+        may arguments: StrOr<Text<'a>, Raw<'a>>,
     }
 }
 
 /// A tool call that began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
     id: String,
@@ -64,6 +67,8 @@ struct Call {
     started: bool,
     /// Arguments that came before the name.
     early: String,
+    /// The signature that came before the name.
+    signature: Option<String>,
 }
 
 /// State of one stream.
@@ -141,8 +146,7 @@ impl Parser {
     /// The upstream closed the stream. Some servers send no `[DONE]`; a finish reason is enough.
     pub(crate) fn close(&mut self, sink: &mut dyn Sink) -> bool {
         if self.finished && !self.done {
-            self.done = true;
-            sink.send(Event::End);
+            self.end(sink);
         }
         self.done
     }
@@ -154,14 +158,17 @@ impl Parser {
             return Ok(());
         }
         if data == b"[DONE]" {
-            self.done = true;
             if !self.finished {
                 sink.send(Event::Stop(self.default_stop()));
             }
-            sink.send(Event::End);
+            self.end(sink);
             return Ok(());
         }
         let mut chunk = Chunk::default();
+        if data.starts_with(b"[") {
+            // Google's errors; a chunk is never a list.
+            return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
+        }
         self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
@@ -224,7 +231,8 @@ impl Parser {
             self.tool(tool, sink);
         }
         if let Some(function) = delta.function_call.take() {
-            self.tool(ToolDelta { index: Some(0), id: None, function: Some(function) }, sink);
+            let function = Some(function);
+            self.tool(ToolDelta { index: Some(0), function, ..ToolDelta::default() }, sink);
         }
         if delta.annotations.as_ref().is_some_and(|list| !list.is_empty()) {
             self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
@@ -239,21 +247,34 @@ impl Parser {
             self.losses.once("reply.choices[0].message.tool_calls", "not a function call");
             return;
         };
-        let at = self.call_of(delta.index, delta.id.as_deref().unwrap_or_default());
+        let name = function.name.filter(|name| !name.is_empty());
+        let id = delta.id.as_deref().unwrap_or_default();
+        let at = self.call_of(delta.index, id, name.is_some());
         let Some(call) = self.calls.get_mut(at) else { return };
+        let signature = thought_signature(delta.extra_content);
+        if signature.is_some() && call.started {
+            let note = "a signature behind the call that it is of";
+            self.losses.once("reply.choices[0].message.tool_calls.extra_content", note);
+        }
         let arguments = match function.arguments {
             Some(StrOr::Str(text)) => text,
-            Some(StrOr::Other(_)) | None => Text::default(),
+            Some(StrOr::Other(raw)) => Text::Owned(raw.get().to_owned()),
+            None => Text::default(),
         };
-        match function.name.filter(|name| !name.is_empty()) {
+        match name {
             Some(name) if !call.started => {
                 call.started = true;
                 let id = Str::from(&*call.id);
-                sink.send(Event::ToolStart { call: at, id, name });
+                let signature = signature.or(call.signature.take().map(Text::Owned));
+                sink.send(Event::ToolStart { call: at, id, name, signature });
                 let early = std::mem::take(&mut call.early);
                 if !early.is_empty() {
                     sink.send(Event::ToolArguments { call: at, fragment: early.into() });
                 }
+            }
+            _ if !call.started => {
+                let early = signature.map(|signature| signature.decode().into_owned());
+                call.signature = early.or(call.signature.take());
             }
             _ => {}
         }
@@ -265,12 +286,17 @@ impl Parser {
     }
 
     /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
-    /// out, or always send 0, begin a new call with a new id.
-    fn call_of(&mut self, index: Option<u64>, id: &str) -> usize {
+    /// out, or always send 0, begin a new call with a new id. An id that changes without a name
+    /// begins nothing, because some servers make up another one for each fragment.
+    fn call_of(&mut self, index: Option<u64>, id: &str, named: bool) -> usize {
+        let last = self.calls.len().checked_sub(1);
         let known = match index {
             Some(_) => self.calls.iter().rposition(|call| call.index == index),
-            None if id.is_empty() => self.calls.len().checked_sub(1),
-            None => self.calls.iter().rposition(|call| call.id == id),
+            None if id.is_empty() => last,
+            None => {
+                let same = self.calls.iter().rposition(|call| call.id == id);
+                same.or(last.filter(|_| !named))
+            }
         };
         if let Some(at) = known
             && let Some(call) = self.calls.get_mut(at)
@@ -278,12 +304,22 @@ impl Parser {
             if call.id.is_empty() && !call.started {
                 id.clone_into(&mut call.id);
             }
-            if id.is_empty() || call.id.is_empty() || call.id == id {
+            if !named || id.is_empty() || call.id.is_empty() || call.id == id {
                 return at;
             }
         }
-        self.calls.push(Call { index, id: id.to_owned(), started: false, early: String::new() });
+        self.calls.push(Call { index, id: id.to_owned(), ..Call::default() });
         self.calls.len() - 1
+    }
+
+    /// All has been said.
+    fn end(&mut self, sink: &mut dyn Sink) {
+        self.done = true;
+        if self.calls.iter().any(|call| !call.started) {
+            let note = "a call that was never named is left out";
+            self.losses.once("reply.choices[0].message.tool_calls", note);
+        }
+        sink.send(Event::End);
     }
 
     /// The stop of a stream that ended with `[DONE]` but named no reason.

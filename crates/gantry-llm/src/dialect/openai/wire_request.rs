@@ -1,8 +1,8 @@
 //! Wire structs of a chat completion request, as callers send it.
 //!
-//! Only the parsers of this dialect read them.
+//! Only the parsers of this dialect read them; those of replies take the forms that both share.
 
-use crate::dialect::wire::{Skipped, wire};
+use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{Number, Raw, Str, StrOr, Text};
 
 wire! {
@@ -89,6 +89,16 @@ wire! {
         may index: Skipped,
         may function: FunctionCall<'a>,
         may custom: CustomCall<'a>,
+        may extra_content: Raw<'a>,
+    }
+
+    /// What Gemini's compatible endpoint puts beside a call.
+    struct ExtraContent<'a> {
+        may google: GoogleContent<'a>,
+    }
+
+    struct GoogleContent<'a> {
+        may thought_signature: Text<'a>,
     }
 
     pub(super) struct FunctionCall<'a> {
@@ -173,4 +183,10 @@ wire! {
         may kind as "type": Str<'a>,
         may budget_tokens: u64,
     }
+}
+
+/// Gemini's signature in the `extra_content` of a call, which it wants back in the tool loop.
+pub(super) fn thought_signature(extra_content: Option<Raw<'_>>) -> Option<Text<'_>> {
+    let extra: ExtraContent<'_> = wire::parse_text(extra_content?.get()).ok()?;
+    extra.google?.thought_signature.filter(|signature| !signature.is_empty())
 }
