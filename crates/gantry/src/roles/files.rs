@@ -109,13 +109,14 @@ fn resolve(reference: &str) -> Result<Secret, String> {
     secrets::of_variable(name, &value)
 }
 
-/// Reads the list. Its errors count entries, because a token may not be repeated.
+/// Reads the list. Its errors count entries and show nothing of them, because any part may be one
+/// of a token, which may hold a `=`, too.
 fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
     let mut keys: Vec<KeyEntry> = Vec::new();
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     for (number, pair) in (1..).zip(pairs) {
         let (token, subject) = pair
-            .split_once('=')
+            .rsplit_once('=')
             .map(|(token, subject)| (token.trim(), subject.trim()))
             .with_context(|| format!("{TOKENS}: entry {number} has no `=`: write token=subject"))?;
         if token.is_empty() {
@@ -123,8 +124,8 @@ fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
         }
         if !callable(subject) {
             bail!(
-                "{TOKENS}: entry {number} is for `{subject}`: expected `admin`, `user:NAME` or \
-                 `virtualaccount:NAME`"
+                "{TOKENS}: entry {number} does not end with `=admin`, `=user:NAME` or \
+                 `=virtualaccount:NAME`"
             );
         }
         let sha256 = sha256_hex(token.as_bytes());
@@ -274,18 +275,21 @@ mod tests {
             [true, false, false]
         );
         assert!(tokens("").unwrap().is_empty());
+        let padded = tokens("tfy_se=cret==admin").unwrap();
+        assert_eq!(padded[0].sha256, sha256_hex(b"tfy_se=cret="), "a token may hold a `=`");
         for (text, expected) in [
             ("=admin", "entry 1 has no token"),
-            ("tfy_a=admin,tfy_b=", "entry 2 is for ``: expected `admin`"),
-            ("tfy_a=x", "entry 1 is for `x`: expected `admin`"),
-            ("tfy_a=user:", "entry 1 is for `user:`"),
-            ("tfy_a=team:ml", "entry 1 is for `team:ml`"),
+            ("tfy_a=admin,tfy_b=", "entry 2 does not end with `=admin`"),
+            ("tfy_a=x", "entry 1 does not end with `=admin`"),
+            ("tfy_a=user:", "entry 1 does not end"),
+            ("tfy_a=team:ml", "entry 1 does not end"),
+            ("se=cret=admin,tfy_a=cret", "entry 2 does not end"),
             ("tfy_a=admin,tfy_b=user:x,tfy_a=user:y", "entries 1 and 3 have the same token"),
             ("tfy_a", "entry 1 has no `=`"),
         ] {
             let error = tokens(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
-            assert!(!error.contains("tfy_"), "{error}");
+            assert!(!error.contains("tfy_") && !error.contains("cret"), "{error}");
         }
     }
 }
