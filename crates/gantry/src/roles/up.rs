@@ -44,7 +44,8 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let named = discovery::named()?;
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
     remember(&data_dir, &host, first.as_ref())?;
-    let search = discovery::apply(&control, &data_dir, named).await?;
+    let found = discovery::find(named).await;
+    let search = discovery::apply(&control, &data_dir, found, first.is_some()).await?;
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
