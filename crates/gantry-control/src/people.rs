@@ -207,12 +207,7 @@ impl Control {
 
 /// Refuses a name that a token of the subject has already. It looks inside the transaction that
 /// will store the new one, so that two requests at once do not both pass.
-async fn check_free(
-    tx: &mut Tx,
-    purpose: Purpose,
-    subject: &str,
-    name: &str,
-) -> Result<(), Error> {
+async fn check_free(tx: &mut Tx, purpose: Purpose, subject: &str, name: &str) -> Result<(), Error> {
     let same = |t: &Token| t.purpose == purpose && t.subject == subject && t.name == name;
     if tx.tokens().await?.iter().any(same) {
         return Err(Error::Conflict(format!(

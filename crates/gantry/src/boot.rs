@@ -107,9 +107,7 @@ pub(crate) fn read(flags: &Flags) -> anyhow::Result<Boot> {
 }
 
 /// The variables that begin as Gantry's do. Others may hold what is no text.
-fn ours(
-    all: impl Iterator<Item = (OsString, OsString)>,
-) -> anyhow::Result<Vec<(String, String)>> {
+fn ours(all: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<Vec<(String, String)>> {
     let mut variables = Vec::new();
     for (name, value) in all {
         let Some(name) = name.to_str().filter(|name| name.starts_with("GANTRY_")) else { continue };

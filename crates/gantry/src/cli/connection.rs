@@ -163,7 +163,9 @@ fn chosen(
         None => local.as_ref().map(|local| local.host.clone()),
     };
     let Some(host) = host.map(|host| host.trim_end_matches('/').to_owned()) else {
-        bail!("no control plane: start one with `gantry up`, or name one with --host or GANTRY_HOST")
+        bail!(
+            "no control plane: start one with `gantry up`, or name one with --host or GANTRY_HOST"
+        )
     };
     let given = flag("--token", &flags.token).or_else(|| first(["GANTRY_TOKEN", "TFY_API_KEY"]));
     if let Some((_, token)) = given {

@@ -1,7 +1,7 @@
 //! `gantry apply`, `diff`, `get` and `delete`.
 
-use super::connection::{Connection, Flags, encoded};
 use super::changes::changes;
+use super::connection::{Connection, Flags, encoded};
 use super::{block_on, yaml};
 use crate::out;
 use anyhow::{Context, bail};
