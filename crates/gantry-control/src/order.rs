@@ -68,12 +68,9 @@ pub(crate) fn in_order<K: Eq + Hash>(items: &[Item<K>]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn ordered(items: &[(&str, &[&str])]) -> Vec<usize> {
-        let item = |(name, needs): &(&'static str, &[&'static str])| Item {
-            name: *name,
-            needs: needs.to_vec(),
-        };
-        in_order(&items.iter().map(item).collect::<Vec<_>>())
+    fn ordered<'a>(items: &[(&'a str, &[&'a str])]) -> Vec<usize> {
+        let items = items.iter().map(|(name, needs)| Item { name: *name, needs: needs.to_vec() });
+        in_order(&items.collect::<Vec<_>>())
     }
 
     #[test]

@@ -88,7 +88,8 @@ async fn a_variable_that_no_header_may_carry_is_refused_and_a_line_break_after_i
     let environment =
         ControlConfig { environment: Arc::new(variable), ..config(bed.dir.path(), &bed.clock) };
     let (control, _) = Control::open(environment).await.unwrap();
-    let apply = |key: &str| control.apply(&admin(), source(&[openai("main", key)]), false);
+    let who = admin();
+    let apply = |key: &str| control.apply(&who, source(&[openai("main", key)]), false);
     apply("env://LINE").await.unwrap();
     assert_eq!(control.snapshot().secrets["env://LINE"].expose(), "sk-one");
     let Error::Invalid(problems) = apply("env://LINES").await.unwrap_err() else { panic!() };
