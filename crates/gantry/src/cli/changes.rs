@@ -92,7 +92,7 @@ mod tests {
             ("a b c", "a b c", vec![]),
             ("a c", "a b c", vec!["+ b"]),
             ("a b c d e f", "a x c y f z", vec!["- b", "+ x", "- d", "- e", "+ y", "+ z"]),
-            ("a a b a", "a b a a", vec!["- a", "+ a"]),
+            ("a a b a", "a b a a", vec!["+ b", "- b"]),
             ("x a y b z", "b a", vec!["- x", "+ b", "- y", "- b", "- z"]),
         ];
         for (before, after, expected) in cases {
