@@ -55,7 +55,7 @@ impl Control {
             }
             let token = mint(&control, &mut tx, account, &actor).await?;
             tx.commit().await?;
-            control.publish().await?;
+            control.announce().await;
             Ok(token)
         })
         .await

@@ -3,6 +3,7 @@
 use crate::accounts;
 use crate::manifests::{self, Authored, Stored, StoredSet, to_spec};
 use crate::{Control, Error, publish, require_admin, to_the_end};
+use gantry_model::ids::UnixMs;
 use gantry_model::kinds::Manifest;
 use gantry_model::manifest::{Document, SetEntry, Tenancy};
 use gantry_model::rest::{Applied, Problem, Source};
@@ -63,7 +64,7 @@ impl Control {
                 return Ok(applied);
             }
             let generation = tx.commit().await?;
-            control.publish().await?;
+            control.announce().await;
             tracing::info!(actor, resources = applied.len(), %generation, "manifests applied");
             Ok(applied)
         })
@@ -140,6 +141,7 @@ impl Control {
         let found = manifests::new_problems(stored, &after, tenancy);
         let mut problems: Vec<Problem> = found.into_iter().map(|(_, problem)| problem).collect();
         problems.extend(planned.iter().filter_map(Plan::changed_kind));
+        problems.extend(planned.iter().filter_map(|plan| plan.ended(tx.now_ms())));
         for plan in planned {
             for reference in secrets::references(&plan.manifest) {
                 if let Err(why) = publish::resolve(&self.0, tx, &reference).await? {
@@ -179,6 +181,17 @@ impl Plan {
                 format!("`{name}` is a `{old}` already; delete that first, or choose another name");
             self.document.problem(&["type".into()], message)
         })
+    }
+
+    /// A new account whose token would be refused from the beginning. One that is there may be
+    /// ended by a past date.
+    fn ended(&self, now_ms: UnixMs) -> Option<Problem> {
+        let (Manifest::VirtualAccount(account), None) = (&self.manifest, &self.before) else {
+            return None;
+        };
+        publish::account_end_ms(account).filter(|end| *end <= now_ms)?;
+        let message = "lies in the past: a new account would be of no use".to_owned();
+        Some(self.document.problem(&["expiration_date".into()], message))
     }
 
     fn action(&self) -> &'static str {

@@ -17,6 +17,9 @@ pub struct FirstStart {
 /// Email of the administrator that a first start creates.
 const ADMIN: &str = "admin@localhost";
 
+/// The same as the subject of tokens.
+pub(crate) const ADMIN_SUBJECT: &str = "user:admin@localhost";
+
 /// Reference of the key that signs JWTs. No manifest can spell it: references begin with
 /// `tfy-secret://` or `env://`.
 const SIGNING_KEY: &str = "gantry-internal:jwt-signing-key";
@@ -67,7 +70,7 @@ pub(crate) async fn setup(
 /// A further token of the administrator: for who lost the first one but has the data directory.
 pub(crate) async fn admin_token(tx: &mut Tx, name: &str) -> Result<Secret, Error> {
     let token = mint::opaque()?;
-    let subject = format!("user:{ADMIN}");
+    let subject = ADMIN_SUBJECT.to_owned();
     tx.add_token(&Token {
         id: mint::id()?,
         sha256: sha256_hex(token.expose().as_bytes()),

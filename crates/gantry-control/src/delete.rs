@@ -34,7 +34,7 @@ impl Control {
                 return Ok(deleted);
             }
             let generation = tx.commit().await?;
-            control.publish().await?;
+            control.announce().await;
             tracing::info!(actor, resources = deleted.len(), %generation, "resources deleted");
             Ok(deleted)
         })

@@ -21,6 +21,7 @@ mod error;
 mod http;
 mod manifests;
 mod mint;
+mod order;
 mod people;
 mod ports;
 mod publish;

@@ -6,7 +6,7 @@ use crate::{Control, Error, require_admin, time, to_the_end};
 use gantry_model::ids::UnixMs;
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::Caller;
-use gantry_store::{AuditEntry, Purpose, Token, User, sha256_hex};
+use gantry_store::{AuditEntry, Purpose, Token, Tx, User, sha256_hex};
 
 /// What a new token shall be.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct NewToken {
     pub expiration_date: Option<String>,
     /// A JWT instead of an opaque token.
     pub jwt: bool,
+    /// The end of the token that asks for it, which it may not outlive.
+    pub ends_by_ms: Option<UnixMs>,
 }
 
 impl Control {
@@ -42,7 +44,8 @@ impl Control {
     /// Makes a token for the caller, with the caller's rights.
     ///
     /// # Errors
-    /// When the caller is not a person, the name is taken, or the date is malformed or past.
+    /// When the caller is not a person, the name is taken, or the date is malformed, past, or later
+    /// than the new token may end.
     pub async fn create_personal_token(
         &self,
         caller: &Caller,
@@ -56,22 +59,11 @@ impl Control {
             )));
         };
         check_token_name(&new.name)?;
-        let expires_at_ms = new.expiration_date.as_deref().map(moment).transpose()?;
-        let taken = self.personal_tokens(caller).await?;
-        if taken.iter().any(|token| token.name == new.name) {
-            return Err(Error::Conflict(format!(
-                "a personal token named {0:?} exists already; choose another name, or end it \
-                 with `gantry token --revoke {0}`",
-                new.name
-            )));
-        }
         let now_ms = self.0.clock.unix_ms();
-        if expires_at_ms.is_some_and(|end| end <= now_ms) {
-            return Err(Error::BadRequest("expirationDate lies in the past".to_owned()));
-        }
+        let expires_at_ms = end_of(&new, now_ms)?;
         let id = mint::id()?;
         let (clear, expires_at_ms) = if new.jwt {
-            let end = expires_at_ms.unwrap_or(now_ms.saturating_add(mint::JWT_LIFE_MS));
+            let end = expires_at_ms.unwrap_or_else(|| now_ms.saturating_add(mint::JWT_LIFE_MS));
             let claims = Claims {
                 jti: &id,
                 sub: &caller.subject,
@@ -163,9 +155,10 @@ impl Control {
         let (control, name) = (self.clone(), name.to_owned());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
+            check_free(&mut tx, Purpose::Personal, bootstrap::ADMIN_SUBJECT, &name).await?;
             let token = bootstrap::admin_token(&mut tx, &name).await?;
             tx.commit().await?;
-            control.publish().await?;
+            control.announce().await;
             Ok(token)
         })
         .await
@@ -175,10 +168,14 @@ impl Control {
         let (control, actor) = (self.clone(), caller.subject.clone());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
+            if token.purpose == Purpose::Personal {
+                check_free(&mut tx, token.purpose, &token.subject, &token.name).await?;
+            }
             tx.add_token(&token).await?;
             tx.audit(&deed(&actor, "token.create", &token)).await?;
             tx.commit().await?;
-            control.publish().await
+            control.announce().await;
+            Ok(())
         })
         .await
     }
@@ -201,9 +198,41 @@ impl Control {
             tx.revoke_token(&token.id).await?;
             tx.audit(&deed(&actor, "token.revoke", &token)).await?;
             tx.commit().await?;
-            control.publish().await
+            control.announce().await;
+            Ok(())
         })
         .await
+    }
+}
+
+/// Refuses a name that a token of the subject has already. It looks inside the transaction that
+/// will store the new one, so that two requests at once do not both pass.
+async fn check_free(tx: &mut Tx, purpose: Purpose, subject: &str, name: &str) -> Result<(), Error> {
+    let same = |t: &Token| t.purpose == purpose && t.subject == subject && t.name == name;
+    if tx.tokens().await?.iter().any(same) {
+        return Err(Error::Conflict(format!(
+            "a personal token named {name:?} exists already; choose another name, or end it \
+             with `gantry token --revoke {name}`"
+        )));
+    }
+    Ok(())
+}
+
+/// When a new token ends: on its date, else with the token that asks for it.
+fn end_of(new: &NewToken, now_ms: UnixMs) -> Result<Option<UnixMs>, Error> {
+    let Some(end) = new.expiration_date.as_deref().map(moment).transpose()? else {
+        return Ok(new.ends_by_ms);
+    };
+    if end <= now_ms {
+        return Err(Error::BadRequest("expirationDate lies in the past".to_owned()));
+    }
+    match new.ends_by_ms.filter(|last| *last < end) {
+        None => Ok(Some(end)),
+        Some(last) => Err(Error::BadRequest(format!(
+            "expirationDate lies after {}, the end of the token that asks; leave it out to have \
+             that end, or ask with a token that lives longer",
+            time::rfc3339(last)
+        ))),
     }
 }
 

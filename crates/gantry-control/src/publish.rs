@@ -7,10 +7,16 @@ use gantry_model::kinds::VirtualAccount;
 use gantry_model::roles;
 use gantry_model::secret::Secret;
 use gantry_model::secrets;
-use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, Unresolved, assemble};
-use gantry_store::{Purpose, Token, Tx, User};
+use gantry_model::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, Unresolved, assemble};
+use gantry_runtime::errors::sentence;
+use gantry_runtime::tasks::spawn;
+use gantry_store::{Purpose, Token, Tx, User, sha256_hex};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause after a publication that failed.
+const PUBLISH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Everything derived from one generation.
 #[derive(Debug, Default)]
@@ -25,6 +31,8 @@ pub(crate) struct Published {
 
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayKey {
+    /// Digest of the token.
+    pub sha256: String,
     pub name: String,
     pub expires_at_ms: Option<UnixMs>,
 }
@@ -49,6 +57,29 @@ impl Control {
         self.0.snapshots.send_replace(source);
         Ok(())
     }
+
+    /// Makes a change known that is committed. It stands even when its publication fails, which is
+    /// then tried again until it succeeds.
+    pub(crate) async fn announce(&self) {
+        let Err(error) = self.publish().await else { return };
+        tracing::error!(
+            error = sentence(&error),
+            "a stored change is not published yet, trying again"
+        );
+        let control = self.clone();
+        spawn("publish again", async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(PUBLISH_PAUSE) => {}
+                    () = control.0.shutdown.wait() => return,
+                }
+                if control.publish().await.is_ok() {
+                    tracing::info!("the stored changes are published");
+                    return;
+                }
+            }
+        });
+    }
 }
 
 async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
@@ -66,21 +97,30 @@ async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
     let source = SnapshotSource {
         generation: tx.generation(),
         tenant: control.tenant.clone(),
-        published_at_ms: tx.now_ms(),
         manifests,
-        secrets: BTreeMap::new(),
         keys,
         jwt_keys: vec![control.signer.public().clone()],
+        ..SnapshotSource::default()
     };
-    let (source, unresolved) = assemble(source, &mut |reference| {
+    let (mut source, unresolved) = assemble(source, Reach::OwnTenant, &mut |reference| {
         values.get(reference).cloned().unwrap_or_else(|| Err("not looked up".to_owned()))
     });
+    // The generation counts changes of the database. A variable may change without one, and a
+    // restored database counts from where it was.
+    source.digest = digest(&source)?;
+    source.published_at_ms = tx.now_ms();
     Ok(Published {
         callers: source.keys.iter().map(|key| (key.sha256.clone(), key.clone())).collect(),
         gateways: gateways(&tokens),
         source: Arc::new(source),
         unresolved,
     })
+}
+
+fn digest(source: &SnapshotSource) -> Result<String, Error> {
+    let text = serde_json::to_vec(source)
+        .map_err(|error| Error::Internal(format!("write a snapshot as JSON: {error}")))?;
+    Ok(sha256_hex(&text))
 }
 
 /// The value of a reference, or why there is none.
@@ -90,13 +130,13 @@ pub(crate) async fn resolve(
     reference: &str,
 ) -> Result<Result<Secret, String>, Error> {
     if let Some(name) = reference.strip_prefix("env://") {
-        let value = (control.environment)(name);
-        return Ok(value.ok_or_else(|| {
+        let value = (control.environment)(name).ok_or_else(|| {
             format!(
                 "the variable {name} is not set where the control plane runs; set it there and \
                  restart, or give the value itself, which is stored sealed"
             )
-        }));
+        });
+        return Ok(value.and_then(|value| secrets::of_variable(name, value.expose())));
     }
     if reference.starts_with("tfy-secret://") {
         return Ok(tx.secret(reference).await?.ok_or_else(|| {
@@ -114,7 +154,11 @@ fn gateways(tokens: &[Token]) -> HashMap<String, GatewayKey> {
         .iter()
         .filter(|token| token.purpose == Purpose::Gateway)
         .map(|token| {
-            let key = GatewayKey { name: token.name.clone(), expires_at_ms: token.expires_at_ms };
+            let key = GatewayKey {
+                sha256: token.sha256.clone(),
+                name: token.name.clone(),
+                expires_at_ms: token.expires_at_ms,
+            };
             (token.sha256.clone(), key)
         })
         .collect()

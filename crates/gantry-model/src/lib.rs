@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 pub mod estimate;
+mod grant;
 pub mod ids;
 pub mod kinds;
 pub mod manifest;

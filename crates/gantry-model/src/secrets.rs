@@ -19,6 +19,27 @@ pub fn is_reference(text: &str) -> bool {
     text.starts_with(STORED) || text.starts_with(VARIABLE)
 }
 
+/// The secret in a variable. A line break at its end is not part of it: files and Kubernetes'
+/// Secrets often end with one.
+///
+/// # Errors
+/// When it is empty or no header may carry it, as a lower-case fragment without the value.
+pub fn of_variable(name: &str, value: &str) -> Result<Secret, String> {
+    let value = value.trim_end_matches(['\r', '\n']);
+    if value.is_empty() {
+        return Err(format!("the variable {name} is empty"));
+    }
+    match header_text(value) {
+        true => Ok(Secret::new(value)),
+        false => Err(format!("the variable {name} holds characters that no header may carry")),
+    }
+}
+
+/// Whether a header may carry the text (RFC 9110, section 5.5).
+pub(crate) fn header_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+}
+
 /// Replaces each literal secret by a reference and returns the values by reference.
 ///
 /// References that are there already stay, so that what `get` prints can be applied again. A new
@@ -110,6 +131,19 @@ fn each_in_auth(path: &str, auth: &mut AuthData, visit: &mut dyn FnMut(&str, &mu
 mod tests {
     use super::*;
     use crate::manifest::{parse, to_json};
+
+    #[test]
+    fn a_variable_holds_what_a_header_may_carry_and_perhaps_a_line_break_after_it() {
+        let value = |text: &str| of_variable("K", text).map(|value| value.expose().to_owned());
+        for right in ["sk-1", "sk-1\n", "sk-1\r\n\n"] {
+            assert_eq!(value(right), Ok("sk-1".to_owned()), "{right:?}");
+        }
+        assert_eq!(value("sk\t1 ").as_deref(), Ok("sk\t1 "), "the rest stays");
+        for wrong in ["", "\n", "sk-1\nsk-2", "sk\u{7f}"] {
+            let why = value(wrong).unwrap_err();
+            assert!(why.contains("variable K") && !why.contains("sk"), "{why}");
+        }
+    }
 
     fn read(text: &str) -> Manifest {
         parse("m.yaml", text).unwrap().remove(0).check().unwrap()

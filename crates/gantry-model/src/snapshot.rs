@@ -2,7 +2,7 @@
 
 mod assemble;
 
-pub use assemble::{Unresolved, assemble};
+pub use assemble::{Reach, Unresolved, assemble};
 
 use crate::ids::{Generation, UnixMs};
 use crate::kinds::Manifest;
@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SnapshotSource {
     pub generation: Generation,
+    /// Which state this is, secrets included: it differs whenever anything but the time of
+    /// publication does. Empty from whom has no need of it. Gateways compare and do not compute it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
     pub tenant: String,
     pub published_at_ms: UnixMs,
     /// Validated manifests of the kinds a gateway needs.

@@ -6,10 +6,14 @@
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 const PREFIX: &str = "GANTRY_";
+
+/// Protocols of Kubernetes' Services.
+const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
 /// How the parser's message begins when a value is, say, a text instead of a number.
 const WRONG_TYPE: &str = "invalid type";
@@ -28,7 +32,8 @@ pub enum Error {
 /// Reads `file` (when given) and the variables, and fills `T`.
 ///
 /// `known` lists variables with the prefix that are not configuration keys but mean something to
-/// the program; any other unknown variable with the prefix is refused.
+/// the program; any other unknown variable with the prefix is refused, but for those that
+/// Kubernetes makes of a Service whose name begins with `gantry`.
 ///
 /// # Errors
 /// When the file cannot be read, or a key is unknown or has the wrong type.
@@ -43,7 +48,7 @@ pub fn load<T: DeserializeOwned>(
     };
     for (variable, text) in variables {
         let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
-        if known.contains(&variable.as_str()) {
+        if known.contains(&variable.as_str()) || service_link(&variable, &text) {
             continue;
         }
         set::<T>(&mut table, &variable, rest, &text)?;
@@ -68,6 +73,36 @@ where
         return Err(D::Error::custom("0 is too small: expected at least 1"));
     }
     Ok(value)
+}
+
+/// Whether Kubernetes made the variable for a Service: `GANTRY_SERVICE_HOST=10.0.0.1`,
+/// `GANTRY_SERVICE_PORT_HTTP=80`, `GANTRY_PORT=tcp://10.0.0.1:80`, `GANTRY_PORT_80_TCP_PORT=80` and
+/// the like. It does so for every Service of the namespace unless `enableServiceLinks` is false.
+fn service_link(variable: &str, text: &str) -> bool {
+    let number = |text: &str| text.parse::<u16>().is_ok();
+    let address = |text: &str| text.parse::<IpAddr>().is_ok();
+    let url = |text: &str| {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_uppercase());
+        scheme.is_some_and(|scheme| PROTOCOLS.contains(&scheme.as_str()))
+    };
+    if variable.ends_with("_SERVICE_HOST") {
+        return address(text);
+    }
+    if let Some((_, port)) = variable.split_once("_SERVICE_PORT") {
+        return (port.is_empty() || port.starts_with('_')) && number(text);
+    }
+    if let Some((_, rest)) = variable.rsplit_once("_PORT_") {
+        let parts: Vec<&str> = rest.split('_').collect();
+        let port = |number_of: &str, protocol| number(number_of) && PROTOCOLS.contains(protocol);
+        return match parts.as_slice() {
+            [of, protocol] => port(of, protocol) && url(text),
+            [of, protocol, "PROTO"] => port(of, protocol) && text.eq_ignore_ascii_case(protocol),
+            [of, protocol, "PORT"] => port(of, protocol) && number(text),
+            [of, protocol, "ADDR"] => port(of, protocol) && address(text),
+            _ => false,
+        };
+    }
+    variable.ends_with("_PORT") && url(text)
 }
 
 /// Parses the file on its own first, so that a mistake is reported with its place.
@@ -201,6 +236,31 @@ mod tests {
         );
         let gateway = Gateway { idle_timeout_ms: 7, token: String::new() };
         assert_eq!(config, Ok(Config { listen: "a".into(), gateway }));
+    }
+
+    #[test]
+    fn what_kubernetes_makes_of_a_service_named_gantry_is_no_setting() {
+        let links = [
+            ("GANTRY_SERVICE_HOST", "10.96.0.12"),
+            ("GANTRY_SERVICE_PORT", "7100"),
+            ("GANTRY_SERVICE_PORT_HTTP", "7100"),
+            ("GANTRY_PORT", "tcp://10.96.0.12:7100"),
+            ("GANTRY_PORT_7100_TCP", "tcp://10.96.0.12:7100"),
+            ("GANTRY_PORT_7100_TCP_PROTO", "tcp"),
+            ("GANTRY_PORT_7100_TCP_PORT", "7100"),
+            ("GANTRY_PORT_7100_TCP_ADDR", "fd00::1"),
+            ("GANTRY_EU_1_SERVICE_HOST", "10.96.0.13"),
+            ("GANTRY_EU_1_PORT_53_UDP", "udp://10.96.0.13:53"),
+        ];
+        assert_eq!(load_text("", &links), Ok(Config::default()));
+        for wrong in [
+            ("GANTRY_PORT", "7100"),
+            ("GANTRY_SERVICE_HOST", "db"),
+            ("GANTRY_PORT_7100_TCP", "7100"),
+            ("GANTRY_LISTEN_PORT_X_TCP", "tcp://10.96.0.12:7100"),
+        ] {
+            assert!(load_text("", &[wrong]).is_err(), "{wrong:?} is a mistake");
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 mod telemetry;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use gantry_runtime::logging::{Filter, Format};
 use http::Uri;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use telemetry::Telemetry;
@@ -90,8 +91,9 @@ pub(crate) struct Flags {
 /// # Errors
 /// When a key is unknown or has a wrong type; the message names file, line and key.
 pub(crate) fn read(flags: &Flags) -> anyhow::Result<Boot> {
+    let variables = ours(std::env::vars_os()).context(UNUSABLE)?;
     let mut boot: Boot =
-        gantry_runtime::boot::load(flags.boot.as_deref(), std::env::vars(), &KNOWN)
+        gantry_runtime::boot::load(flags.boot.as_deref(), variables.into_iter(), &KNOWN)
             .context(UNUSABLE)?;
     boot.telemetry.complete(variable).context(UNUSABLE)?;
     if let Some(listen) = flags.listen {
@@ -102,6 +104,19 @@ pub(crate) fn read(flags: &Flags) -> anyhow::Result<Boot> {
     }
     gantry_runtime::logging::start(boot.log.format, &boot.log.filter);
     Ok(boot)
+}
+
+/// The variables that begin as Gantry's do. Others may hold what is no text.
+fn ours(all: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (name, value) in all {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("GANTRY_")) else { continue };
+        let Ok(value) = value.into_string() else {
+            bail!("environment variable {name}: its value is not UTF-8 text");
+        };
+        variables.push((name.to_owned(), value));
+    }
+    Ok(variables)
 }
 
 impl Boot {
@@ -237,6 +252,18 @@ mod tests {
             assert!(error.starts_with(&format!("gantry.toml:{place}")), "{error}");
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_of_somebody_else_may_hold_anything() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = || OsString::from_vec(vec![0xff]);
+        let all = [("FOO".into(), bytes()), (bytes(), "x".into()), ("GANTRY_A".into(), "b".into())];
+        let kept = ours(all.into_iter()).unwrap();
+        assert_eq!(kept, [("GANTRY_A".to_owned(), "b".to_owned())]);
+        let error = ours([("GANTRY_LISTEN".into(), bytes())].into_iter()).unwrap_err();
+        assert!(error.to_string().contains("GANTRY_LISTEN: its value is not UTF-8"), "{error}");
     }
 
     #[test]

@@ -152,6 +152,31 @@ def test_control_plane_and_gateway_run_apart_and_survive_each_other(start, tmp_p
     assert len(ids) == len(set(ids)), "none twice"
 
 
+def test_another_value_of_a_variable_reaches_a_gateway_that_runs_apart(start, tmp_path):
+    control_port, port = free_port(), free_port()
+    arguments = ["control-plane", "--data-dir", tmp_path / "control",
+                 "--listen", f"127.0.0.1:{control_port}"]
+    control = start(*arguments, UPSTREAM_KEY="one")
+    host = {"GANTRY_HOST": f"http://127.0.0.1:{control_port}",
+            "GANTRY_TOKEN": control.wait_for(TOKEN.pattern).group()}
+    account = ACCOUNT.format(mock=os.environ["MOCK_URL"])
+    account = account.replace("sk-very-secret-upstream-key", "env://UPSTREAM_KEY")
+    code, output = cli(tmp_path, "apply", "-f", "-", stdin=account, **host)
+    assert code == 0, output
+    code, token = cli(tmp_path, "token", "edge", "--gateway", **host)
+    assert code == 0, token
+    start("gateway", "--control-plane", host["GANTRY_HOST"], "--token", token.strip(),
+          "--data-dir", tmp_path / "edge", "--listen", f"127.0.0.1:{port}",
+          "--admin-listen", f"127.0.0.1:{free_port()}")
+    until("a start", lambda: ask(port, host["GANTRY_TOKEN"]) == 200)
+    control.kill()
+    control = start(*arguments)
+    until("a variable without a value", lambda: ask(port, host["GANTRY_TOKEN"]) == 503)
+    control.kill()
+    start(*arguments, UPSTREAM_KEY="two")
+    until("its new value", lambda: ask(port, host["GANTRY_TOKEN"]) == 200)
+
+
 def records(folder, host):
     """All records that the control plane knows."""
     code, output = cli(folder, "logs", "--json", "--limit", "1000", **host)
@@ -285,6 +310,39 @@ def test_a_wrong_boot_configuration_refuses_to_start(tmp_path, text, env, expect
     boot.write_text(text, encoding="utf-8")
     code, output = cli(tmp_path, "up", "--boot", boot, "--data-dir", tmp_path / "data", **env)
     assert code != 0 and output.count(expected) == 1, output
+
+
+def test_a_start_that_fails_loses_no_token_and_the_data_directory_gives_another(start, tmp_path):
+    data = ["--data-dir", tmp_path / "data"]
+    code, output = cli(tmp_path, "up", *data, GANTRY_LOCAL_SERVERS="nonsense")
+    assert code != 0, output
+    up = start("up", *data, "--listen", f"127.0.0.1:{free_port()}")
+    first = up.wait_for(TOKEN.pattern).group()
+    assert first in (tmp_path / "data" / "credentials.json").read_text(encoding="utf-8")
+    code, output = cli(tmp_path, "token", "again", "--admin", *data)
+    assert code != 0 and "another gantry process uses it" in output, output
+    up.kill()
+    code, again = cli(tmp_path, "token", "again", "--admin", *data)
+    assert code == 0, again
+    port = free_port()
+    start("up", *data, "--listen", f"127.0.0.1:{port}")
+    host = {"GANTRY_HOST": f"http://127.0.0.1:{port}", "GANTRY_TOKEN": again.strip()}
+    until("a second start", lambda: cli(tmp_path, "get", **host)[0] == 0)
+
+
+def test_the_token_that_was_left_goes_to_no_other_address(start, tmp_path):
+    data = ["--data-dir", tmp_path / "data"]
+    start("up", *data, "--listen", f"127.0.0.1:{free_port()}").wait_for(TOKEN.pattern)
+    until("the credentials", lambda: cli(tmp_path, "get", *data)[0] == 0)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        other.settimeout(0.1)
+        host = f"http://127.0.0.1:{other.getsockname()[1]}"
+        code, output = cli(tmp_path, "get", "--host", host, *data)
+        assert code != 0 and f"no token for {host}" in output, output
+        with pytest.raises(TimeoutError):
+            other.accept()
 
 
 def test_a_gateway_whose_metrics_port_is_taken_says_how_to_name_another(tmp_path):

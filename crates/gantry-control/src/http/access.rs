@@ -4,12 +4,16 @@ use super::reply::Failure;
 use crate::publish::GatewayKey;
 use crate::{Control, Error};
 use axum::extract::FromRequestParts;
+use gantry_model::ids::UnixMs;
 use gantry_model::snapshot::Caller;
 use gantry_store::sha256_hex;
 use http::request::Parts;
 
 /// An authenticated person or virtual account.
 pub(crate) struct Known(pub Caller);
+
+/// The same with the end of the token that was used.
+pub(crate) struct KnownUntil(pub Caller, pub Option<UnixMs>);
 
 /// An authenticated remote gateway.
 pub(crate) struct Gateway(pub GatewayKey);
@@ -18,12 +22,21 @@ impl FromRequestParts<Control> for Known {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Failure> {
+        let KnownUntil(caller, _) = KnownUntil::from_request_parts(parts, control).await?;
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<Control> for KnownUntil {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Failure> {
         let digest = digest(parts)?;
         let published = control.0.published.load();
         if let Some(key) = published.callers.get(&digest)
             && live(control, key.expires_at_ms)
         {
-            return Ok(Self(key.caller.clone()));
+            return Ok(Self(key.caller.clone(), key.expires_at_ms));
         }
         if published.gateways.contains_key(&digest) {
             let text = "a gateway's token opens only gateway/snapshot and gateway/records; use \
@@ -52,6 +65,14 @@ impl FromRequestParts<Control> for Gateway {
         }
         Err(unknown_token())
     }
+}
+
+/// Refuses a gateway whose token was ended since it asked.
+pub(crate) fn still_known(control: &Control, gateway: &GatewayKey) -> Result<(), Failure> {
+    let published = control.0.published.load();
+    let known = published.gateways.get(&gateway.sha256);
+    let live = known.is_some_and(|key| live(control, key.expires_at_ms));
+    if live { Ok(()) } else { Err(unknown_token()) }
 }
 
 fn live(control: &Control, expires_at_ms: Option<u64>) -> bool {

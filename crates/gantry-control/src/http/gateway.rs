@@ -3,7 +3,7 @@
 //! A snapshot holds every upstream credential in clear: serve this over TLS, or on a network that
 //! nobody else can read.
 
-use super::access::{Gateway, Known};
+use super::access::{Gateway, Known, still_known};
 use super::reply::{Asked, Failure, Input, Reply};
 use crate::{AnalyticsError, Control, Error, OneRequest, Segment, SinkError};
 use axum::Json;
@@ -26,21 +26,33 @@ const LONG_POLL: Duration = Duration::from_secs(25);
 pub(crate) struct SnapshotQuery {
     /// What the gateway has; absent: nothing.
     generation: Option<u64>,
+    /// The digest of what it has; releases that knew none send none.
+    digest: Option<String>,
 }
 
-/// The newest snapshot, at once when the gateway's is older, else as soon as there is a newer
-/// one; 304 after [`LONG_POLL`].
+impl SnapshotQuery {
+    /// Whether a snapshot is another than what the gateway has.
+    fn lacks(&self, source: &SnapshotSource) -> bool {
+        match (&self.digest, self.generation) {
+            (Some(have), _) => source.digest != *have,
+            (None, Some(have)) => source.generation > Generation(have),
+            (None, None) => true,
+        }
+    }
+}
+
+/// The present snapshot, at once when the gateway has another, else as soon as there is a newer
+/// one; 304 after [`LONG_POLL`]. With a digest the gateway also follows back to an earlier
+/// generation, that of a restored database, and takes a variable's new value.
 pub(crate) async fn snapshot(
     State(control): State<Control>,
     Gateway(gateway): Gateway,
     Asked(query): Asked<SnapshotQuery>,
 ) -> Result<Response, Failure> {
     let mut snapshots = control.subscribe();
-    let newer = |source: &std::sync::Arc<SnapshotSource>| {
-        query.generation.is_none_or(|have| source.generation > Generation(have))
-    };
+    let newer = |source: &std::sync::Arc<SnapshotSource>| query.lacks(source);
     let current = snapshots.borrow().generation;
-    if let Some(have) = query.generation
+    if let (Some(have), None) = (query.generation, &query.digest)
         && current < Generation(have)
     {
         return Err(Error::Conflict(format!(
@@ -59,6 +71,7 @@ pub(crate) async fn snapshot(
         },
         () = control.0.shutdown.wait() => None,
     };
+    still_known(&control, &gateway)?;
     let Some(source) = found else {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     };

@@ -2,14 +2,16 @@
 
 use super::access::Known;
 use super::reply::{Failure, Input, Reply};
+use crate::order::{Item, in_order};
 use crate::{Control, Error};
 use axum::Json;
 use axum::extract::State;
-use gantry_model::kinds::virtual_account;
+use gantry_model::kinds::{family, virtual_account};
 use gantry_model::rest::ManifestRef;
 use gantry_model::subject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// What the CLI checks its own version against, and which login endpoints it shall use.
 #[derive(Serialize)]
@@ -151,13 +153,26 @@ struct Node {
     dependencies: Vec<Dependency>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Dependency {
     /// The family: `provider-account`.
     resource_type: String,
     resource_name: String,
 }
+
+impl Node {
+    /// How others name it.
+    fn named(&self) -> Dependency {
+        Dependency {
+            resource_type: family(&self.resource_type).to_owned(),
+            resource_name: self.resource_name.clone(),
+        }
+    }
+}
+
+/// Most manifests that one question may hold, far more than a tenant has.
+const MANIFESTS_MAX: usize = 10_000;
 
 /// The manifests in an order in which each comes after what it refers to.
 ///
@@ -172,22 +187,24 @@ pub(crate) async fn dependency_tree(
     Known(_): Known,
     Input(request): Input<TreeRequest>,
 ) -> Reply<Tree> {
+    let count = request.manifests.len();
+    if count > MANIFESTS_MAX {
+        let text = format!("{count} manifests are more than {MANIFESTS_MAX}; send them in parts");
+        return Err(Error::BadRequest(text).into());
+    }
     let snapshot = control.snapshot();
-    let stored = |dependency: &Dependency| {
-        snapshot.manifests.iter().any(|manifest| {
-            manifest.family() == dependency.resource_type
-                && manifest.name() == dependency.resource_name
-        })
-    };
+    let stored: HashSet<(&str, &str)> =
+        snapshot.manifests.iter().map(|manifest| (manifest.family(), manifest.name())).collect();
     let mut nodes: Vec<Node> = request.manifests.iter().filter_map(node).collect();
     for node in &mut nodes {
         let account = node.resource_type == virtual_account::KIND;
         node.dependencies.retain(|dependency| {
             let skipped = account || dependency.resource_type == virtual_account::KIND;
-            !(skipped && stored(dependency))
+            let name = (dependency.resource_type.as_str(), dependency.resource_name.as_str());
+            !(skipped && stored.contains(&name))
         });
     }
-    Ok(Json(Tree { data: in_order(nodes) }))
+    Ok(Json(Tree { data: placed(nodes) }))
 }
 
 /// The parts of a manifest that name others. Manifests are not validated here.
@@ -242,14 +259,14 @@ fn node(manifest: &Value) -> Option<Node> {
     let subjects = outline.integrations.iter().flat_map(|model| &model.authorized_subjects);
     let bots = collaborators.chain(subjects).filter_map(|subject| virtual_account_of(subject));
     let bots = bots.map(|name| (virtual_account::KIND, name));
-    let mut dependencies: Vec<Dependency> = Vec::new();
-    for (resource_type, resource_name) in accounts.chain(bots) {
-        let (resource_type, resource_name) = (resource_type.to_owned(), resource_name.to_owned());
-        let dependency = Dependency { resource_type, resource_name };
-        if !dependencies.contains(&dependency) {
-            dependencies.push(dependency);
-        }
-    }
+    let mut seen = HashSet::new();
+    let once = accounts.chain(bots).filter(|named| seen.insert(*named));
+    let dependencies = once
+        .map(|(resource_type, resource_name)| Dependency {
+            resource_type: resource_type.to_owned(),
+            resource_name: resource_name.to_owned(),
+        })
+        .collect();
     Some(Node { resource_type: named.kind, resource_name: name, dependencies })
 }
 
@@ -267,24 +284,18 @@ fn account_of(name: &str) -> &str {
     }
 }
 
-fn in_order(mut waiting: Vec<Node>) -> Vec<Node> {
-    let mut placed: Vec<Node> = Vec::new();
-    while !waiting.is_empty() {
-        let ready = waiting.iter().position(|node| {
-            let others = |d: &Dependency| {
-                waiting.iter().any(|other| !std::ptr::eq(other, node) && names(other, d))
-            };
-            !node.dependencies.iter().any(others)
-        });
-        // Without a ready one they refer to one another in a circle: the first goes first.
-        let mut next = waiting.remove(ready.unwrap_or(0));
-        next.dependencies.retain(|d| placed.iter().any(|earlier| names(earlier, d)));
-        placed.push(next);
+/// The nodes in order, each with those of its dependencies that come before it.
+fn placed(nodes: Vec<Node>) -> Vec<Node> {
+    let item = |node: &Node| Item { name: node.named(), needs: node.dependencies.clone() };
+    let items: Vec<Item<Dependency>> = nodes.iter().map(item).collect();
+    let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
+    let mut earlier = HashSet::new();
+    let mut placed = Vec::with_capacity(waiting.len());
+    for position in in_order(&items) {
+        let Some(mut node) = waiting.get_mut(position).and_then(Option::take) else { continue };
+        node.dependencies.retain(|dependency| earlier.contains(dependency));
+        earlier.insert(node.named());
+        placed.push(node);
     }
     placed
-}
-
-fn names(node: &Node, dependency: &Dependency) -> bool {
-    gantry_model::kinds::family(&node.resource_type) == dependency.resource_type
-        && node.resource_name == dependency.resource_name
 }

@@ -1,6 +1,6 @@
 //! Virtual accounts, personal access tokens and users, as TrueFoundry's SDK models them.
 
-use super::access::Known;
+use super::access::{Known, KnownUntil};
 use super::reply::{Asked, Input, Page, PageQuery, Reply};
 use super::tfy::SubjectView;
 use crate::accounts::{Account, no_account};
@@ -278,13 +278,14 @@ pub(crate) struct CreatePersonal {
 
 pub(crate) async fn create_personal(
     State(control): State<Control>,
-    Known(caller): Known,
+    KnownUntil(caller, end): KnownUntil,
     Input(request): Input<CreatePersonal>,
 ) -> Reply<TokenReply> {
     let new = NewToken {
         name: request.name,
         expiration_date: request.expiration_date,
         jwt: request.token_type == Some(virtual_account::TokenType::Jwt),
+        ends_by_ms: end,
     };
     let token = control.create_personal_token(&caller, new).await?;
     Ok(Json(TokenReply { token: token.expose().to_owned() }))

@@ -23,7 +23,11 @@ async fn gateway_token(bed: &Bed) -> String {
 }
 
 async fn poll(control: Control, token: String, generation: u64) -> (u16, Option<SnapshotSource>) {
-    let request = Request::get(format!("/api/svc/v1/gateway/snapshot?generation={generation}"))
+    ask(control, token, format!("generation={generation}")).await
+}
+
+async fn ask(control: Control, token: String, have: String) -> (u16, Option<SnapshotSource>) {
+    let request = Request::get(format!("/api/svc/v1/gateway/snapshot?{have}"))
         .header("authorization", format!("Bearer {token}"))
         .body(Body::empty())
         .unwrap();
@@ -79,6 +83,58 @@ async fn a_waiting_gateway_hears_of_a_change_when_it_happens() {
     let source = source.unwrap();
     assert_eq!(source.generation.0, have + 1);
     assert_eq!(source.secrets.values().next().unwrap().expose(), "sk-two");
+}
+
+/// What a gateway says of the snapshot that it has.
+fn have(source: &SnapshotSource) -> String {
+    format!("generation={}&digest={}", source.generation.0, source.digest)
+}
+
+#[tokio::test]
+async fn a_variable_with_another_value_reaches_a_gateway_that_has_this_generation() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "env://SET")]).await;
+    let token = gateway_token(&bed).await;
+    let before = bed.control.snapshot();
+    let mut waiting = Box::pin(ask(bed.control.clone(), token.clone(), have(&before)));
+    assert!(still_waits(&mut waiting).await, "the same state is no news");
+    drop(waiting);
+    bed.control.close().await;
+    drop(bed.control);
+    let environment = |_: &str| Some(gantry_model::secret::Secret::new("another-value"));
+    let other =
+        ControlConfig { environment: Arc::new(environment), ..config(bed.dir.path(), &bed.clock) };
+    let (control, _) = Control::open(other).await.unwrap();
+    let (status, source) = ask(control.clone(), token, have(&before)).await;
+    let source = source.unwrap();
+    assert_eq!((status, source.generation), (200, before.generation));
+    assert_eq!(source.secrets["env://SET"].expose(), "another-value");
+    assert_eq!(have(&source), have(&control.snapshot()), "and is asked for with its own digest");
+}
+
+#[tokio::test]
+async fn a_gateway_follows_back_to_the_state_of_a_restored_database() {
+    let bed = bed().await;
+    let token = gateway_token(&bed).await;
+    let before = bed.control.snapshot();
+    let later = format!("generation={}&digest=0123", before.generation.0 + 40);
+    let (status, source) = ask(bed.control.clone(), token.clone(), later).await;
+    assert_eq!((status, source.unwrap().generation), (200, before.generation));
+    let later = before.generation.0 + 40;
+    assert_eq!(poll(bed.control.clone(), token, later).await.0, 409, "an old gateway is told");
+}
+
+#[tokio::test]
+async fn a_gateway_whose_token_is_ended_while_it_waits_gets_nothing_more() {
+    let bed = bed().await;
+    let token = gateway_token(&bed).await;
+    let generation = bed.control.snapshot().generation.0;
+    let mut waiting = Box::pin(poll(bed.control.clone(), token, generation));
+    assert!(still_waits(&mut waiting).await);
+    let id = bed.control.gateway_tokens(&admin()).await.unwrap()[0].id.clone();
+    bed.control.revoke_gateway_token(&admin(), &id).await.unwrap();
+    let (status, source) = waiting.await;
+    assert_eq!((status, source.is_none()), (401, true));
 }
 
 #[tokio::test]

@@ -135,6 +135,20 @@ async fn the_dependency_tree_holds_every_manifest_in_a_usable_order() {
 }
 
 #[tokio::test]
+async fn a_dependency_tree_may_be_as_large_as_a_tenant_and_no_larger() {
+    let bed = bed().await;
+    let link = |i: usize| virtual_model(&format!("m{i}"), &format!("m{}/fast", i + 1));
+    let chain: Vec<Value> = (0..5_000).map(link).collect();
+    let (status, tree) = bed.call("POST", "/dependency-tree", json!({ "manifests": chain })).await;
+    assert_eq!(status, 200);
+    let names = tree["data"].as_array().unwrap().iter().map(|node| node["resourceName"].clone());
+    assert!(names.eq((0..5_000).rev().map(|i| json!(format!("m{i}")))));
+    let many = vec![json!({ "type": "virtual-account", "name": "x" }); 10_001];
+    let (status, reply) = bed.call("POST", "/dependency-tree", json!({ "manifests": many })).await;
+    assert_eq!(status, 400, "{reply}");
+}
+
+#[tokio::test]
 async fn delete_takes_a_manifest_and_reads_only_type_and_name() {
     let bed = bed().await;
     bed.apply(&[openai("main", "sk")]).await;

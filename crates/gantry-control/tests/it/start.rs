@@ -1,9 +1,10 @@
 //! First and later starts.
 
-use crate::{admin, bed, bot, config, openai};
+use crate::{admin, bed, bot, config, openai, source};
 use gantry_control::{Control, ControlConfig, Error};
 use gantry_model::ids::Generation;
 use gantry_model::kinds::Manifest;
+use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
 use gantry_store::{Put, Store, StoreConfig};
 use serde_json::json;
@@ -72,6 +73,28 @@ async fn a_secret_that_is_gone_at_the_next_start_is_reported_and_left_out() {
     let missing = control.unresolved();
     assert_eq!((missing[0].name.as_str(), missing[0].reference.as_str()), ("main", "env://SET"));
     assert!(snapshot.generation > Generation(0));
+}
+
+#[tokio::test]
+async fn a_variable_that_no_header_may_carry_is_refused_and_a_line_break_after_it_is_not() {
+    let bed = bed().await;
+    bed.control.close().await;
+    drop(bed.control);
+    let variable = |name: &str| match name {
+        "LINE" => Some(Secret::new("sk-one\n")),
+        "LINES" => Some(Secret::new("sk-one\nsk-two")),
+        _ => None,
+    };
+    let environment =
+        ControlConfig { environment: Arc::new(variable), ..config(bed.dir.path(), &bed.clock) };
+    let (control, _) = Control::open(environment).await.unwrap();
+    let who = admin();
+    let apply = |key: &str| control.apply(&who, source(&[openai("main", key)]), false);
+    apply("env://LINE").await.unwrap();
+    assert_eq!(control.snapshot().secrets["env://LINE"].expose(), "sk-one");
+    let Error::Invalid(problems) = apply("env://LINES").await.unwrap_err() else { panic!() };
+    let message = &problems[0].message;
+    assert!(message.contains("LINES holds characters") && !message.contains("sk-"), "{message}");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Tokens of virtual accounts and people.
 
-use crate::{Bed, NOW_MS, admin, bed, bot, openai};
+use crate::{Bed, NOW_MS, admin, bed, bot, openai, source};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gantry_control::Error;
 use gantry_model::snapshot::KeyEntry;
 use gantry_store::sha256_hex;
 use serde_json::{Value, json};
@@ -42,6 +43,22 @@ async fn the_expiration_date_of_the_manifest_ends_the_token() {
     dated["expiration_date"] = json!("2026-12-01");
     bed.apply(&[dated]).await;
     assert_eq!(bed.call_as(&token, "GET", "/session", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_new_account_does_not_begin_at_its_end_but_an_old_one_may_be_ended() {
+    let bed = bed().await;
+    let mut dated = bot("ci");
+    dated["expiration_date"] = json!("2020-01-01");
+    let both = source(&[openai("main", "sk"), dated.clone()]);
+    for dry_run in [true, false] {
+        let error = bed.control.apply(&admin(), both.clone(), dry_run).await.unwrap_err();
+        let Error::Invalid(problems) = error else { panic!("{error}") };
+        assert_eq!((problems.len(), problems[0].field.as_str()), (1, "expiration_date"));
+    }
+    let token = bed.token_of(&[openai("main", "sk"), bot("ci")]).await;
+    bed.apply(&[dated]).await;
+    assert_eq!(key(&bed, &token), None);
 }
 
 #[tokio::test]
@@ -154,6 +171,39 @@ async fn a_person_makes_lists_and_ends_own_tokens() {
     assert_eq!(bed.call("DELETE", &format!("{path}/{id}"), Value::Null).await.0, 200);
     assert_eq!(key(&bed, token), None);
     assert_eq!(bed.call("DELETE", &format!("{path}/{id}"), Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_token_makes_none_that_outlives_it() {
+    let bed = bed().await;
+    let path = "/personal-access-tokens";
+    let short = json!({ "name": "short", "expirationDate": "2026-11-22" });
+    let (_, made) = bed.call("POST", path, short).await;
+    let short = made["token"].as_str().unwrap();
+    let end = Some(NOW_MS + 86_400_000);
+    for (number, kind) in ["opaque", "jwt"].into_iter().enumerate() {
+        let body = json!({ "name": format!("by-{number}"), "tokenType": kind });
+        let (status, made) = bed.call_as(short, "POST", path, body).await;
+        assert_eq!(status, 200, "{made}");
+        assert_eq!(key(&bed, made["token"].as_str().unwrap()).unwrap().expires_at_ms, end);
+    }
+    let body = |date: &str| json!({ "name": "dated", "expirationDate": date });
+    let (status, reply) = bed.call_as(short, "POST", path, body("2026-11-23")).await;
+    assert_eq!(status, 400);
+    assert!(reply["message"].as_str().unwrap().contains("2026-11-22T00:00:00"), "{reply}");
+    assert_eq!(bed.call_as(short, "POST", path, body("2026-11-22")).await.0, 200);
+}
+
+#[tokio::test]
+async fn of_two_requests_at_once_for_one_name_one_is_refused() {
+    let bed = bed().await;
+    let body = json!({ "name": "laptop" });
+    let ask = || bed.call("POST", "/personal-access-tokens", body.clone());
+    let (one, other) = tokio::join!(ask(), ask());
+    let mut statuses = [one.0.as_u16(), other.0.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert!(bed.control.create_admin_token("laptop").await.is_err(), "nor in the data directory");
 }
 
 #[tokio::test]

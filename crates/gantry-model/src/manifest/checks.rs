@@ -333,8 +333,9 @@ fn status_code(node: &Node) -> Result<(), String> {
 /// The message never shows the value.
 fn secret(text: &str) -> Result<(), String> {
     ensure(!text.is_empty(), || "must not be empty".to_owned())?;
-    let printable = text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
-    ensure(printable, || "holds characters that no header may carry".to_owned())?;
+    ensure(crate::secrets::header_text(text), || {
+        "holds characters that no header may carry".to_owned()
+    })?;
     if let Some(name) = text.strip_prefix(crate::secrets::VARIABLE) {
         let right = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

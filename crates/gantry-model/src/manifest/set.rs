@@ -1,12 +1,12 @@
 //! Checks that need all manifests of a tenant: names, references, cycles.
 
 use super::{Document, Step, checks, tree};
+use crate::grant::{Models, Target, provider_of};
 use crate::kinds::provider_account::ModelType;
-use crate::kinds::virtual_account::Permission;
 use crate::kinds::virtual_model::{NESTING_MAX, VirtualModel};
 use crate::kinds::{Manifest, global_settings};
 use crate::rest::Problem;
-use crate::roles;
+use crate::roles::PROVIDER_ACCOUNT;
 use std::collections::{BTreeMap, HashMap};
 
 /// One manifest of the whole set as it would be after an apply.
@@ -232,7 +232,12 @@ impl<'a> Checker<'a> {
         for (index, entry) in self.entries.iter().enumerate() {
             let Manifest::VirtualAccount(account) = entry.manifest else { continue };
             for (number, permission) in account.permissions.iter().enumerate() {
-                if let Some(message) = granted(permission).and_then(|what| self.nothing(what)) {
+                let message = match Target::of(permission) {
+                    None => None,
+                    Some(Err(unreadable)) => Some(unreadable),
+                    Some(Ok(target)) => self.nothing(target),
+                };
+                if let Some(message) = message {
                     let path = ["permissions".into(), number.into(), "resource_fqn".into()];
                     self.add(index, &path, message);
                 }
@@ -241,14 +246,19 @@ impl<'a> Checker<'a> {
     }
 
     /// Why an account or a model is not there.
-    fn nothing(&self, (account, model): (&str, Option<&str>)) -> Option<String> {
-        let accounts = self.entries.iter().filter(|e| e.manifest.family() == "provider-account");
-        let accounts = accounts.map(|entry| entry.manifest.name());
-        if accounts.clone().any(|known| known == account) {
-            let id = format!("{account}/{}", model?);
+    fn nothing(&self, target: Target<'_>) -> Option<String> {
+        let account = target.account;
+        let accounts = || self.entries.iter().filter(|e| e.manifest.family() == PROVIDER_ACCOUNT);
+        if let Some(found) = accounts().find(|entry| entry.manifest.name() == account) {
+            if !target.names_account(found.manifest) {
+                let (named, has) = (target.whole?.1, provider_of(found.manifest));
+                return Some(format!("`{account}` is an account of `{has}`, not of `{named}`"));
+            }
+            let Models::One(model) = target.models else { return None };
+            let id = format!("{account}/{model}");
             return (!self.models.contains_key(&id)).then(|| self.no_model(&id));
         }
-        Some(match checks::nearest(account, accounts) {
+        Some(match checks::nearest(account, accounts().map(|entry| entry.manifest.name())) {
             Some(near) => format!("there is no account `{account}`; did you mean `{near}`?"),
             None => format!("there is no account `{account}`"),
         })
@@ -266,21 +276,4 @@ struct Visit<'a> {
 fn cycle(stack: &[Visit<'_>], back: &str) -> String {
     let round = stack.iter().map(|visit| visit.id).skip_while(|id| *id != back);
     round.chain([back]).collect::<Vec<_>>().join(" -> ")
-}
-
-/// Account and model of a permission about models: `account`, `account/model` or
-/// `tenant:provider:account:model:name`. `None` for all other resources and for patterns.
-fn granted(permission: &Permission) -> Option<(&str, Option<&str>)> {
-    let name = permission.resource_fqn.as_str();
-    if !roles::about_models(&permission.resource_type) || name.contains('*') {
-        return None;
-    }
-    if let Some((account, model)) = name.split_once('/')
-        && !account.contains(':')
-    {
-        return Some((account, Some(model)));
-    }
-    let mut parts = name.splitn(5, ':');
-    let (first, _provider, account) = (parts.next()?, parts.next(), parts.next());
-    Some((account.unwrap_or(first), parts.nth(1)))
 }

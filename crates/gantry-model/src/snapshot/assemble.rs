@@ -6,6 +6,7 @@
 //! refused as unavailable.
 
 use super::SnapshotSource;
+use crate::grant::{Models, Target};
 use crate::kinds::virtual_account::Permission;
 use crate::kinds::{Manifest, VirtualAccount};
 use crate::roles;
@@ -25,15 +26,25 @@ pub struct Unresolved {
     pub reason: String,
 }
 
+/// Of which tenants the resources in permissions may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Of the snapshot's tenant. A permission on another one's resources grants nothing.
+    OwnTenant,
+    /// Of any: whoever runs from files alone has no tenant, and takes the manifests of one.
+    AnyTenant,
+}
+
 /// Completes a snapshot: grants what virtual accounts' permissions say, and fills
 /// [`SnapshotSource::secrets`] by asking `resolve` for each reference.
 ///
 /// `resolve` gets a whole reference and returns its clear value, or a fragment saying why not.
 pub fn assemble(
     mut source: SnapshotSource,
+    reach: Reach,
     resolve: &mut dyn FnMut(&str) -> Result<Secret, String>,
 ) -> (SnapshotSource, Vec<Unresolved>) {
-    grant(&source.tenant, &mut source.manifests);
+    grant(reach, &source.tenant, &mut source.manifests);
     let mut unresolved = Vec::new();
     for manifest in &source.manifests {
         for reference in secrets::references(manifest) {
@@ -57,7 +68,7 @@ pub fn assemble(
 }
 
 /// Adds each virtual account to the authorised subjects of the models that its permissions name.
-fn grant(tenant: &str, manifests: &mut [Manifest]) {
+fn grant(reach: Reach, tenant: &str, manifests: &mut [Manifest]) {
     let accounts: Vec<VirtualAccount> = manifests
         .iter()
         .filter_map(|manifest| match manifest {
@@ -65,69 +76,48 @@ fn grant(tenant: &str, manifests: &mut [Manifest]) {
             _ => None,
         })
         .collect();
+    let within = |target: &Target<'_>| match (reach, target.whole) {
+        (Reach::OwnTenant, Some((named, _))) => named == tenant,
+        (Reach::OwnTenant, None) | (Reach::AnyTenant, _) => true,
+    };
     for account in &accounts {
         let subject = Subject(format!("virtualaccount:{}", account.name));
-        for target in account.permissions.iter().filter_map(|p| used_target(tenant, p)) {
-            manifests.iter_mut().for_each(|manifest| target.authorise(&subject, manifest));
+        for target in account.permissions.iter().filter_map(used_target).filter(within) {
+            manifests.iter_mut().for_each(|manifest| authorise(target, &subject, manifest));
         }
     }
 }
 
 /// What a permission lets its holder use, if it does so at all.
-fn used_target<'a>(tenant: &str, permission: &'a Permission) -> Option<Target<'a>> {
+fn used_target(permission: &Permission) -> Option<Target<'_>> {
     let usable = roles::may_use(&permission.resource_type, &permission.role_id);
-    Target::parse(tenant, &permission.resource_fqn).filter(|_| usable)
+    Target::of(permission)?.ok().filter(|_| usable)
 }
 
-/// What a permission is about: an account, or one of its models.
-#[derive(Debug, PartialEq, Eq)]
-struct Target<'a> {
-    account: &'a str,
-    model: Option<&'a str>,
-}
-
-impl<'a> Target<'a> {
-    /// Reads `tenant:provider:account`, `tenant:provider:account:kind:model`, `account/model` or
-    /// `account`. Model names may hold colons. `None` for another tenant's resource.
-    fn parse(tenant: &str, fqn: &'a str) -> Option<Self> {
-        if let Some((account, model)) = fqn.split_once('/')
-            && !account.contains(':')
-        {
-            return Some(Self { account, model: Some(model).filter(|m| *m != "*") });
-        }
-        let mut parts = fqn.splitn(5, ':');
-        let (first, provider, account) = (parts.next()?, parts.next(), parts.next());
-        let (_kind, model) = (parts.next(), parts.next());
-        match (provider, account) {
-            (None, None) => Some(Self { account: first, model: None }),
-            (Some(_), Some(account)) if first == tenant => {
-                Some(Self { account, model: model.filter(|m| *m != "*") })
-            }
-            _ => None,
-        }
+fn authorise(target: Target<'_>, subject: &Subject, manifest: &mut Manifest) {
+    if !target.names_account(manifest) {
+        return;
     }
-
-    fn authorise(&self, subject: &Subject, manifest: &mut Manifest) {
-        if manifest.name() != self.account {
-            return;
-        }
-        let models: Vec<(&str, &mut Vec<Subject>)> = match manifest {
-            Manifest::ProviderAccount(account) => account
-                .integrations
-                .iter_mut()
-                .map(|model| (model.name.as_str(), &mut model.authorized_subjects))
-                .collect(),
-            Manifest::VirtualModel(account) => account
-                .integrations
-                .iter_mut()
-                .map(|model| (model.name.as_str(), &mut model.authorized_subjects))
-                .collect(),
-            Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => Vec::new(),
+    let models: Vec<(&str, &mut Vec<Subject>)> = match manifest {
+        Manifest::ProviderAccount(account) => account
+            .integrations
+            .iter_mut()
+            .map(|model| (model.name.as_str(), &mut model.authorized_subjects))
+            .collect(),
+        Manifest::VirtualModel(account) => account
+            .integrations
+            .iter_mut()
+            .map(|model| (model.name.as_str(), &mut model.authorized_subjects))
+            .collect(),
+        Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => Vec::new(),
+    };
+    for (name, subjects) in models {
+        let named = match target.models {
+            Models::Unsaid | Models::All => true,
+            Models::One(model) => model == name,
         };
-        for (name, subjects) in models {
-            if self.model.is_none_or(|model| model == name) && !subjects.contains(subject) {
-                subjects.push(subject.clone());
-            }
+        if named && !subjects.contains(subject) {
+            subjects.push(subject.clone());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `gantry apply`, `diff`, `get` and `delete`.
 
+use super::changes::changes;
 use super::connection::{Connection, Flags, encoded};
 use super::{block_on, yaml};
 use crate::out;
@@ -65,13 +66,7 @@ pub(crate) struct DeleteArguments {
 
 #[derive(Deserialize)]
 struct AppliedList {
-    #[serde(default)]
     applied: Vec<Applied>,
-}
-
-#[derive(Deserialize)]
-struct ResourceList {
-    data: Vec<StoredManifest>,
 }
 
 #[derive(Deserialize)]
@@ -134,17 +129,16 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
             path.push_str(&encoded(part));
         }
     }
-    path.push_str("?limit=1000");
     if let Some(name) = &arguments.name {
-        path.push_str("&name=");
+        path.push_str("?name=");
         path.push_str(&encoded(name));
     }
-    let found: ResourceList = block_on(connection.send(Method::GET, &path, None::<&()>))?;
-    if found.data.is_empty() && arguments.name.is_some() {
+    let found: Vec<StoredManifest> = block_on(connection.list(&path))?;
+    if found.is_empty() && arguments.name.is_some() {
         bail!("there is no such resource; `gantry get` lists all");
     }
     let manifests: Vec<serde_json::Value> =
-        found.data.into_iter().map(|resource| resource.manifest).collect();
+        found.into_iter().map(|resource| resource.manifest).collect();
     if arguments.json {
         return out::line(serde_json::to_string_pretty(&manifests)?);
     }
@@ -178,7 +172,17 @@ fn send(flags: &Flags, files: &[PathBuf], dry_run: bool) -> anyhow::Result<Vec<A
     let connection = Connection::open(flags)?;
     let request = ApplyRequest { manifest: None, sources: read(files)?, dry_run };
     let list: AppliedList = block_on(connection.send(Method::PUT, "apply", Some(&request)))?;
-    Ok(list.applied)
+    list.complete()
+}
+
+impl AppliedList {
+    /// What was applied, which is never nothing.
+    fn complete(self) -> anyhow::Result<Vec<Applied>> {
+        if self.applied.is_empty() {
+            bail!("the answer names nothing that was applied; nothing may have been stored");
+        }
+        Ok(self.applied)
+    }
 }
 
 /// Reads files and directories (their `.yaml`, `.yml` and `.json` files, by name).
@@ -192,8 +196,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
             continue;
         }
         for file in files_below(path)? {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("read {}", file.display()))?;
+            let text = text_of(&file)?;
             sources.push(Source { file: file.display().to_string(), text });
         }
     }
@@ -203,7 +206,20 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     Ok(sources)
 }
 
-fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn text_of(file: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (bytes, good) = (error.as_bytes(), error.utf8_error().valid_up_to());
+        let lines = bytes.iter().take(good).filter(|byte| **byte == b'\n').count();
+        anyhow::anyhow!("{}:{}: this line is not UTF-8 text", file.display(), lines + 1)
+    })
+}
+
+/// The manifests below a directory, or the file itself.
+///
+/// What begins with a dot is left out, and links to directories are not followed: a mounted
+/// ConfigMap holds each file once more below such entries, and a link may lead back up.
+pub(crate) fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -211,13 +227,19 @@ fn files_below(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path)
         .with_context(|| format!("read the directory {}", path.display()))?;
     for entry in entries {
-        let file = entry?.path();
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let (file, link) = (entry.path(), entry.file_type()?.is_symlink());
         let manifest = file
             .extension()
             .and_then(|extension| extension.to_str())
             .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
         if file.is_dir() {
-            files.extend(files_below(&file)?);
+            if !link {
+                files.extend(files_below(&file)?);
+            }
         } else if manifest {
             files.push(file);
         }
@@ -230,75 +252,48 @@ fn lines(manifest: &serde_json::Value) -> Vec<String> {
     yaml::print(manifest).lines().map(str::to_owned).collect()
 }
 
-/// The lines that differ, by longest common subsequence; unchanged ones are left out.
-fn changes(before: &[String], after: &[String]) -> Vec<String> {
-    let common = common_lengths(before, after);
-    let length =
-        |i: usize, j: usize| common.get(i).and_then(|row| row.get(j)).copied().unwrap_or_default();
-    let (mut i, mut j) = (0, 0);
-    let mut out = Vec::new();
-    loop {
-        match (before.get(i), after.get(j)) {
-            (Some(old), Some(new)) if old == new => {
-                i += 1;
-                j += 1;
-            }
-            (Some(old), new) if new.is_none() || length(i + 1, j) >= length(i, j + 1) => {
-                out.push(format!("- {old}"));
-                i += 1;
-            }
-            (_, Some(new)) => {
-                out.push(format!("+ {new}"));
-                j += 1;
-            }
-            (_, None) => return out,
-        }
-    }
-}
-
-/// `[i][j]`: length of the longest common subsequence of the texts from line `i` and `j` on.
-fn common_lengths(before: &[String], after: &[String]) -> Vec<Vec<usize>> {
-    let mut rows = vec![vec![0; after.len() + 1]];
-    for old in before.iter().rev() {
-        let row = common_row(old, after, rows.last().map_or(&[], Vec::as_slice));
-        rows.push(row);
-    }
-    rows.reverse();
-    rows
-}
-
-/// One row of it, from the row `below`.
-fn common_row(old: &str, after: &[String], below: &[usize]) -> Vec<usize> {
-    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or_default();
-    let mut row = vec![0; after.len() + 1];
-    for (column, new) in after.iter().enumerate().rev() {
-        let length = match old == new {
-            true => at(below, column + 1) + 1,
-            false => at(&row, column + 1).max(at(below, column)),
-        };
-        if let Some(cell) = row.get_mut(column) {
-            *cell = length;
-        }
-    }
-    row
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn shows_only_the_lines_that_differ() {
-        let text = |lines: &str| lines.lines().map(str::to_owned).collect::<Vec<_>>();
-        let cases = [
-            ("a\nb\nc", "a\nx\nc", vec!["- b", "+ x"]),
-            ("", "a\nb", vec!["+ a", "+ b"]),
-            ("a\nb", "", vec!["- a", "- b"]),
-            ("a\nb\nc", "a\nb\nc", vec![]),
-            ("a\nc", "a\nb\nc", vec!["+ b"]),
-        ];
-        for (before, after, expected) in cases {
-            assert_eq!(changes(&text(before), &text(after)), expected, "{before:?} {after:?}");
+    fn an_answer_that_names_nothing_applied_is_none() {
+        let read = |text: &str| -> anyhow::Result<Vec<Applied>> {
+            serde_json::from_str::<AppliedList>(text)?.complete()
+        };
+        for text in ["{}", "{\"status\": \"ok\"}", "{\"applied\": []}"] {
+            read(text).unwrap_err();
         }
+        let one = "{\"applied\": [{\"action\": \"CREATE\", \"kind\": \"k\", \"name\": \"n\", \
+                   \"manifest\": {}}]}";
+        assert_eq!(read(one).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_named_with_the_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"type: x\nname: \xff\n").unwrap();
+        let error = read(&[file.path().to_owned()]).err().unwrap().to_string();
+        assert!(error.ends_with(":2: this line is not UTF-8 text"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_mounted_config_map_is_read_once_and_a_link_upwards_is_not_followed() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("..2024_1")).unwrap();
+        std::fs::create_dir_all(at("sub")).unwrap();
+        std::fs::write(at("..2024_1/a.yaml"), "a").unwrap();
+        std::fs::write(at("sub/b.yml"), "b").unwrap();
+        std::fs::write(at(".hidden.yaml"), "no").unwrap();
+        symlink("..2024_1", at("..data")).unwrap();
+        symlink("..data/a.yaml", at("a.yaml")).unwrap();
+        symlink(".", at("loop")).unwrap();
+        let texts = |sources: Vec<Source>| sources.into_iter().map(|s| s.text).collect::<Vec<_>>();
+        assert_eq!(texts(read(&[dir.path().to_owned()]).unwrap()), ["a", "b"]);
+        let named = [at(".hidden.yaml"), at("..data")];
+        assert_eq!(texts(read(&named).unwrap()), ["no", "a"], "what is named is read");
     }
 }

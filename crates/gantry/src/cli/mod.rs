@@ -1,5 +1,6 @@
 //! The commands that talk to a control plane.
 
+mod changes;
 mod connection;
 mod follow;
 pub(crate) mod logs;

@@ -1,11 +1,15 @@
-//! `gantry token`: tokens for people and for gateways that run apart.
+//! `gantry token`: tokens for people and for gateways that run apart, and a further one of the
+//! administrator for who has the data directory.
 
 use super::connection::{Connection, Flags, encoded};
 use super::{block_on, text};
-use crate::out;
-use anyhow::bail;
+use crate::{boot, out};
+use anyhow::{Context, bail};
+use gantry_control::{Control, ControlConfig};
+use gantry_model::secret::Secret;
 use http::Method;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -15,6 +19,10 @@ pub(crate) struct Arguments {
     /// For gateways that run apart, instead of for yourself.
     #[arg(long)]
     gateway: bool,
+    /// For the administrator, made in the data directory itself, for who lost the first token. The
+    /// control plane must not run meanwhile.
+    #[arg(long, requires = "name", conflicts_with_all = ["gateway", "list", "revoke"])]
+    admin: bool,
     /// Show the tokens there are instead; their values are shown by nothing.
     #[arg(long, conflicts_with_all = ["name", "revoke"])]
     list: bool,
@@ -33,11 +41,6 @@ struct Request<'a> {
 #[derive(Deserialize)]
 struct Created {
     token: String,
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    data: Vec<Token>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +66,11 @@ struct Done {}
 /// # Errors
 /// When the control plane refuses, or no token or several have the name to be ended.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.admin {
+        let name = arguments.name.as_deref().unwrap_or_default();
+        let token = block_on(admin_token(&arguments.connection.data_dir(), name))?;
+        return out::line(token.expose());
+    }
     let connection = Connection::open(&arguments.connection)?;
     let path = if arguments.gateway { "gateway/tokens" } else { "personal-access-tokens" };
     block_on(async {
@@ -82,10 +90,25 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })
 }
 
+/// A further token of the administrator, made where no control plane runs.
+async fn admin_token(data_dir: &Path, name: &str) -> anyhow::Result<Secret> {
+    if !data_dir.join("gantry.db").exists() {
+        bail!(
+            "{} holds no control plane: name the data directory of one with --data-dir",
+            data_dir.display()
+        );
+    }
+    boot::keep_files_private();
+    let mut config = ControlConfig::new(data_dir);
+    config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
+    let (control, _) = Control::open(config).await.context("open the data directory")?;
+    let token = control.create_admin_token(name).await;
+    control.close().await;
+    Ok(token?)
+}
+
 async fn listed(connection: &Connection, path: &str) -> anyhow::Result<Vec<Token>> {
-    let path = format!("{path}?limit=1000");
-    let tokens: Tokens = connection.send(Method::GET, &path, None::<&()>).await?;
-    Ok(tokens.data)
+    connection.list(path).await
 }
 
 /// The id of the token that is meant.
@@ -114,6 +137,26 @@ fn table(tokens: &[Token]) -> comfy_table::Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_has_the_data_directory_gets_a_token_of_the_administrator() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = admin_token(dir.path(), "again").await.unwrap_err().to_string();
+        assert!(none.contains("holds no control plane"), "{none}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
+        let (control, _) = Control::open(ControlConfig::new(dir.path())).await.unwrap();
+        let runs = format!("{:#}", admin_token(dir.path(), "again").await.unwrap_err());
+        assert!(runs.contains("another gantry process"), "{runs}");
+        control.close().await;
+        drop(control);
+        let token = admin_token(dir.path(), "again").await.unwrap();
+        let (control, first) = Control::open(ControlConfig::new(dir.path())).await.unwrap();
+        assert!(first.is_none());
+        let digest = gantry_runtime::digest::sha256_hex(token.expose().as_bytes());
+        let known = control.snapshot();
+        let key = known.keys.iter().find(|key| key.sha256 == digest).unwrap();
+        assert!(key.caller.admin && key.name == "again", "{key:?}");
+    }
 
     #[test]
     fn a_token_is_ended_by_its_name_or_its_id_and_only_one() {

@@ -33,13 +33,13 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     let (control, first) = up::open_control(&data_dir, &shutdown, analytics, sink).await?;
+    let host = format!("http://{}", listener.local_addr()?);
+    up::remember(&data_dir, &host, first.as_ref())?;
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
         control: Some(control.api()),
     });
-    let host = format!("http://{}", listener.local_addr()?);
-    up::remember(&data_dir, &host, first.as_ref())?;
     let mut said =
         format!("Gantry's control plane is up at {host} (data in {})\n", data_dir.display());
     if let Some(first) = &first {

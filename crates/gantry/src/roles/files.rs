@@ -3,7 +3,8 @@
 //! Tokens come from `GANTRY_TOKENS`, a list `token=subject,…`; the subject `admin` may use
 //! everything. A directory that is broken after a change is reported, and the gateway serves on.
 
-use crate::cli::manifests::read;
+use crate::boot::variable;
+use crate::cli::manifests::{files_below, read};
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
 use gantry_model::ids::Generation;
@@ -11,7 +12,8 @@ use gantry_model::kinds::Manifest;
 use gantry_model::manifest::{self, Document, SetEntry};
 use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
-use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource, assemble};
+use gantry_model::secrets;
+use gantry_model::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, assemble};
 use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::digest::sha256_hex;
@@ -69,12 +71,13 @@ fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
         keys,
         ..SnapshotSource::default()
     };
-    let (snapshot, unresolved) = assemble(base, &mut resolve);
+    let (snapshot, unresolved) = assemble(base, Reach::AnyTenant, &mut resolve);
     for missing in unresolved {
         tracing::warn!(
             kind = missing.kind,
             name = missing.name,
             reference = missing.reference,
+            reason = missing.reason,
             "secret not found, its models are unavailable"
         );
     }
@@ -102,19 +105,18 @@ fn resolve(reference: &str) -> Result<Secret, String> {
     let Some(name) = reference.strip_prefix("env://") else {
         return Err("without a control plane only env:// references have values".to_owned());
     };
-    match std::env::var(name) {
-        Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-        _ => Err(format!("the variable {name} is not set")),
-    }
+    let value = variable(name).ok_or_else(|| format!("the variable {name} is not set"))?;
+    secrets::of_variable(name, &value)
 }
 
-/// Reads the list. Its errors count entries, because a token may not be repeated.
+/// Reads the list. Its errors count entries and show nothing of them, because any part may be one
+/// of a token, which may hold a `=`, too.
 fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
     let mut keys: Vec<KeyEntry> = Vec::new();
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     for (number, pair) in (1..).zip(pairs) {
         let (token, subject) = pair
-            .split_once('=')
+            .rsplit_once('=')
             .map(|(token, subject)| (token.trim(), subject.trim()))
             .with_context(|| format!("{TOKENS}: entry {number} has no `=`: write token=subject"))?;
         if token.is_empty() {
@@ -122,8 +124,8 @@ fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
         }
         if !callable(subject) {
             bail!(
-                "{TOKENS}: entry {number} is for `{subject}`: expected `admin`, `user:NAME` or \
-                 `virtualaccount:NAME`"
+                "{TOKENS}: entry {number} does not end with `=admin`, `=user:NAME` or \
+                 `=virtualaccount:NAME`"
             );
         }
         let sha256 = sha256_hex(token.as_bytes());
@@ -177,19 +179,15 @@ pub(super) async fn follow(dir: PathBuf, gateway: Gateway, shutdown: Shutdown) {
     }
 }
 
-/// Names, sizes and times of the manifests.
-fn stamp(dir: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
-    let mut stamps = Vec::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        match entry.metadata() {
-            Ok(meta) if meta.is_dir() => stamps.extend(stamp(&path)),
-            Ok(meta) => stamps.push((path, meta.len(), meta.modified().ok())),
-            Err(_) => {}
-        }
-    }
-    stamps.sort();
-    stamps
+type Stamp = (PathBuf, Option<(u64, Option<std::time::SystemTime>)>);
+
+/// Names, sizes and times of the manifests; of what a link leads to, not of the link.
+fn stamp(dir: &Path) -> Vec<Stamp> {
+    let state = |path: &PathBuf| {
+        std::fs::metadata(path).ok().map(|meta| (meta.len(), meta.modified().ok()))
+    };
+    let files = files_below(dir).unwrap_or_default().into_iter();
+    files.map(|path| (state(&path), path)).map(|(state, path)| (path, state)).collect()
 }
 
 #[cfg(test)]
@@ -229,6 +227,44 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_name_of_any_tenant_grants() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = |provider: &str| {
+            format!(
+                "type: provider-account/openai\nname: main\nauth_data: {{type: api-key, api_key: k}}\n\
+                 integrations:\n  - {{name: m, type: integration/model/openai}}\n---\n\
+                 type: virtual-account\nname: batch\npermissions:\n\
+                 - {{resource_type: provider-account, resource_fqn: 'default:{provider}:main', \
+                 role_id: provider-account-access}}\n"
+            )
+        };
+        let load = |provider: &str| {
+            std::fs::write(dir.path().join("a.yaml"), text(provider)).unwrap();
+            snapshot(dir.path(), "").map_err(|error| error.to_string())
+        };
+        let opened = serde_json::to_string(&load("openai").unwrap()).unwrap();
+        assert!(opened.contains("\"authorized_subjects\":[\"virtualaccount:batch\"]"), "{opened}");
+        let error = load("anthropic").unwrap_err();
+        assert!(error.contains("`main` is an account of `openai`, not of `anthropic`"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_change_behind_a_link_is_seen() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = elsewhere.path().join("a.yaml");
+        std::fs::write(&file, "one").unwrap();
+        std::os::unix::fs::symlink(&file, dir.path().join("a.yaml")).unwrap();
+        let before = stamp(dir.path());
+        assert_eq!(before.len(), 1);
+        assert_eq!(stamp(dir.path()), before);
+        std::fs::write(&file, "another").unwrap();
+        assert_ne!(stamp(dir.path()), before);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(stamp(dir.path())[0].1, None, "gone behind the link");
+    }
+
+    #[test]
     fn each_token_stands_for_one_known_kind_of_caller() {
         let keys =
             tokens("tfy_a=admin, tfy_b = virtualaccount:bot,tfy_c=user:x@y.example,").unwrap();
@@ -239,18 +275,21 @@ mod tests {
             [true, false, false]
         );
         assert!(tokens("").unwrap().is_empty());
+        let padded = tokens("tfy_se=cret==admin").unwrap();
+        assert_eq!(padded[0].sha256, sha256_hex(b"tfy_se=cret="), "a token may hold a `=`");
         for (text, expected) in [
             ("=admin", "entry 1 has no token"),
-            ("tfy_a=admin,tfy_b=", "entry 2 is for ``: expected `admin`"),
-            ("tfy_a=x", "entry 1 is for `x`: expected `admin`"),
-            ("tfy_a=user:", "entry 1 is for `user:`"),
-            ("tfy_a=team:ml", "entry 1 is for `team:ml`"),
+            ("tfy_a=admin,tfy_b=", "entry 2 does not end with `=admin`"),
+            ("tfy_a=x", "entry 1 does not end with `=admin`"),
+            ("tfy_a=user:", "entry 1 does not end"),
+            ("tfy_a=team:ml", "entry 1 does not end"),
+            ("se=cret=admin,tfy_a=cret", "entry 2 does not end"),
             ("tfy_a=admin,tfy_b=user:x,tfy_a=user:y", "entries 1 and 3 have the same token"),
             ("tfy_a", "entry 1 has no `=`"),
         ] {
             let error = tokens(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
-            assert!(!error.contains("tfy_"), "{error}");
+            assert!(!error.contains("tfy_") && !error.contains("cret"), "{error}");
         }
     }
 }

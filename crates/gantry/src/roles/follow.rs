@@ -10,6 +10,7 @@ use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::metrics::Metrics;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,49 +47,50 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Starts from the file on disk, when there is one; returns its generation, or 0.
-    pub(super) fn start_from_disk(&self) -> u64 {
+    /// Starts from the file on disk, when there is one; returns what it has.
+    pub(super) fn start_from_disk(&self) -> Have {
         match self.file.read() {
             Ok(Some(snapshot)) => {
                 self.gateway.publish(&snapshot);
                 let generation = snapshot.generation.0;
                 self.metrics.set_snapshot_generation(generation);
                 tracing::info!(generation, "started from the snapshot on disk");
-                generation
+                Have::of(&snapshot)
             }
-            Ok(None) => 0,
+            Ok(None) => Have::default(),
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "the snapshot on disk is not usable");
-                0
+                Have::default()
             }
         }
     }
 
-    /// Follows from `generation` on until shutdown; the gateway serves on with what it has when
-    /// nobody answers.
-    pub(super) async fn run(self, mut generation: u64, shutdown: Shutdown) {
-        let mut away = false;
+    /// Follows from what it has on until shutdown; the gateway serves on with that when nobody
+    /// answers.
+    pub(super) async fn run(self, mut have: Have, shutdown: Shutdown) {
+        let mut failure = None;
         loop {
             let asked = tokio::select! {
-                asked = self.ask(generation) => asked,
+                asked = self.ask(&have) => asked,
                 () = shutdown.wait() => return,
             };
             match asked {
                 Ok(news) => {
-                    if away {
+                    if failure.take().is_some() {
                         tracing::info!("the control plane answers again");
                     }
-                    away = false;
                     if let Some(snapshot) = news {
-                        generation = snapshot.generation.0;
+                        have.compare(&snapshot);
+                        have = Have::of(&snapshot);
                         self.take(&snapshot);
                     }
                 }
                 Err(error) => {
-                    if !away {
-                        self.report(&format!("{error:#}"));
+                    let error = Some(format!("{error:#}"));
+                    if failure != error {
+                        self.report(error.as_deref().unwrap_or_default());
                     }
-                    away = true;
+                    failure = error;
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
@@ -114,12 +116,9 @@ impl Remote {
         }
     }
 
-    /// The newer snapshot, or `None` when there is none yet.
-    async fn ask(&self, generation: u64) -> anyhow::Result<Option<SnapshotSource>> {
-        let url = format!(
-            "{}/api/svc/v1/gateway/snapshot?generation={generation}",
-            self.control_plane.trim_end_matches('/')
-        );
+    /// Another snapshot than it has, or `None` when there is none yet.
+    async fn ask(&self, have: &Have) -> anyhow::Result<Option<SnapshotSource>> {
+        let url = have.question(&self.control_plane);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, bearer(&self.token)?);
         let (method, body, timeout) = (Method::GET, Bytes::new(), POLL_TIMEOUT);
@@ -135,7 +134,54 @@ impl Remote {
                     "the control plane refuses the token; create one with `gantry token --gateway`"
                 )
             }
-            status => bail!("the control plane answered {status}"),
+            status => {
+                let said = serde_json::from_slice::<Refused>(&answer.body);
+                let said = said.map(|said| format!(": {}", said.message)).unwrap_or_default();
+                bail!("the control plane answered {status}{said}")
+            }
+        }
+    }
+}
+
+/// An error of the control plane.
+#[derive(Deserialize)]
+struct Refused {
+    message: String,
+}
+
+/// Which snapshot a gateway has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Have {
+    generation: u64,
+    /// Empty: from a control plane that knew none.
+    digest: String,
+}
+
+impl Have {
+    fn of(snapshot: &SnapshotSource) -> Self {
+        Self { generation: snapshot.generation.0, digest: snapshot.digest.clone() }
+    }
+
+    /// The address at which news are asked for.
+    fn question(&self, control_plane: &str) -> String {
+        let digest = match self.digest.as_str() {
+            "" => String::new(),
+            known => format!("&digest={known}"),
+        };
+        let (host, generation) = (control_plane.trim_end_matches('/'), self.generation);
+        format!("{host}/api/svc/v1/gateway/snapshot?generation={generation}{digest}")
+    }
+
+    /// Says so when the control plane's state is an earlier one.
+    fn compare(&self, snapshot: &SnapshotSource) {
+        let (had, generation) = (self.generation, snapshot.generation.0);
+        if generation < had {
+            tracing::warn!(
+                had,
+                generation,
+                "the control plane went back to an earlier state, as one whose database was \
+                 restored does; that state is in use now"
+            );
         }
     }
 }
@@ -146,4 +192,22 @@ pub(super) fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
         .context("the token holds characters that no token has")?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gantry_model::ids::Generation;
+
+    #[test]
+    fn a_gateway_says_which_state_it_has_as_far_as_it_knows() {
+        let path = "http://control:7100/api/svc/v1/gateway/snapshot";
+        let host = "http://control:7100/";
+        assert_eq!(Have::default().question(host), format!("{path}?generation=0"));
+        let mut snapshot = SnapshotSource { generation: Generation(7), ..Default::default() };
+        assert_eq!(Have::of(&snapshot).question(host), format!("{path}?generation=7"));
+        snapshot.digest = "ab12".to_owned();
+        let asked = Have::of(&snapshot).question(host);
+        assert_eq!(asked, format!("{path}?generation=7&digest=ab12"));
+    }
 }

@@ -121,8 +121,8 @@ fn feed(
                 gateway: gateway.clone(),
                 metrics: records.metrics.clone(),
             };
-            let generation = remote.start_from_disk();
-            spawn("follow control plane", remote.run(generation, shutdown.clone()));
+            let have = remote.start_from_disk();
+            spawn("follow control plane", remote.run(have, shutdown.clone()));
         }
         (None, None) => {
             bail!("say where the configuration comes from: --control-plane or --config")

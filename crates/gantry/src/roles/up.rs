@@ -40,8 +40,12 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     let sink = JournalSink { journal_dir: records.journal_dir.clone() };
+    // Before the store is there: a start that fails on it has made no token yet.
+    let named = discovery::named()?;
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
-    let search = discovery::apply(&control, &data_dir).await?;
+    remember(&data_dir, &host, first.as_ref())?;
+    let found = discovery::find(named).await;
+    let search = discovery::apply(&control, &data_dir, found, first.is_some()).await?;
     let admin = Arc::new(Admin {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
@@ -51,7 +55,6 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut snapshots = control.subscribe();
     gateway.publish(&snapshots.borrow_and_update());
     spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));
-    remember(&data_dir, &host, first.as_ref())?;
     let snapshot = control.snapshot();
     process::announce(&greeting::text(&Started {
         host: &host,
@@ -85,7 +88,8 @@ pub(crate) async fn open_control(
     Ok(Control::open(config).await?)
 }
 
-/// Leaves the address, and on the first start the token, to the commands on this machine.
+/// Leaves the address, and on the first start the token, to the commands on this machine. Roles
+/// call it as soon as the control plane is open: the token of a first start is nowhere else.
 pub(crate) fn remember(
     data_dir: &Path,
     host: &str,
@@ -97,11 +101,51 @@ pub(crate) fn remember(
     let token = first.map(|first| first.token.expose().to_owned()).or(old.map(|old| old.token));
     let Some(token) = token else { return Ok(()) };
     let credentials = Credentials { host: host.to_owned(), token };
-    write_private(&path, &serde_json::to_vec_pretty(&credentials)?)
+    replace_private(&path, &serde_json::to_vec_pretty(&credentials)?)
         .with_context(|| format!("write {}", path.display()))
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Replaces a file whole, so that an end at any moment leaves the one or the other.
+fn replace_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
-    boot::create_private_file(path)?.write_all(bytes)
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let begun = path.with_extension("part");
+    let mut file = boot::create_private_file(&begun)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&begun, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn credentials_are_replaced_whole_and_only_when_they_changed() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(cli::CREDENTIALS_FILE);
+        let inode = || std::fs::metadata(&path).unwrap().ino();
+        let first = FirstStart {
+            tenant: "default".to_owned(),
+            admin: "admin@localhost".to_owned(),
+            token: Secret::new("tfy_first"),
+        };
+        remember(dir.path(), "http://127.0.0.1:7100", None).unwrap();
+        assert!(!path.exists(), "there is no token to leave");
+        remember(dir.path(), "http://127.0.0.1:7100", Some(&first)).unwrap();
+        // A second name keeps the old file's inode from being used again.
+        std::fs::hard_link(&path, dir.path().join("old")).unwrap();
+        let before = inode();
+        remember(dir.path(), "http://127.0.0.1:7100", None).unwrap();
+        assert_eq!(inode(), before);
+        remember(dir.path(), "http://127.0.0.1:7200", None).unwrap();
+        assert_ne!(inode(), before, "another file in its place");
+        let saved = std::fs::read_to_string(&path).unwrap();
+        assert!(saved.contains(":7200") && saved.contains("tfy_first"), "{saved}");
+        assert!(!path.with_extension("part").exists());
+    }
 }

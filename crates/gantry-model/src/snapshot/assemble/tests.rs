@@ -23,9 +23,9 @@ fn bot(resource_type: &str, fqn: &str, role: &str) -> Manifest {
     Manifest::VirtualAccount(Box::new(bot.unwrap()))
 }
 
-fn opened(manifests: Vec<Manifest>) -> Vec<String> {
+fn opened(reach: Reach, manifests: Vec<Manifest>) -> Vec<String> {
     let source = SnapshotSource { tenant: "acme".to_owned(), manifests, ..Default::default() };
-    let (source, _) = assemble(source, &mut |_| Err("unset".to_owned()));
+    let (source, _) = assemble(source, reach, &mut |_| Err("unset".to_owned()));
     let bot = Subject("virtualaccount:bot".to_owned());
     let accounts = source.manifests.iter().filter_map(|manifest| match manifest {
         Manifest::ProviderAccount(account) => Some(account),
@@ -65,12 +65,32 @@ fn a_permission_opens_the_models_it_names() {
         ("provider-account", "other:openai:main", "provider-account-access", &[]),
         ("cluster", "acme:openai:main", "cluster-admin", &[]),
         ("provider-account", "acme:openai", "provider-account-access", &[]),
+        // Neither does what is no name of a resource, or names no model where one is meant.
+        ("model", "acme:openai:main:small", "model-user", &[]),
+        ("model", "acme:openai:main", "model-user", &[]),
+        ("model", "main", "model-user", &[]),
+        ("model", "main/sm*", "model-user", &[]),
+        ("model", "main/*", "model-user", &all),
+        ("provider-account", "acme:anthropic:main", "provider-account-access", &[]),
+        ("provider-account", "*", "provider-account-access", &[]),
         ("provider-account", "", "provider-account-access", &[]),
     ];
     for (resource_type, fqn, role, expected) in cases {
         let manifests =
             vec![account("main", "sk"), account("second", "sk"), bot(resource_type, fqn, role)];
-        assert_eq!(opened(manifests), *expected, "{resource_type} {fqn} {role}");
+        let opened = opened(Reach::OwnTenant, manifests);
+        assert_eq!(opened, *expected, "{resource_type} {fqn} {role}");
+    }
+}
+
+#[test]
+fn whoever_has_no_tenant_takes_the_permissions_of_any() {
+    let manifests = |fqn: &str| {
+        let role = "provider-account-access";
+        vec![account("main", "sk"), bot("provider-account", fqn, role)]
+    };
+    for (fqn, count) in [("other:openai:main", 2), ("other:anthropic:main", 0)] {
+        assert_eq!(opened(Reach::AnyTenant, manifests(fqn)).len(), count, "{fqn}");
     }
 }
 
@@ -79,7 +99,7 @@ fn references_are_resolved_and_missing_ones_are_reported() {
     let manifests = vec![account("a", "env://A"), account("b", "env://A"), account("c", "env://C")];
     let source = SnapshotSource { manifests, ..Default::default() };
     let mut asked = Vec::new();
-    let (source, unresolved) = assemble(source, &mut |reference| {
+    let (source, unresolved) = assemble(source, Reach::OwnTenant, &mut |reference| {
         asked.push(reference.to_owned());
         match reference {
             "env://A" => Ok(Secret::new("value")),
