@@ -16,7 +16,7 @@ use gantry_runtime::tasks::{Shutdown, spawn};
 use http::StatusCode;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -431,11 +431,11 @@ async fn a_shutdown_closes_what_is_idle_and_answers_what_has_begun() {
 
 #[tokio::test]
 async fn a_shutdown_answers_what_waits_for_a_worker_and_lets_it_read_the_answer() {
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Arc::new(std::sync::Mutex::new(wait));
+    let begins = Arc::new(Barrier::new(2));
+    let worker_begins = begins.clone();
     let shutdown = Shutdown::default();
     let service = move |_| {
-        wait.lock().unwrap().recv().unwrap();
+        worker_begins.wait();
         Echo { dropped: Arc::new(Semaphore::new(0)) }
     };
     let workers =
@@ -451,7 +451,7 @@ async fn a_shutdown_answers_what_waits_for_a_worker_and_lets_it_read_the_answer(
         workers[0].send(stream.into_std().unwrap()).await.unwrap();
     }
     shutdown.begin();
-    go.send(()).unwrap();
+    begins.wait();
     let body = vec![b'x'; 1024 * 1024];
     let answers = clients.into_iter().map(async |mut client| {
         client.write_all(&body).await.expect("it was reset");
