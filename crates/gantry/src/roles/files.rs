@@ -231,7 +231,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = |provider: &str| {
             format!(
-                "type: provider-account/openai\nname: main\nauth_data: {{type: api-key, api_key: k}}\n\
+                "type: provider-account/openai\nname: main\n\
+                 auth_data: {{type: api-key, api_key: k}}\n\
                  integrations:\n  - {{name: m, type: integration/model/openai}}\n---\n\
                  type: virtual-account\nname: batch\npermissions:\n\
                  - {{resource_type: provider-account, resource_fqn: 'default:{provider}:main', \
