@@ -104,7 +104,7 @@ async fn thinking_of_another_provider_is_not_forwarded_to_anthropic() {
     let answer = gateway.post("/v1/messages", &asked).await;
     assert_eq!(answer.status, 200, "{}", text(&answer));
     let listed = answer.headers["x-gantry-fidelity"].to_str().unwrap();
-    assert_eq!(listed, "dropped messages[1].content[0], approximated thinking");
+    assert_eq!(listed, "dropped messages[1].content[0]; approximated thinking");
     let sent = String::from_utf8(mock.last_request().unwrap().body.to_vec()).unwrap();
     let thinking = r#""thinking":{"type":"enabled","budget_tokens":2000},"#;
     let expected = body.replace(&format!("{block}\n        "), "").replace(thinking, "");
