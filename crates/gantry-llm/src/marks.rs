@@ -40,8 +40,8 @@ pub(crate) fn foreign(signature: Option<Text<'_>>) -> Option<Text<'_>> {
 /// Begins ids of calls that were spelled anew.
 const SPELLED: &str = "gantry_id_";
 
-/// An id of a call in Anthropic's letters: digits, ASCII letters, `_` and `-`. Any other (Kimi's are
-/// `functions.f:0`) is spelled so that [`original_id`] gives it back, as its model may look at it.
+/// An id of a call in Anthropic's letters: digits, ASCII letters, `_` and `-`. Any other (Kimi's
+/// are `functions.f:0`) is spelled so that [`original_id`] gives it back: its model may look at it.
 pub(crate) fn spelled_id(id: &str) -> Cow<'_, str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if id.bytes().all(|byte| fits(byte) || byte == b'-') && !id.starts_with(SPELLED) {
