@@ -5,10 +5,12 @@
 //! at once, from the places that the scan found: it never reads the body again, never reorders and
 //! never re-prints.
 
+mod marked;
 mod pieces;
 #[cfg(test)]
 mod tests;
 
+pub use marked::{Cut, cut_marked};
 pub use pieces::Pieces;
 
 use crate::scan::cursor::Fault;

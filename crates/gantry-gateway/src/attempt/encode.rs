@@ -9,7 +9,7 @@ use crate::route::Hop;
 use crate::snapshot::Policy;
 use bytes::Bytes;
 use gantry_llm::scan::{Index, ScanError};
-use gantry_llm::splice::{Draft, Pieces};
+use gantry_llm::splice::{self, Draft, Pieces};
 use gantry_llm::translate::{self, RequestContext};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
@@ -87,7 +87,19 @@ fn operation(wanted: Operation, dialect: Dialect) -> Result<Operation, Error> {
 
 fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     let (model, quirks) = (&hop.model, hop.model.quirks());
+    let marked = match model.dialect() {
+        Dialect::Anthropic => splice::cut_marked(&call.body, &call.index),
+        Dialect::OpenAi => None,
+    };
     let mut draft = Draft::new(&call.body, &call.index);
+    let mut losses = Vec::new();
+    if let Some(cut) = &marked {
+        draft.set("messages", &cut.messages)?;
+        if cut.without_thinking {
+            draft.remove("thinking")?;
+        }
+        losses.extend_from_slice(&cut.losses);
+    }
     if !call.model_in_body || call.model != model.upstream_model {
         draft.set("model", &model.upstream_model_json)?;
     }

@@ -224,6 +224,33 @@ async fn a_manifest_does_not_write_the_fields_of_the_connection() {
 }
 
 #[tokio::test]
+async fn thinking_of_another_provider_is_not_forwarded_to_anthropic() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [anthropic("claude", &mock.url(), &["opus"]).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let block = r#"{"type":"thinking","thinking":"hm","signature":"gantryThoughtWithoutSign"},"#;
+    let body = format!(
+        r#"{{"model":"opus","thinking":{{"type":"enabled","budget_tokens":2000}},"max_tokens":4000,
+        "messages":[{{"role":"user","content":"Go."}},{{"role":"assistant","content":[{block}
+        {{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},{{"role":"user","content":
+        [{{"type":"tool_result","tool_use_id":"t","content":"1.0"}}]}}]}}"#
+    );
+    let asked = body.replace(r#""opus""#, r#""claude/opus""#);
+    let answer = gateway.post("/v1/messages", &asked).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    let listed = answer.headers["x-gantry-fidelity"].to_str().unwrap();
+    assert_eq!(listed, "dropped messages[1].content[0]; approximated thinking");
+    let sent = String::from_utf8(mock.last_request().unwrap().body.to_vec()).unwrap();
+    let thinking = r#""thinking":{"type":"enabled","budget_tokens":2000},"#;
+    let expected = body.replace(&format!("{block}\n        "), "").replace(thinking, "");
+    assert_eq!(sent, expected);
+
+    let strict = [("x-gantry-strict", "true")];
+    let answer = gateway.send(Method::POST, "/v1/messages", &asked, &strict).await;
+    assert_eq!(answer.status, 400, "{}", text(&answer));
+}
+
+#[tokio::test]
 async fn the_callers_own_openai_account_is_not_named_beside_gantrys_key() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;

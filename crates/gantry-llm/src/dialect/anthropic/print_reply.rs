@@ -5,7 +5,7 @@
 use super::print_messages::input;
 use super::usage;
 use crate::dialect::json::{Json, Piece};
-use crate::marks::OF_CALL;
+use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
 use crate::neutral::{Body, Losses, Reply, StopReason, Text, ToolCall};
 use crate::translate::ReplyContext;
 
@@ -29,7 +29,10 @@ pub(crate) fn print(
                 json.text(text);
                 json.close(b'}');
             }
-            Body::Thinking { text, signature } => thinking(text, signature.as_ref(), &mut json),
+            Body::Thinking { text, signature } => {
+                let signature = signature.as_ref().unwrap_or(&Text::Plain(UNSIGNED));
+                thinking(text, Some(signature), &mut json);
+            }
             Body::RedactedThinking(data) => redacted(data, &mut json),
             Body::ToolCall(call) => {
                 if let Some(signature) = &call.signature {
@@ -95,7 +98,7 @@ fn tool_use(
     json.open(b'{');
     json.member_str("type", "tool_use");
     let made_up = call.id.is_empty().then(|| call_id(request_id, index));
-    json.member_str("id", made_up.as_deref().unwrap_or(&call.id));
+    json.member_str("id", &spelled_id(made_up.as_deref().unwrap_or(&call.id)));
     json.member_str("name", &call.name);
     if input(call, json) {
         let path = format!("reply.tool_calls[{index}].function.arguments");

@@ -7,7 +7,7 @@ use super::print_reply::{call_id, head, stop_reason, stop_sequence};
 use super::progress::Progress;
 use super::usage;
 use crate::dialect::json::{Json, copy};
-use crate::marks::OF_CALL;
+use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
 use crate::neutral::{Event, Sink, Stop, StopReason, Str, Text};
 use crate::stream::StreamContext;
 use gantry_model::usage::TokenUsage;
@@ -133,8 +133,10 @@ impl Printer {
     }
 
     fn block_end(&mut self, out: &mut Vec<u8>) {
-        if self.open == Open::None {
-            return;
+        match self.open {
+            Open::None => return,
+            Open::Thinking { signed: false } => self.signature(&Text::Plain(UNSIGNED), out),
+            Open::Thinking { signed: true } | Open::Text | Open::Redacted | Open::Tool(_) => {}
         }
         self.open = Open::None;
         begin("content_block_stop", out);
@@ -242,7 +244,7 @@ impl Printer {
         let made_up = id.is_empty().then(|| call_id(&self.request_id, call));
         let block = |json: &mut Json<'_>| {
             json.member_str("type", "tool_use");
-            json.member_str("id", made_up.as_deref().unwrap_or(&id));
+            json.member_str("id", &spelled_id(made_up.as_deref().unwrap_or(&id)));
             json.member_str("name", &name);
             json.member_raw("input", "{}");
         };

@@ -97,24 +97,27 @@ impl<'a> Reader<'_, 'a> {
                 }
                 let input = block.input;
                 Body::ToolCall(ToolCall {
-                    id: block.id.ok_or_else(|| missing("id"))?,
+                    id: marks::original_id(block.id.ok_or_else(|| missing("id"))?),
                     name: block.name.ok_or_else(|| missing("name"))?,
                     arguments: input.map_or(Arguments::Text(Text::default()), Arguments::Json),
                     signature: self.signature.take(),
                 })
             }
-            "tool_result" => Body::ToolResult(ToolResult {
-                id: block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?,
-                content: self.tool_content(place, block.content)?,
-                is_error: block.is_error.unwrap_or(false),
-            }),
+            "tool_result" => {
+                let id = block.tool_use_id.ok_or_else(|| missing("tool_use_id"))?;
+                Body::ToolResult(ToolResult {
+                    id: marks::original_id(id),
+                    content: self.tool_content(place, block.content)?,
+                    is_error: block.is_error.unwrap_or(false),
+                })
+            }
             "thinking" => {
-                let signature = block.signature.filter(|signature| !signature.is_empty());
-                let of_call = signature.as_ref().and_then(marks::of_call);
+                let of_call = block.signature.as_ref().and_then(marks::of_call);
                 if of_call.is_some() {
                     self.signature = of_call;
                     return Ok(());
                 }
+                let signature = marks::foreign(block.signature);
                 Body::Thinking { text: block.thinking.unwrap_or_default(), signature }
             }
             "redacted_thinking" => {

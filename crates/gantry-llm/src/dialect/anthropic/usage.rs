@@ -1,7 +1,8 @@
 //! Token usage as Anthropic reports it.
 //!
 //! `input_tokens` excludes cache reads and writes; the neutral form includes them. In streams the
-//! counts are cumulative and come in pieces: a later piece replaces what it names, never adds.
+//! counts are cumulative and come in pieces: a later piece replaces what it names, never adds; but
+//! a zero on the input's side replaces nothing, as some servers fill in that side only once.
 
 use crate::dialect::json::Json;
 use crate::dialect::wire::wire;
@@ -33,14 +34,18 @@ wire! {
 impl Usage {
     /// Takes over what a later report says.
     pub(super) fn update(&mut self, later: &Self) {
-        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        keep(&mut self.input_tokens, later.input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
-        self.cache_creation_input_tokens =
-            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
-        self.cache_read_input_tokens =
-            later.cache_read_input_tokens.or(self.cache_read_input_tokens);
-        self.cache_creation = later.cache_creation.or(self.cache_creation);
-        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        keep(&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens);
+        keep(&mut self.cache_read_input_tokens, later.cache_read_input_tokens);
+        if let Some(creation) = later.cache_creation {
+            let known = self.cache_creation.get_or_insert_default();
+            keep(&mut known.ephemeral_1h_input_tokens, creation.ephemeral_1h_input_tokens);
+        }
+        if let Some(details) = later.output_tokens_details {
+            let known = self.output_tokens_details.get_or_insert_default();
+            keep(&mut known.thinking_tokens, details.thinking_tokens);
+        }
     }
 
     /// The counts in normal form.
@@ -62,6 +67,13 @@ impl Usage {
                 .and_then(|details| details.thinking_tokens)
                 .unwrap_or(0),
         }
+    }
+}
+
+/// Replaces a count unless the new one is absent, or zero while there is one already.
+fn keep(kept: &mut Option<u64>, new: Option<u64>) {
+    if new.is_some_and(|new| new > 0) || kept.is_none() {
+        *kept = new.or(*kept);
     }
 }
 

@@ -278,8 +278,7 @@ pub(super) fn thinking_block(block: ThinkingBlock<'_>) -> Body<'_> {
         Some(data) => Body::RedactedThinking(data),
         None => Body::Thinking {
             text: block.thinking.unwrap_or_default(),
-            // One of Gantry's marks is of no use in this dialect.
-            signature: block.signature.filter(|text| !text.is_empty() && !marks::is_ours(text)),
+            signature: marks::foreign(block.signature),
         },
     }
 }

@@ -17,6 +17,9 @@ wire! {
         sub choices: Few<Choice<'a>>,
         may usage: Usage,
         may error: Raw<'a>,
+        // Perplexity.
+        may citations: Raw<'a>,
+        may search_results: Raw<'a>,
     }
 
     struct Choice<'a> {
@@ -33,6 +36,8 @@ wire! {
         may reasoning_content: Text<'a>,
         may reasoning: StrOr<Text<'a>, Skipped>,
         may thinking_blocks: Vec<ThinkingBlock<'a>>,
+        // OpenRouter's, beside `reasoning`.
+        may reasoning_details: Raw<'a>,
         may tool_calls: Vec<WireCall<'a>>,
         may function_call: FunctionCall<'a>,
         may annotations: Vec<Skipped>,
@@ -42,9 +47,48 @@ wire! {
     /// Some servers answer with a list of parts.
     #[derive(Clone, Debug)]
     pub(super) struct TextPart<'a> {
+        may kind as "type": Str<'a>,
+        may text: Text<'a>,
+        // Mistral's reasoning.
+        may thinking: StrOr<Text<'a>, Vec<Thought<'a>>>,
+    }
+
+    #[derive(Clone, Debug)]
+    pub(super) struct Thought<'a> {
         may text: Text<'a>,
     }
 }
+
+impl<'a> TextPart<'a> {
+    /// What the part says; reports one that no other dialect has.
+    pub(super) fn read(self, losses: &mut Losses) -> Vec<Body<'a>> {
+        let thinking = |text| Body::Thinking { text, signature: None };
+        match (self.text, self.thinking) {
+            (Some(text), _) => vec![Body::Text(text)],
+            (None, Some(StrOr::Str(text))) => vec![thinking(text)],
+            (None, Some(StrOr::Other(list))) => {
+                list.into_iter().filter_map(|thought| thought.text).map(thinking).collect()
+            }
+            (None, None) => {
+                let kind = self.kind.unwrap_or_default();
+                let note = format!("parts of type `{kind}` have no counterpart");
+                losses.once("reply.choices[0].message.content", &note);
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Reports members of a reply or a chunk that no other dialect has.
+pub(super) fn report(members: &[(&str, Option<Raw<'_>>)], losses: &mut Losses) {
+    for (path, raw) in members {
+        if raw.is_some_and(|raw| !matches!(raw.get(), "[]" | "{}" | "\"\"" | "false")) {
+            losses.once(path, "has no counterpart");
+        }
+    }
+}
+
+pub(super) const REASONING_DETAILS: &str = "reply.choices[0].message.reasoning_details";
 
 /// Parses a reply body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
@@ -58,6 +102,9 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
         let view = crate::errors::parse_value(body, 200);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
+    let beside =
+        [("reply.citations", wire.citations), ("reply.search_results", wire.search_results)];
+    report(&beside, losses);
     let Few { first, rest } = wire.choices;
     let choice = first.ok_or_else(|| Error::new("choices", "the upstream sent no choice"))?;
     if !rest.is_empty() {
@@ -99,8 +146,8 @@ fn parts<'a>(message: Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {
         Some(StrOr::Str(text)) if !text.is_empty() => push("content", Body::Text(text)),
         Some(StrOr::Other(list)) => list
             .into_iter()
-            .filter_map(|part| part.text)
-            .for_each(|text| push("content", Body::Text(text))),
+            .flat_map(|part| part.read(losses))
+            .for_each(|body| push("content", body)),
         Some(StrOr::Str(_)) | None => {}
     }
     if let Some(text) = message.refusal.filter(|text| !text.is_empty()) {
@@ -118,6 +165,7 @@ fn parts<'a>(message: Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {
     if let Some(function) = message.function_call {
         push("function_call", read_call(None, function, None));
     }
+    report(&[(REASONING_DETAILS, message.reasoning_details)], losses);
     if message.annotations.is_some_and(|list| !list.is_empty()) {
         losses.dropped("reply.choices[0].message.annotations", "has no counterpart");
     }

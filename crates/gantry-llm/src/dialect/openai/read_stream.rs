@@ -3,11 +3,12 @@
 //! `stream` feeds it one SSE event at a time. It keeps only what later chunks refer to: the tool
 //! calls that began, and the reason to stop. The end is `[DONE]`.
 
-use super::read_reply::{Seen, TextPart, stop};
+use super::read_messages::thinking_block;
+use super::read_reply::{REASONING_DETAILS, Seen, TextPart, report, stop};
 use super::usage::Usage;
-use super::wire_request::thought_signature;
+use super::wire_request::{ThinkingBlock, thought_signature};
 use crate::dialect::wire::{self, Few, Skipped, wire};
-use crate::neutral::{Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
+use crate::neutral::{Body, Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use crate::stream::Failure;
 use crate::translate::Error;
 use gantry_model::usage::TokenUsage;
@@ -19,6 +20,8 @@ wire! {
         // Groq's place of the usage.
         may x_groq: XGroq,
         may error: Raw<'a>,
+        may citations: Raw<'a>,
+        may search_results: Raw<'a>,
     }
 
     struct XGroq {
@@ -38,6 +41,8 @@ wire! {
         may refusal: Text<'a>,
         may reasoning_content: Text<'a>,
         may reasoning: StrOr<Text<'a>, Skipped>,
+        may thinking_blocks: Vec<ThinkingBlock<'a>>,
+        may reasoning_details: Raw<'a>,
         may tool_calls: Vec<ToolDelta<'a>>,
         may function_call: FunctionDelta<'a>,
         may annotations: Vec<Skipped>,
@@ -76,6 +81,8 @@ struct Call {
 pub(crate) struct Parser {
     started: bool,
     refused: bool,
+    /// Reasoning text has come since the last signature.
+    thought: bool,
     calls: Vec<Call>,
     usage: Option<TokenUsage>,
     /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
@@ -173,6 +180,9 @@ impl Parser {
         if chunk.error.is_some() {
             return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
         }
+        let beside =
+            [("reply.citations", chunk.citations), ("reply.search_results", chunk.search_results)];
+        report(&beside, &mut self.losses);
         for choice in chunk.choices.iter_mut() {
             self.choice(choice, sink);
         }
@@ -207,18 +217,16 @@ impl Parser {
     }
 
     fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
-        // Some servers send the same text under both names.
-        match (delta.reasoning_content.take(), delta.reasoning.take()) {
-            (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
-                sink.send(Event::Thinking(text));
-            }
-            _ => {}
-        }
+        self.thinking(delta, sink);
         match delta.content.take() {
             Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
             Some(StrOr::Other(list)) => {
-                for text in list.into_iter().filter_map(|part| part.text) {
-                    sink.send(Event::Text(text));
+                for body in list.into_iter().flat_map(|part| part.read(&mut self.losses)) {
+                    match body {
+                        Body::Thinking { text, .. } => sink.send(Event::Thinking(text)),
+                        Body::Text(text) => sink.send(Event::Text(text)),
+                        _ => {}
+                    }
                 }
             }
             Some(StrOr::Str(_)) | None => {}
@@ -240,6 +248,34 @@ impl Parser {
         if delta.audio.is_some() {
             self.losses.once("reply.choices[0].message.audio", "has no counterpart");
         }
+    }
+
+    /// Reasoning text, and the blocks that some servers send beside it, with the same text again.
+    fn thinking(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
+        // Some servers send the same text under both names.
+        match (delta.reasoning_content.take(), delta.reasoning.take()) {
+            (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
+                self.thought = true;
+                sink.send(Event::Thinking(text));
+            }
+            _ => {}
+        }
+        for block in delta.thinking_blocks.take().unwrap_or_default() {
+            match thinking_block(block) {
+                Body::Thinking { text, signature } => {
+                    if !self.thought && (signature.is_some() || !text.is_empty()) {
+                        sink.send(Event::Thinking(text));
+                    }
+                    if let Some(signature) = signature {
+                        self.thought = false;
+                        sink.send(Event::Signature(signature));
+                    }
+                }
+                Body::RedactedThinking(data) => sink.send(Event::RedactedThinking(data)),
+                _ => {}
+            }
+        }
+        report(&[(REASONING_DETAILS, delta.reasoning_details)], &mut self.losses);
     }
 
     fn tool(&mut self, delta: ToolDelta<'_>, sink: &mut dyn Sink) {
