@@ -89,6 +89,8 @@ pub struct Observer {
     output_bytes: u64,
     /// The model has produced something.
     content: bool,
+    /// It has shown some of its reasoning.
+    reasoning: bool,
     ended: bool,
 }
 
@@ -96,6 +98,7 @@ pub struct Observer {
 #[derive(Debug, Default)]
 struct Found {
     content: bool,
+    reasoning: bool,
     finish: bool,
     usage: bool,
     /// A role, so that usage beside it does not make this a usage event.
@@ -120,6 +123,7 @@ impl Observer {
             counts_output: false,
             output_bytes: 0,
             content: false,
+            reasoning: false,
             ended: false,
         }
     }
@@ -202,6 +206,12 @@ impl Observer {
         !self.content && self.finish_reason.is_none() && !self.counts_output
     }
 
+    /// Whether reasoning was shown, so that the tokens spent on it came as part of the reply.
+    #[must_use]
+    pub fn shows_reasoning(&self) -> bool {
+        self.reasoning
+    }
+
     /// Whether the dialect's own end was seen (`[DONE]`, `message_stop`, a whole reply).
     #[must_use]
     pub fn ended(&self) -> bool {
@@ -236,6 +246,7 @@ impl Observer {
         }
         self.output_bytes += found.text_bytes;
         self.content |= found.content;
+        self.reasoning |= found.reasoning;
         Ok(found)
     }
 

@@ -243,7 +243,7 @@ impl Pump {
     }
 
     fn view(&self, data: &[u8]) -> ErrorView {
-        errors::parse(self.upstream, 500, data)
+        errors::parse(self.upstream, 200, data)
     }
 
     /// An event that is none, with its beginning.

@@ -216,7 +216,7 @@ fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
 
 fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
     match malformed {
-        Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 500, body)),
+        Malformed::Error(_) => stream_error(errors::parse(hop.model.dialect(), 200, body)),
         Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
             let message = malformed.to_string();
             Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
@@ -226,7 +226,19 @@ fn not_a_reply(hop: &Hop, malformed: &Malformed, body: &[u8]) -> Failure {
 
 /// An error that came with status 200.
 fn stream_error(error: ErrorView) -> Failure {
-    let status = match error.kind {
+    let status = status_of(error.kind);
+    let error = Box::new(error);
+    Failure { outcome: Outcome::StreamError, status, error, reply: None, retry_after: None }
+}
+
+/// Whether an error event speaks against its target, as the status would that it stands for.
+pub(crate) fn error_blames_target(error: &ErrorView) -> bool {
+    stream_error(error.clone()).counts_against_target()
+}
+
+/// The status that an error would have had, had it come before 200.
+fn status_of(kind: ErrorKind) -> u16 {
+    match kind {
         ErrorKind::RateLimited | ErrorKind::Billing => 429,
         ErrorKind::Overloaded => 529,
         ErrorKind::Authentication => 401,
@@ -239,9 +251,7 @@ fn stream_error(error: ErrorView) -> Failure {
         ErrorKind::TooLarge => 413,
         ErrorKind::Timeout => 504,
         ErrorKind::Upstream | ErrorKind::Internal => 502,
-    };
-    let error = Box::new(error);
-    Failure { outcome: Outcome::StreamError, status, error, reply: None, retry_after: None }
+    }
 }
 
 /// The upstream's error for the caller: its own bytes within one dialect, else printed anew.
