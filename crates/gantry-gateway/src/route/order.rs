@@ -2,8 +2,8 @@
 //!
 //! Shares are drawn by weighted rendezvous hashing (Thaler and Ravishankar 1998; the weighted form
 //! after Schindelhauer and Schomaker 2005): each target scores `-ln(u) / weight` with `u` hashed
-//! from key and the target's lot, the lowest wins. One random key gives shares, a caller's key gives
-//! stickiness, and neither needs memory, so replicas agree.
+//! from key and the target's lot, the lowest wins. One random key gives shares, a caller's key
+//! gives stickiness, and neither needs memory, so replicas agree.
 
 use super::health::View;
 use super::{Choice, Input, mismatch};

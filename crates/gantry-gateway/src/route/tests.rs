@@ -309,19 +309,20 @@ fn a_nested_model_is_unhealthy_when_all_its_fitting_targets_are() {
 #[test]
 fn a_nested_model_that_receives_a_fallback_gives_none_to_who_takes_none() {
     let entries = |first: &str, second: &str| {
-        let targets = [first, second].map(|target| json!({"target": target}));
-        let mut targets = targets.to_vec();
-        targets[1]["priority"] = json!(1);
-        targets[0]["priority"] = json!(0);
+        let outer = json!([
+            {"target": first, "priority": 0},
+            {"target": second, "priority": 1},
+        ]);
         let inner = json!([
             {"target": "acc/b", "priority": 0, "fallback_candidate": false},
             {"target": "acc/c", "priority": 1},
         ]);
-        let by = |targets: Value| json!({"type": "priority-based-routing", "load_balance_targets": targets});
+        let kind = "priority-based-routing";
+        let by = |targets: Value| json!({"type": kind, "load_balance_targets": targets});
         [
             openai("acc", "http://127.0.0.1:1", &["a", "b", "c"]).unwrap(),
             virtual_model("v", "inner", by(inner)).unwrap(),
-            virtual_model("v", "m", by(targets.into())).unwrap(),
+            virtual_model("v", "m", by(outer)).unwrap(),
         ]
     };
     let cases = [
