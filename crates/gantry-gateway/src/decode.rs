@@ -44,7 +44,7 @@ pub(crate) struct Call {
     pub(crate) index: scan::Index,
     /// As the caller named it.
     pub(crate) model: String,
-    /// Whether the body itself names a model.
+    /// Whether the body itself names this model; a header or the path may name another.
     pub(crate) model_in_body: bool,
     pub(crate) stream: bool,
     /// What `stream_options` holds, and whether it asks for usage.
@@ -85,9 +85,9 @@ pub(crate) async fn decode(
     let mut head = scan::scan(&body).map_err(|error| {
         Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
     })?;
-    let model_in_body = head.model.is_some();
     let in_body = head.model.as_ref().map(|model| model.value.as_ref());
     let named = wishes.model.as_deref().or(route.path_model.as_deref()).or(in_body);
+    let model_in_body = in_body.is_some() && in_body == named;
     let model = named.unwrap_or_default().to_owned();
     let (stream, include_usage) = (head.streams(), head.include_usage.unwrap_or_default());
     let stream_options = head.stream_options.clone();

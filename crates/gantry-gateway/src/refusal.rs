@@ -205,18 +205,20 @@ impl From<route::Error> for Refusal {
             route::Error::NoTarget { model } => {
                 Self::operator(RefusalKind::NoTarget, format!("the model `{model}` has no target"))
             }
-            route::Error::NoMatch { model, reasons } => {
+            route::Error::NoMatch { model, reasons, detail } => {
                 let public = format!(
                     "no target of `{model}` fits the request's metadata ({}); send other values \
                      in the header `x-tfy-metadata`",
                     reasons.join("; ")
                 );
-                Self::caller(RefusalKind::NoMatch, public)
+                let mut refusal = Self::caller(RefusalKind::NoMatch, public);
+                refusal.detail = Some(detail);
+                refusal
             }
-            route::Error::Unavailable { broken } => {
-                let public = format!("the model `{}` is set up wrongly; ask its owner", broken.id);
+            route::Error::Unavailable { model, broken } => {
+                let public = format!("the model `{model}` is set up wrongly; ask its owner");
                 let mut refusal = Self::operator(RefusalKind::Unavailable, public);
-                refusal.detail = Some(broken.reason.clone());
+                refusal.detail = Some(format!("{}: {}", broken.id, broken.reason));
                 refusal
             }
         }

@@ -3,7 +3,7 @@
 //! After the first byte a failure becomes an error event in the caller's dialect, never a silent
 //! end. Dropping the relay (the caller left) closes the upstream's connection at once.
 
-use crate::attempt::{Break, Pump, Step, Stream};
+use crate::attempt::{Break, Pump, Step, Stream, error_blames_target};
 use crate::config::shown;
 use crate::reply::Prompt;
 use crate::settle::{Ending, Ledger, Observed};
@@ -156,6 +156,7 @@ impl Relay {
             return Poll::Ready(());
         }
         let message = format!("the model sent nothing for {}", shown(self.idle_limit));
+        self.blame();
         self.fail("idle_timeout", ErrorKind::Timeout, message);
         Poll::Ready(())
     }
@@ -188,7 +189,12 @@ impl Relay {
         let began = ledger.since_start(self.times.attempt_us);
         let first = self.times.first_token_us.saturating_sub(began);
         let spent = self.times.last_token_us.saturating_sub(self.times.first_token_us);
-        let tokens = self.pump.usage().map_or(self.times.tokens, |usage| usage.output);
+        // Reasoning that was not shown was done before the first token.
+        let shown = self.pump.observer.shows_reasoning();
+        let tokens = self.pump.usage().map_or(self.times.tokens, |usage| match shown {
+            true => usage.output,
+            false => usage.output.saturating_sub(usage.reasoning),
+        });
         Some((first, (tokens > 1).then(|| (spent, tokens - 1))))
     }
 
@@ -199,11 +205,25 @@ impl Relay {
             shown.request_id = self.request_id();
             self.push(errors::print_event(self.dialect, &shown).into());
         }
+        if error_blames_target(error) {
+            self.blame();
+        }
         self.failed("stream_error", error.message.clone());
+    }
+
+    /// Notes a failure that speaks against the target.
+    fn blame(&self) {
+        if let Some(ledger) = &self.ledger {
+            self.pump.model.health.failed(ledger.now_us());
+        }
     }
 
     fn broken(&mut self, broken: &Break) {
         let (outcome, message) = broken.describe();
+        // As before the first byte, a large reply is not held against the target.
+        if !matches!(broken, Break::TooLarge(_)) {
+            self.blame();
+        }
         self.fail(outcome, ErrorKind::Upstream, message);
     }
 
@@ -223,9 +243,6 @@ impl Relay {
 
     fn failed(&mut self, outcome: &'static str, message: String) {
         let elapsed_us = self.elapsed_us();
-        if let Some(ledger) = &self.ledger {
-            self.pump.model.health.failed(ledger.now_us());
-        }
         self.note(|attempt| {
             attempt.outcome = outcome.into();
             attempt.error.clone_from(&message);

@@ -91,6 +91,8 @@ pub struct Observer {
     content: bool,
     /// A reason to stop was seen, and no content after it.
     stopped: bool,
+    /// It has shown some of its reasoning.
+    reasoning: bool,
     ended: bool,
 }
 
@@ -98,6 +100,7 @@ pub struct Observer {
 #[derive(Debug, Default)]
 struct Found {
     content: bool,
+    reasoning: bool,
     finish: bool,
     usage: bool,
     /// A role, so that usage beside it does not make this a usage event.
@@ -123,6 +126,7 @@ impl Observer {
             output_bytes: 0,
             content: false,
             stopped: false,
+            reasoning: false,
             ended: false,
         }
     }
@@ -205,6 +209,12 @@ impl Observer {
         !self.content && self.finish_reason.is_none() && !self.counts_output
     }
 
+    /// Whether reasoning was shown, so that the tokens spent on it came as part of the reply.
+    #[must_use]
+    pub fn shows_reasoning(&self) -> bool {
+        self.reasoning
+    }
+
     /// Whether the dialect's own end was seen (`[DONE]`, `message_stop`, a whole reply).
     #[must_use]
     pub fn ended(&self) -> bool {
@@ -249,6 +259,7 @@ impl Observer {
         }
         self.output_bytes += found.text_bytes;
         self.content |= found.content;
+        self.reasoning |= found.reasoning;
         Ok(found)
     }
 

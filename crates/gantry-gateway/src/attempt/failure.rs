@@ -1,6 +1,7 @@
 //! Why an attempt gave no reply, and what that means for the next one.
 
-use crate::headers;
+use crate::config::Config;
+use crate::headers::{self, Wishes};
 use gantry_llm::errors::ErrorView;
 use gantry_model::ids::UnixMs;
 use gantry_runtime::clock::HTTP_DATE;
@@ -70,15 +71,32 @@ impl Failure {
     pub(crate) fn counts_against_target(&self) -> bool {
         match self.outcome {
             Outcome::Untranslatable | Outcome::TooLarge => false,
-            Outcome::Status | Outcome::StreamError => {
-                self.status >= 500 || matches!(self.status, 401 | 403 | 429)
-            }
+            Outcome::Status | Outcome::StreamError => status_blames_target(self.status),
             Outcome::Connect
             | Outcome::Reset
             | Outcome::Timeout
             | Outcome::FirstTokenTimeout
             | Outcome::Malformed => true,
         }
+    }
+
+    /// Whether the caller's own header gave the target less time than the gateway would have: any
+    /// caller could otherwise make a target unhealthy for all.
+    pub(crate) fn was_hurried(&self, (wishes, config): (&Wishes, &Config)) -> bool {
+        let (asked, usual_ms) = match self.outcome {
+            Outcome::Timeout => (wishes.attempt_timeout, config.attempt_timeout_ms),
+            Outcome::FirstTokenTimeout => {
+                (wishes.first_token_timeout, config.first_token_timeout_ms)
+            }
+            Outcome::Connect
+            | Outcome::Reset
+            | Outcome::Status
+            | Outcome::StreamError
+            | Outcome::Malformed
+            | Outcome::TooLarge
+            | Outcome::Untranslatable => return false,
+        };
+        asked.is_some_and(|asked| asked < Duration::from_millis(usual_ms))
     }
 
     /// The status that retry lists are asked about: failures without a status count as 502.
@@ -96,6 +114,11 @@ impl Failure {
             | Outcome::Untranslatable => None,
         }
     }
+}
+
+/// Whether a status speaks against the target that gave it.
+pub(super) fn status_blames_target(status: u16) -> bool {
+    status >= 500 || matches!(status, 401 | 403 | 429)
 }
 
 /// Longest wait that is taken for one; a hint beyond a day is a mistake.

@@ -12,6 +12,7 @@ mod scrub;
 mod send;
 
 pub(crate) use pump::{Break, Pump, Step};
+pub(crate) use send::error_blames_target;
 
 use crate::decode::Call;
 use crate::gateway::Worker;
@@ -100,7 +101,10 @@ pub(crate) async fn attempt(
             }
         };
         let go_on = more && policy(worker, snapshot, call, hop).falls_back(&failure);
-        failed = Some((hop, failure));
+        // A target that cannot take the request does not hide the outage of an earlier one.
+        if failed.is_none() || failure.outcome != Outcome::Untranslatable {
+            failed = Some((hop, failure));
+        }
         if !go_on {
             break;
         }
@@ -139,12 +143,14 @@ impl Target<'_> {
                 Ok(attempted) => return Ok(attempted),
                 Err(failure) => failure,
             };
-            if failure.counts_against_target() {
+            let limits = (&self.call.wishes, &self.worker.shared.config);
+            if failure.counts_against_target() && !failure.was_hurried(limits) {
                 self.hop.model.health.failed(ended_us);
             }
             failures = failures.saturating_add(1);
             let policy = policy(self.worker, self.snapshot, self.call, self.hop);
-            let Some(pause) = policy.pause(failures, &failure, self.more) else {
+            let elsewhere = self.more && policy.falls_back(&failure);
+            let Some(pause) = policy.pause(failures, &failure, elsewhere) else {
                 return Err(failure);
             };
             tokio::time::sleep(pause).await;

@@ -50,8 +50,13 @@ impl Policy {
     }
 
     /// The pause before the same target is tried again after `failures` failures, or `None` when
-    /// it is not. `more` says whether another target could be tried instead.
-    pub(super) fn pause(&self, failures: u8, failure: &Failure, more: bool) -> Option<Duration> {
+    /// it is not. `elsewhere` says whether another target is tried instead.
+    pub(super) fn pause(
+        &self,
+        failures: u8,
+        failure: &Failure,
+        elsewhere: bool,
+    ) -> Option<Duration> {
         if failures > self.retry.attempts || out_of_credit(failure) {
             return None;
         }
@@ -62,7 +67,7 @@ impl Policy {
         let backoff = self.backoff(failures);
         match failure.retry_after.filter(|_| self.use_retry_after) {
             // An upstream that names a longer wait is believed: another target is quicker.
-            Some(asked) if asked > backoff && more => None,
+            Some(asked) if asked > backoff && elsewhere => None,
             Some(asked) if asked > self.retry_after_max => None,
             Some(asked) => Some(asked.max(backoff)),
             None => Some(backoff),

@@ -1,7 +1,7 @@
 //! One attempt: send, wait for the reply's beginning, judge it.
 
 use super::encode::request_head;
-use super::failure::{Failure, Outcome, UpstreamReply, retry_after};
+use super::failure::{Failure, Outcome, UpstreamReply, retry_after, status_blames_target};
 use super::pump::{Break, Pump, Step};
 use super::scrub::Secrets;
 use super::{Attempted, Stream, Target, Whole};
@@ -250,7 +250,24 @@ fn not_a_reply(target: &Target<'_>, malformed: &Malformed, said: UpstreamReply) 
 
 /// An error that came with status 200. `said` may have no body, which is printed anew then.
 fn stream_error(worker: &Worker, mut error: ErrorView, said: UpstreamReply) -> Failure {
-    let status = match (error.kind, error.status) {
+    error.status = meant_status(&error);
+    Failure {
+        outcome: Outcome::StreamError,
+        status: error.status,
+        error: Box::new(error),
+        retry_after: retry_after(&said.fields, worker.shared.clock.unix_ms()),
+        reply: Some(Box::new(said)),
+    }
+}
+
+/// Whether an error event speaks against its target, as the status would that it stands for.
+pub(crate) fn error_blames_target(error: &ErrorView) -> bool {
+    status_blames_target(meant_status(error))
+}
+
+/// The status that an error would have had, had it come before 200.
+fn meant_status(error: &ErrorView) -> u16 {
+    match (error.kind, error.status) {
         // Some name the status that they did not send.
         (_, named) if named != 502 => named,
         (ErrorKind::RateLimited | ErrorKind::Billing, _) => 429,
@@ -263,14 +280,6 @@ fn stream_error(worker: &Worker, mut error: ErrorView, said: UpstreamReply) -> F
         (ErrorKind::TooLarge, _) => 413,
         (ErrorKind::Timeout, _) => 504,
         (ErrorKind::Upstream | ErrorKind::Internal, _) => 502,
-    };
-    error.status = status;
-    Failure {
-        outcome: Outcome::StreamError,
-        status,
-        error: Box::new(error),
-        retry_after: retry_after(&said.fields, worker.shared.clock.unix_ms()),
-        reply: Some(Box::new(said)),
     }
 }
 

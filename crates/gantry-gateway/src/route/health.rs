@@ -14,7 +14,8 @@ const FAILURE_WINDOW_US: u64 = 120 * SECOND_US;
 const FAILURES_UNHEALTHY: usize = 2;
 /// Speed for latency-based routing is taken over so many minutes.
 const LATENCY_MINUTES: u64 = 20;
-/// Speed for `sla_cutoff` is taken over so many minutes, from so many samples.
+/// Speed for `sla_cutoff` is taken over so many minutes, from so many samples of
+/// the kind that is judged.
 const SLA_MINUTES: u64 = 3;
 const SLA_SAMPLES_MIN: u64 = 3;
 
@@ -45,7 +46,8 @@ struct Minute {
     first_tokens: u64,
     output_us: u64,
     output_tokens: u64,
-    samples: u64,
+    /// Replies that the two above are of.
+    outputs: u64,
 }
 
 /// How quick one target has been, at one moment.
@@ -96,7 +98,6 @@ impl Health {
         if minute.stamp != stamp {
             *minute = Minute { stamp, ..Minute::default() };
         }
-        minute.samples += 1;
         if let Some(us) = first_token_us {
             minute.first_token_us += us;
             minute.first_tokens += 1;
@@ -104,6 +105,7 @@ impl Health {
         if let Some((us, tokens)) = output {
             minute.output_us += us;
             minute.output_tokens += tokens;
+            minute.outputs += 1;
         }
     }
 
@@ -124,12 +126,12 @@ impl Health {
         let window = self.lock();
         let long = window.sum(now_us, LATENCY_MINUTES);
         let short = window.sum(now_us, SLA_MINUTES);
-        let enough = short.samples >= SLA_SAMPLES_MIN;
         View {
             output_token_us: mean(long.output_us, long.output_tokens),
-            recent_output_token_us: mean(short.output_us, short.output_tokens).filter(|_| enough),
+            recent_output_token_us: mean(short.output_us, short.output_tokens)
+                .filter(|_| short.outputs >= SLA_SAMPLES_MIN),
             recent_first_token_us: mean(short.first_token_us, short.first_tokens)
-                .filter(|_| enough),
+                .filter(|_| short.first_tokens >= SLA_SAMPLES_MIN),
         }
     }
 
@@ -148,7 +150,7 @@ impl Window {
             first_tokens: sum.first_tokens + minute.first_tokens,
             output_us: sum.output_us + minute.output_us,
             output_tokens: sum.output_tokens + minute.output_tokens,
-            samples: sum.samples + minute.samples,
+            outputs: sum.outputs + minute.outputs,
         })
     }
 }
@@ -182,6 +184,22 @@ mod tests {
         health.failed(100 * SECOND_US);
         assert_eq!(health.failing(110 * SECOND_US), Some(2));
         assert_eq!(health.failing(121 * SECOND_US), None);
+    }
+
+    #[test]
+    fn a_cutoff_is_judged_by_samples_of_its_own_kind() {
+        let health = Health::default();
+        for _ in 0..3 {
+            // A whole reply has no first token, and a stream of one token no time between tokens.
+            health.measured(SECOND_US, None, Some((50_000, 50)));
+        }
+        health.measured(SECOND_US, Some(800_000), None);
+        let view = health.view(SECOND_US);
+        assert_eq!((view.recent_first_token_us, view.recent_output_token_us), (None, Some(1000.0)));
+        for _ in 0..2 {
+            health.measured(SECOND_US, Some(800_000), None);
+        }
+        assert_eq!(health.view(SECOND_US).recent_first_token_us, Some(800_000.0));
     }
 
     #[test]

@@ -61,10 +61,11 @@ impl Hop {
 pub enum Error {
     /// There are no targets.
     NoTarget { model: String },
-    /// The request's metadata rules out every target; the reasons of some.
-    NoMatch { model: String, reasons: Vec<Name> },
+    /// The request's metadata rules out every target; the reasons of some, and for the record
+    /// those of all with what the targets want.
+    NoMatch { model: String, reasons: Vec<Name>, detail: String },
     /// Every target lacks a usable upstream.
-    Unavailable { broken: Arc<Broken> },
+    Unavailable { model: String, broken: Arc<Broken> },
 }
 
 /// Plans the targets for `entry`.
@@ -73,14 +74,18 @@ pub enum Error {
 /// When no target is left to try.
 pub fn plan(entry: &Entry, input: &Input<'_>) -> Result<Plan, Error> {
     let mut planner = Planner { input, plan: Plan::default(), broken: None, unfit: Vec::new() };
-    planner.expand(entry, Vec::new());
+    planner.expand(entry, Vec::new(), true);
     let Planner { plan, broken, unfit: reasons, .. } = planner;
     let model = || entry.id().to_owned();
     match (plan.hops.is_empty(), broken) {
         (false, _) => Ok(plan),
-        (true, Some(broken)) => Err(Error::Unavailable { broken }),
+        (true, Some(broken)) => Err(Error::Unavailable { model: model(), broken }),
         (true, None) if reasons.is_empty() => Err(Error::NoTarget { model: model() }),
-        (true, None) => Err(Error::NoMatch { model: model(), reasons }),
+        (true, None) => {
+            let why = |step: &RouteStep| format!("{}: {}", step.target, step.reason);
+            let detail = plan.steps.iter().map(why).collect::<Vec<_>>().join("; ");
+            Err(Error::NoMatch { model: model(), reasons, detail })
+        }
     }
 }
 
@@ -96,7 +101,8 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn expand(&mut self, entry: &Entry, outer: Vec<Arc<Policy>>) {
+    /// `first` says that nothing was planned before, so that this is no fallback.
+    fn expand(&mut self, entry: &Entry, outer: Vec<Arc<Policy>>, first: bool) {
         match entry {
             Entry::Real(model) => {
                 self.plan.hops.push(Hop { model: model.clone(), policies: outer });
@@ -105,19 +111,20 @@ impl Planner<'_> {
                 self.step(&broken.id, "skipped", "it is not available".into());
                 self.broken = Some(broken.clone());
             }
-            Entry::Virtual(model) => self.expand_virtual(model, &outer),
+            Entry::Virtual(model) => self.expand_virtual(model, &outer, first),
         }
     }
 
-    fn expand_virtual(&mut self, model: &Virtual, outer: &[Arc<Policy>]) {
+    fn expand_virtual(&mut self, model: &Virtual, outer: &[Arc<Policy>], mut first: bool) {
         let mut fitting = Vec::new();
         for target in &model.targets {
-            match self.mismatch(target) {
-                Some(reason) => {
-                    if self.unfit.len() < REASONS_MAX && !self.unfit.contains(&reason) {
-                        self.unfit.push(reason.clone());
+            match mismatch(target, self.input) {
+                Some(found) => {
+                    let (public, full) = (found.public(), found.full());
+                    if self.unfit.len() < REASONS_MAX && !self.unfit.contains(&public) {
+                        self.unfit.push(public);
                     }
-                    self.step(target.entry.id(), "skipped", reason);
+                    self.step(target.entry.id(), "skipped", full);
                 }
                 None => fitting.push(target),
             }
@@ -126,7 +133,6 @@ impl Planner<'_> {
         // Stable: the unhealthy ones keep their order behind the others.
         ordered.sort_by_key(|choice| choice.unhealthy.is_some());
         let none_healthy = ordered.iter().all(|choice| choice.unhealthy.is_some());
-        let mut first = true;
         for choice in ordered {
             if !first && !choice.target.policy.fallback_candidate {
                 let reason = "fallback_candidate is false".into();
@@ -145,25 +151,44 @@ impl Planner<'_> {
             let mut policies = Vec::with_capacity(1 + outer.len());
             policies.push(choice.target.policy.clone());
             policies.extend_from_slice(outer);
-            self.expand(&choice.target.entry, policies);
+            self.expand(&choice.target.entry, policies, first);
             first = false;
         }
-    }
-
-    /// Why the request's metadata rules a target out.
-    fn mismatch(&self, target: &Target) -> Option<Name> {
-        target.policy.metadata_match.iter().find_map(|(key, wanted)| {
-            let found = self.input.metadata.get(key);
-            (found != Some(wanted)).then(|| match found {
-                Some(found) => format!("metadata {key} is `{found}`, it wants `{wanted}`").into(),
-                None => format!("metadata {key} is missing, it wants `{wanted}`").into(),
-            })
-        })
     }
 
     fn step(&mut self, target: &str, verdict: &'static str, reason: Name) {
         let (target, verdict) = (target.to_owned(), verdict.into());
         self.plan.steps.push(RouteStep { target, verdict, reason });
+    }
+}
+
+/// What of the request's metadata rules a target out: the key, what it wants and what there is.
+struct Mismatch<'a> {
+    key: &'a str,
+    wanted: &'a str,
+    found: Option<&'a str>,
+}
+
+fn mismatch<'a>(target: &'a Target, input: &'a Input<'_>) -> Option<Mismatch<'a>> {
+    target.policy.metadata_match.iter().find_map(|(key, wanted)| {
+        let found = input.metadata.get(key);
+        let found = found.map(String::as_str);
+        (found != Some(wanted)).then_some(Mismatch { key, wanted, found })
+    })
+}
+
+impl Mismatch<'_> {
+    /// For the caller, who may not know what other callers send.
+    fn public(&self) -> Name {
+        let Self { key, found, .. } = self;
+        match found {
+            Some(found) => format!("metadata {key} is `{found}`").into(),
+            None => format!("metadata {key} is missing").into(),
+        }
+    }
+
+    fn full(&self) -> Name {
+        format!("{}, it wants `{}`", self.public(), self.wanted).into()
     }
 }
 

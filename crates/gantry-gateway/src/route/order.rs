@@ -2,11 +2,11 @@
 //!
 //! Shares are drawn by weighted rendezvous hashing (Thaler and Ravishankar 1998; the weighted form
 //! after Schindelhauer and Schomaker 2005): each target scores `-ln(u) / weight` with `u` hashed
-//! from key and the target's lot, the lowest wins. One random key gives shares, a caller's key gives
-//! stickiness, and neither needs memory, so replicas agree.
+//! from key and the target's lot, the lowest wins. One random key gives shares, a caller's key
+//! gives stickiness, and neither needs memory, so replicas agree.
 
 use super::health::View;
-use super::{Choice, Input};
+use super::{Choice, Input, mismatch};
 use crate::snapshot::{Entry, Strategy, Target};
 use gantry_model::kinds::virtual_model::{SessionSource, StickyRouting};
 use gantry_model::record::Name;
@@ -81,14 +81,30 @@ fn sorted<'a>(scored: impl Iterator<Item = (f64, Choice<'a>)>) -> Vec<Choice<'a>
 }
 
 fn choice<'a>(target: &'a Target, reason: Name, input: &Input<'_>) -> Choice<'a> {
-    let failing = match &target.entry {
-        Entry::Real(model) => model.health.failing(input.now_us),
-        Entry::Virtual(_) | Entry::Broken(_) => None,
-    };
-    let failing = failing.map(|count| format!("unhealthy: {count} failures in 2 minutes"));
-    let cutoff = target.policy.sla.as_ref();
-    let slow = || cutoff.and_then(|cutoff| view(target, input).misses(cutoff));
-    Choice { target, reason, unhealthy: failing.or_else(slow) }
+    Choice { target, reason, unhealthy: unhealthy(target, input) }
+}
+
+/// Why a target should be tried last: it fails, it is slow, or all targets of a nested model that
+/// fit the request are so.
+fn unhealthy(target: &Target, input: &Input<'_>) -> Option<String> {
+    match &target.entry {
+        Entry::Real(model) => {
+            let failing = model.health.failing(input.now_us);
+            let failing = failing.map(|count| format!("unhealthy: {count} failures in 2 minutes"));
+            let cutoff = target.policy.sla.as_ref();
+            failing.or_else(|| cutoff.and_then(|cutoff| view(target, input).misses(cutoff)))
+        }
+        Entry::Virtual(model) => {
+            let mut inner = model.targets.iter().filter(|inner| mismatch(inner, input).is_none());
+            let mut any = false;
+            let all = inner.all(|inner| {
+                any = true;
+                unhealthy(inner, input).is_some()
+            });
+            (all && any).then(|| "unhealthy: all its targets are".to_owned())
+        }
+        Entry::Broken(_) => None,
+    }
 }
 
 fn view(target: &Target, input: &Input<'_>) -> View {

@@ -283,3 +283,58 @@ fn nested_models_are_expanded_in_place_with_their_overrides() {
     assert!(plan.hops.iter().all(Hop::strict), "the outer route's rule holds inside");
     assert_eq!(plan.hops[1].policies[0].override_params[0].0, "temperature");
 }
+
+#[test]
+fn a_nested_model_is_unhealthy_when_all_its_fitting_targets_are() {
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "v/inner", "priority": 0},
+            {"target": "acc/a", "priority": 1},
+        ],
+    });
+    let (snapshot, registry) = snapshot(routing);
+    let case = Case::new();
+    for target in ["acc/b", "acc/c"] {
+        assert_eq!(case.order(&snapshot).last().map(String::as_str), Some("acc/a"), "{target}");
+        registry.of(target).failed(0);
+        registry.of(target).failed(0);
+    }
+    assert_eq!(case.order(&snapshot), ["acc/a", "acc/b", "acc/c"]);
+    let steps = case.plan(&snapshot).unwrap().steps;
+    let moved = steps.iter().find(|step| step.target == "v/inner").unwrap();
+    assert_eq!(moved.reason, "moved to the end: unhealthy: all its targets are");
+}
+
+#[test]
+fn a_nested_model_that_receives_a_fallback_gives_none_to_who_takes_none() {
+    let entries = |first: &str, second: &str| {
+        let outer = json!([
+            {"target": first, "priority": 0},
+            {"target": second, "priority": 1},
+        ]);
+        let inner = json!([
+            {"target": "acc/b", "priority": 0, "fallback_candidate": false},
+            {"target": "acc/c", "priority": 1},
+        ]);
+        let kind = "priority-based-routing";
+        let by = |targets: Value| json!({"type": kind, "load_balance_targets": targets});
+        [
+            openai("acc", "http://127.0.0.1:1", &["a", "b", "c"]).unwrap(),
+            virtual_model("v", "inner", by(inner)).unwrap(),
+            virtual_model("v", "m", by(outer)).unwrap(),
+        ]
+    };
+    let cases = [
+        (["acc/a", "v/inner"], vec!["acc/a", "acc/c"]),
+        (["v/inner", "acc/a"], vec!["acc/b", "acc/c", "acc/a"]),
+    ];
+    for ([first, second], expected) in cases {
+        let source = source(&entries(first, second)).unwrap();
+        let snapshot = compile(&source, &Registry::default());
+        assert_eq!(Case::new().order(&snapshot), expected);
+        let steps = Case::new().plan(&snapshot).unwrap().steps;
+        let chosen = steps.iter().filter(|step| step.verdict == "chosen").count();
+        assert_eq!(chosen, if first == "v/inner" { 2 } else { 1 }, "{steps:?}");
+    }
+}

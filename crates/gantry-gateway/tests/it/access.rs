@@ -129,10 +129,13 @@ async fn metadata_that_fits_no_target_is_the_callers_matter() {
     let answer = gateway.post("/v1/chat/completions", &chat("route/chat")).await;
     assert_eq!(answer.status, 400, "{}", text(&answer));
     let message = json(&answer)["error"]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("metadata tier is missing, it wants `gold`"), "{message}");
+    assert!(message.contains("metadata tier is missing"), "{message}");
+    assert!(!message.contains("gold") && !message.contains("mock/gpt"), "{message}");
     assert!(message.contains("x-tfy-metadata"), "{message}");
     let record = gateway.record();
     assert_eq!((record.refusal.as_ref(), record.fault.as_ref()), ("no_matching_target", "caller"));
+    let whole = "mock/gpt: metadata tier is missing, it wants `gold`";
+    assert!(record.error.contains(whole), "the record says all: {}", record.error);
 }
 
 #[tokio::test]
@@ -145,6 +148,31 @@ async fn a_model_without_its_secret_is_the_operators_matter() {
     let record = gateway.record();
     assert_eq!(record.fault, "operator");
     assert!(record.error.contains("NO_SUCH_VARIABLE"), "{}", record.error);
+}
+
+#[tokio::test]
+async fn a_route_whose_target_lacks_its_secret_does_not_name_the_target() {
+    let mock = MockUpstream::start().await.unwrap();
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [{"target": "hidden/gpt", "priority": 0}],
+    });
+    let hidden = json!({
+        "type": "provider-account/openai", "name": "hidden",
+        "base_url": format!("{}/v1", mock.url()),
+        "auth_data": {"type": "api-key", "api_key": "env://NO_SUCH_VARIABLE"},
+        "integrations": [{
+            "type": "integration/model/openai", "name": "gpt", "model_id": "gpt",
+        }],
+    });
+    let entries = [account(hidden).unwrap(), virtual_model("route", "chat", routing).unwrap()];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let answer = gateway.post("/v1/chat/completions", &chat("route/chat")).await;
+    assert_eq!(answer.status, 503, "{}", text(&answer));
+    assert!(text(&answer).contains("route/chat"), "{}", text(&answer));
+    assert!(!text(&answer).contains("hidden"), "{}", text(&answer));
+    let error = gateway.record().error;
+    assert!(error.contains("hidden/gpt: "), "the record does: {error}");
 }
 
 #[tokio::test]

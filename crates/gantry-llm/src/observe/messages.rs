@@ -127,9 +127,12 @@ fn part<'a>(
     members(cursor, |cursor, name| {
         match name {
             b"type" => part.kind = string(cursor)?,
-            b"text" | b"thinking" | b"partial_json" | b"name" => {
-                part.text_bytes += text_len(cursor)?;
+            b"thinking" => {
+                let bytes = text_len(cursor)?;
+                observer.reasoning |= bytes > 0;
+                part.text_bytes += bytes;
             }
+            b"text" | b"partial_json" | b"name" => part.text_bytes += text_len(cursor)?,
             // A tool's input; `{}` at the start of a stream.
             b"input" => part.text_bytes += text_len(cursor)?,
             b"stop_reason" => stop_reason(observer, found, cursor)?,

@@ -91,13 +91,17 @@ fn message(found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
                 array(cursor, |cursor| tool_call(found, cursor))?;
             }
             b"function_call" => function(found, cursor)?,
-            b"audio" | b"images" | b"reasoning_details" | b"thinking_blocks" => {
-                found.content |= says_something(cursor)?;
+            b"audio" | b"images" => found.content |= says_something(cursor)?,
+            b"reasoning_details" | b"thinking_blocks" => {
+                let shown = says_something(cursor)?;
+                found.content |= shown;
+                found.reasoning |= shown;
             }
             _ => cursor.ignore()?,
         }
         Ok(())
     })?;
+    found.reasoning |= reasoning > 0;
     produced(found, reasoning);
     Ok(())
 }

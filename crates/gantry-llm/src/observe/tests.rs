@@ -58,6 +58,24 @@ fn tells_the_first_token_from_what_comes_before_it() {
 }
 
 #[test]
+fn tells_reasoning_that_is_shown_from_none() {
+    let delta = |delta: &str| format!(r#"{{"type":"content_block_delta","delta":{delta}}}"#);
+    let cases = [
+        (Wire::Chat, chunk(r#"{"content":"a"}"#, "null"), false),
+        (Wire::Chat, chunk(r#"{"content":"a","reasoning":""}"#, "null"), false),
+        (Wire::Chat, chunk(r#"{"reasoning_content":"hm"}"#, "null"), true),
+        (Wire::Chat, chunk(r#"{"reasoning_details":[{"text":"hm"}]}"#, "null"), true),
+        (Wire::Messages, delta(r#"{"type":"thinking_delta","thinking":"hm"}"#), true),
+        (Wire::Messages, delta(r#"{"type":"thinking_delta","thinking":""}"#), false),
+        (Wire::Messages, delta(r#"{"type":"signature_delta","signature":"x"}"#), false),
+        (Wire::Messages, delta(r#"{"type":"text_delta","text":"a"}"#), false),
+    ];
+    for (wire, data, expected) in cases {
+        assert_eq!(see(wire, &data).1.shows_reasoning(), expected, "{data}");
+    }
+}
+
+#[test]
 fn reads_openai_events() {
     let filter = r#"{"id":"","model":"","choices":[],"prompt_filter_results":[{}]}"#;
     let counts = r#""usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}"#;

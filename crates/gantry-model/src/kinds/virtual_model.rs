@@ -224,7 +224,7 @@ pub struct SlaCutoff {
 /// Keeps a session on one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StickyRouting {
-    /// Seconds for which a session keeps its target.
+    /// Length of the slots of time, in seconds, within each of which a session keeps its target.
     #[schemars(range(min = 1))]
     pub ttl_seconds: u32,
     /// What makes a session: requests that agree in all of these.
