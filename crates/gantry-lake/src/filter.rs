@@ -6,7 +6,7 @@ use crate::Error;
 use crate::schema::UTC;
 use crate::table::metadata;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, not};
 use datafusion::prelude::{col, lit};
 use gantry_model::rest::{LogQuery, StatusFilter, UsageQuery};
 
@@ -80,8 +80,8 @@ impl Filter {
 
     fn status(self, status: Option<StatusFilter>) -> Self {
         match status {
-            Some(StatusFilter::Ok) => self.and(col("status").lt(lit(400i64))),
-            Some(StatusFilter::Error) => self.and(col("status").gt_eq(lit(400i64))),
+            Some(StatusFilter::Ok) => self.and(not(failed())),
+            Some(StatusFilter::Error) => self.and(failed()),
             Some(StatusFilter::Exactly(code)) => self.and(col("status").eq(lit(i64::from(code)))),
             None => self,
         }
@@ -144,6 +144,13 @@ pub(crate) fn usage(query: &UsageQuery) -> Filter {
         .subject(query.subject.as_ref());
     let conditions = query.metadata.iter().map(|(key, value)| metadata(key).eq(lit(value)));
     conditions.fold(filter, Filter::and)
+}
+
+/// Whether a request ended badly, as `RequestRecord::failed` has it; never NULL.
+pub(crate) fn failed() -> Expr {
+    let faulty = col("fault").is_not_null().and(col("fault").not_eq(lit("")));
+    let refused = col("status").is_not_null().and(col("status").gt_eq(lit(400i64)));
+    refused.or(faulty)
 }
 
 fn time(unix_ms: u64) -> Expr {

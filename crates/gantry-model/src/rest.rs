@@ -118,9 +118,9 @@ pub struct LogQuery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusFilter {
-    /// Status below 400.
+    /// Status below 400, and the reply came to its end.
     Ok,
-    /// Status 400 and above.
+    /// Status 400 and above, and streams that broke.
     Error,
     Exactly(u16),
 }

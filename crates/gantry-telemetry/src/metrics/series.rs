@@ -125,7 +125,9 @@ impl Series {
     }
 
     fn observe(&mut self, record: &RequestRecord) {
-        let class = usize::from(record.status / 100).wrapping_sub(1);
+        // The status of a stream that broke had gone out before.
+        let broke = record.status < 400 && record.failed();
+        let class = if broke { 5 } else { usize::from(record.status / 100) }.wrapping_sub(1);
         let class = class.min(STATUS_CLASSES.len() - 1);
         if let Some(count) = self.requests.get_mut(class) {
             *count += 1;

@@ -34,12 +34,16 @@ fn sums_tokens_cost_and_requests_by_caller() {
     metrics.observe(&record("openai/gpt", "user:ann", 200));
     metrics.observe(&record("openai/gpt", "user:ann", 200));
     metrics.observe(&record("openai/gpt", "user:ann", 429));
+    let fault = "upstream".into();
+    metrics.observe(&RequestRecord { fault, ..record("openai/gpt", "user:bob", 200) });
+    let broken = r#"model_name="openai/gpt",tenant_name="acme",username="user:bob""#;
     let labels = r#"model_name="openai/gpt",tenant_name="acme",username="user:ann""#;
     check(
         &metrics,
         &[
             &format!(r#"ai_gateway_requests_total{{{labels},status_class="2xx"}} 2"#),
             &format!(r#"ai_gateway_requests_total{{{labels},status_class="4xx"}} 1"#),
+            &format!(r#"ai_gateway_requests_total{{{broken},status_class="5xx"}} 1"#),
             &format!("ai_gateway_input_tokens_total{{{labels}}} 30"),
             &format!("ai_gateway_output_tokens_total{{{labels}}} 9"),
             &format!("ai_gateway_request_cost_total{{{labels}}} 0.00375"),
@@ -47,8 +51,8 @@ fn sums_tokens_cost_and_requests_by_caller() {
             &format!(r#"ai_gateway_request_processing_ms_bucket{{{labels},le="2500"}} 3"#),
             &format!("ai_gateway_request_processing_ms_sum{{{labels}}} 3703.701"),
             r#"gantry_gateway_seconds_bucket{le="0.00005"} 0"#,
-            r#"gantry_gateway_seconds_bucket{le="0.0001"} 3"#,
-            "gantry_gateway_seconds_sum 0.00024",
+            r#"gantry_gateway_seconds_bucket{le="0.0001"} 4"#,
+            "gantry_gateway_seconds_sum 0.00032",
         ],
     );
 }
