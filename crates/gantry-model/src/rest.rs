@@ -110,6 +110,8 @@ pub struct LogQuery {
     pub model: Option<String>,
     pub subject: Option<String>,
     pub status: Option<StatusFilter>,
+    /// Only requests that ended then or later.
+    pub ended_from_ms: Option<UnixMs>,
     pub metadata: BTreeMap<String, String>,
     /// Newest first unless `after_id` is given. At most 1000.
     pub limit: Option<u32>,

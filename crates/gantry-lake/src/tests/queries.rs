@@ -26,7 +26,10 @@ fn sample() -> Vec<RequestRecord> {
     };
     vec![
         with(8, 6_000, &|record| record.fault = "upstream".into()),
-        with(1, 5_000, &|record| record.model = "slow".into()),
+        with(1, 5_000, &|record| {
+            record.model = "slow".into();
+            record.duration_us = (5_000 - 1) * MINUTE_MS * 1_000;
+        }),
         with(2, 1_000, &|record| {
             record.status = 429;
             record.trace_id = "0af7651916cd43dd8448eb211c80319c".into();
@@ -50,6 +53,12 @@ async fn conditions_select_records() {
     let cases = [
         ("everything, newest first", query(), vec![7, 6, 5, 4, 3, 2, 1, 8]),
         ("limit", LogQuery { limit: Some(2), ..query() }, vec![7, 6]),
+        ("ended from", LogQuery { ended_from_ms: at(1), ..query() }, vec![7, 6, 1]),
+        (
+            "ended from, after an id",
+            LogQuery { ended_from_ms: at(1), after_id: Some("0".repeat(32)), ..query() },
+            vec![1, 6, 7],
+        ),
         ("limit 0", LogQuery { limit: Some(0), ..query() }, vec![]),
         ("from is inclusive", LogQuery { from_ms: at(99), ..query() }, vec![7, 6, 5, 4]),
         ("to is exclusive", LogQuery { to_ms: at(1_000), ..query() }, vec![1, 8]),

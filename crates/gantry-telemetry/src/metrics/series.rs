@@ -180,7 +180,10 @@ impl Tables {
         if !record.refusal.is_empty() {
             count(&mut self.refusals, &[&record.refusal], &[OTHER]);
         }
-        self.gateway_time.observe(record.gateway_us);
+        // Only a request with a route was on its way to an upstream.
+        if !record.route.is_empty() {
+            self.gateway_time.observe(record.gateway_us);
+        }
     }
 
     pub(super) fn render(&self, page: &mut Page) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use gantry_model::money::NanoUsd;
-use gantry_model::record::Attempt;
+use gantry_model::record::{Attempt, RouteStep};
 use gantry_model::usage::TokenUsage;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,11 @@ fn record(model: &str, user: &str, status: u16) -> RequestRecord {
         status,
         duration_us: 1_234_567,
         gateway_us: 80,
+        route: vec![RouteStep {
+            target: model.into(),
+            verdict: "chosen".into(),
+            reason: "named by the request".into(),
+        }],
         cost: NanoUsd(1_250_000),
         usage: TokenUsage { input: 10, output: 3, ..TokenUsage::default() },
         ..RequestRecord::default()
@@ -36,6 +41,8 @@ fn sums_tokens_cost_and_requests_by_caller() {
     metrics.observe(&record("openai/gpt", "user:ann", 429));
     let fault = "upstream".into();
     metrics.observe(&RequestRecord { fault, ..record("openai/gpt", "user:bob", 200) });
+    // Refused before it had a route.
+    metrics.observe(&RequestRecord { status: 401, ..RequestRecord::default() });
     let broken = r#"model_name="openai/gpt",tenant_name="acme",username="user:bob""#;
     let labels = r#"model_name="openai/gpt",tenant_name="acme",username="user:ann""#;
     check(
