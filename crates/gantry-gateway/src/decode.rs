@@ -5,6 +5,7 @@
 use crate::authenticate::Identified;
 use crate::buffers::Buffer;
 use crate::config::{Config, shown};
+use crate::gateway::Shared;
 use crate::headers::Wishes;
 use crate::receive::{Caller, Inbound, Operation, Route};
 use crate::refusal::{Refusal, RefusalKind};
@@ -48,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) identity: Arc<snapshot::Caller>,
     /// The request's metadata under the caller's own tags.
     pub(crate) metadata: BTreeMap<String, String>,
+    /// When the body was there, on the monotonic clock; absent when it came with the head.
+    pub(crate) body_came_us: Option<u64>,
 }
 
 impl Call {
@@ -66,7 +69,7 @@ impl Call {
 
 /// Reads and scans the body.
 pub(crate) async fn decode(
-    config: &Config,
+    shared: &Shared,
     route: Route,
     inbound: Box<Inbound>,
     identified: &Identified,
@@ -76,7 +79,8 @@ pub(crate) async fn decode(
         return Err(Refusal::caller(RefusalKind::BadRoute, "models are listed, not called"));
     };
     let wishes = Wishes::read(&inbound.headers)?;
-    let body = read(config, &inbound.headers, inbound.body).await?;
+    let (body, waited) = read(&shared.config, &inbound.headers, inbound.body).await?;
+    let body_came_us = waited.then(|| shared.clock.monotonic_us());
     let mut head = scan::scan(&body).map_err(|error| {
         Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
     })?;
@@ -108,11 +112,16 @@ pub(crate) async fn decode(
         metadata,
         index,
         body,
+        body_came_us,
     })
 }
 
-/// The whole body, bounded in size and in time between its pieces.
-async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Result<Bytes, Refusal> {
+/// The whole body, bounded in size and in time between its pieces, and whether it was waited for.
+async fn read(
+    config: &Config,
+    headers: &Fields,
+    mut body: RequestBody,
+) -> Result<(Bytes, bool), Refusal> {
     let encoding = headers.get("content-encoding");
     if encoding.is_some_and(|encoding| encoding != b"identity") {
         let public = "the request body is compressed; send it plain";
@@ -128,38 +137,43 @@ async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Resul
         return Err(too_large());
     }
     let idle = Duration::from_millis(config.request_idle_timeout_ms);
-    let first = in_time(idle, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
+    let mut waited = false;
+    let first = in_time(idle, &mut waited, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
     if first.len() > limit {
         return Err(too_large());
     }
     // What came with the head is most often all.
     if body.is_ended() {
-        return Ok(first);
+        return Ok((first, waited));
     }
     let mut all = Buffer::take(declared.unwrap_or(first.len()));
     all.bytes().extend_from_slice(&first);
     drop(first);
-    while in_time(idle, |cx| body.poll_read_into(cx, all.bytes())).await? > 0 {
+    while in_time(idle, &mut waited, |cx| body.poll_read_into(cx, all.bytes())).await? > 0 {
         if all.bytes().len() > limit {
             return Err(too_large());
         }
     }
-    Ok(all.freeze())
+    Ok((all.freeze(), waited))
 }
 
-/// What a body brings, if it comes soon enough.
+/// What a body brings, if it comes soon enough. Says when it was not there yet.
 async fn in_time<T>(
     idle: Duration,
+    waited: &mut bool,
     poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, BodyError>> + Unpin,
 ) -> Result<T, Refusal> {
     let mut next = poll_fn(poll);
     // Most bodies are there already, and a timer costs more than they do.
     let came = match (&mut next).now_or_never() {
         Some(came) => came,
-        None => tokio::time::timeout(idle, next).await.map_err(|_| {
-            let public = format!("no more of the request body came within {}", shown(idle));
-            Refusal::caller(RefusalKind::SlowBody, public)
-        })?,
+        None => {
+            *waited = true;
+            tokio::time::timeout(idle, next).await.map_err(|_| {
+                let public = format!("no more of the request body came within {}", shown(idle));
+                Refusal::caller(RefusalKind::SlowBody, public)
+            })?
+        }
     };
     came.map_err(|error| {
         let public = match error {

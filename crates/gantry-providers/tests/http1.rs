@@ -14,6 +14,7 @@ use gantry_providers::http1::{Request, RequestHead};
 use gantry_providers::pool::{Error, Pool, Reply, Settings};
 use gantry_runtime::errors::sentence;
 use http::Method;
+use std::cell::Cell;
 use std::future::Future;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,7 +42,7 @@ impl Bench {
 
     async fn send(&self, body: &'static [u8]) -> Result<Reply, Error> {
         let request = request(body);
-        self.pool.send(&self.endpoint, &request, 0).await
+        self.pool.send(&self.endpoint, &request, 0, &Cell::new(false)).await
     }
 
     /// What a pool of its own makes of a server that answers `reply` and closes.
