@@ -5,6 +5,7 @@
 use crate::authenticate::Identified;
 use crate::buffers::Buffer;
 use crate::config::{Config, shown};
+use crate::gateway::Shared;
 use crate::headers::Wishes;
 use crate::receive::{Caller, Inbound, Operation, Route};
 use crate::refusal::{Refusal, RefusalKind};
@@ -53,6 +54,8 @@ pub(crate) struct Call {
     pub(crate) identity: Arc<snapshot::Caller>,
     /// The request's metadata under the caller's own tags.
     pub(crate) metadata: BTreeMap<String, String>,
+    /// When the body was there, on the monotonic clock; absent when it came with the head.
+    pub(crate) body_came_us: Option<u64>,
 }
 
 impl Call {
@@ -71,7 +74,7 @@ impl Call {
 
 /// Reads and scans the body.
 pub(crate) async fn decode(
-    config: &Config,
+    shared: &Shared,
     route: Route,
     inbound: Box<Inbound>,
     identified: &Identified,
@@ -81,7 +84,8 @@ pub(crate) async fn decode(
         return Err(Refusal::caller(RefusalKind::BadRoute, "models are listed, not called"));
     };
     let wishes = Wishes::read(&inbound.headers)?;
-    let body = read(config, &inbound.headers, inbound.body).await?;
+    let (body, waited) = read(&shared.config, &inbound.headers, inbound.body).await?;
+    let body_came_us = waited.then(|| shared.clock.monotonic_us());
     let mut head = scan::scan(&body).map_err(|error| {
         Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
     })?;
@@ -113,11 +117,17 @@ pub(crate) async fn decode(
         metadata,
         index,
         body,
+        body_came_us,
     })
 }
 
-/// The whole body, bounded in size, in time between its pieces and in time as a whole.
-async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Result<Bytes, Refusal> {
+/// The whole body, bounded in size, in time between its pieces and in time as a whole; and whether
+/// it was waited for.
+async fn read(
+    config: &Config,
+    headers: &Fields,
+    mut body: RequestBody,
+) -> Result<(Bytes, bool), Refusal> {
     let encoding = headers.get("content-encoding");
     if encoding.is_some_and(|encoding| encoding != b"identity") {
         let public = "the request body is compressed; send it plain";
@@ -139,7 +149,7 @@ async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Resul
     }
     // What came with the head is most often all.
     if body.is_ended() {
-        return Ok(first);
+        return Ok((first, pace.waited()));
     }
     let mut all = Buffer::take(declared.unwrap_or(first.len()));
     all.bytes().extend_from_slice(&first);
@@ -153,7 +163,7 @@ async fn read(config: &Config, headers: &Fields, mut body: RequestBody) -> Resul
             return Err(too_large());
         }
     }
-    Ok(all.freeze())
+    Ok((all.freeze(), pace.waited()))
 }
 
 /// How long a body may take.
@@ -167,6 +177,10 @@ struct Pace {
 impl Pace {
     fn new(idle: Duration) -> Self {
         Self { idle, begun: None }
+    }
+
+    fn waited(&self) -> bool {
+        self.begun.is_some()
     }
 
     /// What a body brings, if it comes soon enough; `came` bytes are there.

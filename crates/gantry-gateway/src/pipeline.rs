@@ -73,7 +73,7 @@ async fn run(
         return models::list(&snapshot, &identified, wanted.as_deref(), &inbound)
             .map(Answer::Local);
     }
-    let call = decode(&worker.shared.config, route, inbound, &identified).await?;
+    let call = decode(&worker.shared, route, inbound, &identified).await?;
     ledger.decoded(&call);
     let admitted = admit(&snapshot, &identified, &call)?;
     ledger.look();

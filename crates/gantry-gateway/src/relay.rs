@@ -313,6 +313,12 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // Unsettled: the caller left. The ledger's own drop says so; the tokens are charged here.
+        let elapsed_us = self.elapsed_us();
+        self.note(|attempt| {
+            attempt.outcome = "cancelled".into();
+            attempt.error = "the caller left".to_owned();
+            attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
+        });
         self.account();
     }
 }

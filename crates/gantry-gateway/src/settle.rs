@@ -1,7 +1,7 @@
 //! Stage 9, settle: the ledger of one request, which becomes its one record.
 //!
 //! The ledger goes through all stages. [`Ledger::settle`] ends it; dropping it unsettled means that
-//! the caller left, and leaves a record too, with status 499.
+//! the caller left, and leaves a record too, with status 499; in a panic, with status 500.
 
 use crate::admit::Admitted;
 use crate::authenticate::Identified;
@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     started_us: u64,
     /// The last look at the clock.
     now_us: u64,
+    /// When the body was there, if it was waited for.
+    body_came_us: Option<u64>,
     /// The caller's span.
     parent: Option<TraceParent>,
     model: Option<Arc<Model>>,
@@ -94,6 +96,16 @@ impl Ending {
     pub(crate) fn ok(status: u16) -> Self {
         Self { status, ..Self::default() }
     }
+
+    fn left() -> Self {
+        let error = "the caller left".to_owned();
+        Self { status: CALLER_LEFT, refusal: "", fault: "caller", error }
+    }
+
+    fn panicked() -> Self {
+        let error = "a defect in Gantry ended the request".to_owned();
+        Self { status: 500, refusal: "", fault: "gantry", error }
+    }
 }
 
 impl Ledger {
@@ -117,6 +129,7 @@ impl Ledger {
             caller: opening.caller,
             started_us,
             now_us: started_us,
+            body_came_us: None,
             parent,
             model: None,
             applied: None,
@@ -192,6 +205,7 @@ impl Ledger {
             }
             None => call.wishes.log_bodies.unwrap_or(false),
         };
+        self.body_came_us = call.body_came_us;
         let body = self.log_bodies.then(|| self.logged(&call.body));
         self.with(|record| {
             record.metadata.clone_from(&call.metadata);
@@ -203,7 +217,8 @@ impl Ledger {
     }
 
     pub(crate) fn planned(&mut self, admitted: &Admitted, plan: &mut Plan) {
-        let gateway_us = self.elapsed_us();
+        let from_us = self.body_came_us.unwrap_or(self.started_us);
+        let gateway_us = self.now_us.saturating_sub(from_us);
         if let Entry::Virtual(model) = &admitted.entry {
             self.applied = Some(model.clone());
         }
@@ -281,6 +296,11 @@ impl Ledger {
         }
     }
 
+    /// The caller left an upstream that had the prompt: it bills at least that.
+    pub(crate) fn left(&mut self, prompt_tokens: u64) {
+        self.charge(TokenUsage { input: prompt_tokens, ..TokenUsage::default() }, true);
+    }
+
     /// Tokens and their cost; `estimated` when Gantry counted them itself.
     fn charge(&mut self, usage: TokenUsage, estimated: bool) {
         let model = self.model.clone();
@@ -341,11 +361,6 @@ impl Drop for Ledger {
             return;
         }
         self.look();
-        self.finish(Ending {
-            status: CALLER_LEFT,
-            refusal: "",
-            fault: "caller",
-            error: "the caller left".to_owned(),
-        });
+        self.finish(if std::thread::panicking() { Ending::panicked() } else { Ending::left() });
     }
 }

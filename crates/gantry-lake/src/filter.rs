@@ -5,8 +5,9 @@
 use crate::Error;
 use crate::schema::UTC;
 use crate::table::metadata;
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, cast, not, when};
 use datafusion::prelude::{col, lit};
 use gantry_model::rest::{LogQuery, StatusFilter, UsageQuery};
 
@@ -80,8 +81,8 @@ impl Filter {
 
     fn status(self, status: Option<StatusFilter>) -> Self {
         match status {
-            Some(StatusFilter::Ok) => self.and(col("status").lt(lit(400i64))),
-            Some(StatusFilter::Error) => self.and(col("status").gt_eq(lit(400i64))),
+            Some(StatusFilter::Ok) => self.and(not(failed())),
+            Some(StatusFilter::Error) => self.and(failed()),
             Some(StatusFilter::Exactly(code)) => self.and(col("status").eq(lit(i64::from(code)))),
             None => self,
         }
@@ -119,6 +120,9 @@ pub(crate) fn logs(query: &LogQuery) -> Result<Logs, Error> {
         // A request without a caller's trace is a trace of its own, named by its id.
         filter = filter.and(col("trace_id").eq(lit(trace)).or(col("id").eq(lit(trace))));
     }
+    if let Some(ms) = query.ended_from_ms {
+        filter = filter.and(ended_ms()?.gt_eq(lit(i64::try_from(ms).unwrap_or(i64::MAX))));
+    }
     if let Some(after) = &query.after_id {
         let (_, high) = id_range(after, "after_id")?;
         filter = filter.within(Some(id_ms(high).saturating_sub(SLACK_MS)), None);
@@ -144,6 +148,20 @@ pub(crate) fn usage(query: &UsageQuery) -> Filter {
         .subject(query.subject.as_ref());
     let conditions = query.metadata.iter().map(|(key, value)| metadata(key).eq(lit(value)));
     conditions.fold(filter, Filter::and)
+}
+
+/// Whether a request ended badly, as `RequestRecord::failed` has it; never NULL.
+pub(crate) fn failed() -> Expr {
+    let faulty = col("fault").is_not_null().and(col("fault").not_eq(lit("")));
+    let refused = col("status").is_not_null().and(col("status").gt_eq(lit(400i64)));
+    refused.or(faulty)
+}
+
+/// When a request ended, in milliseconds; a duration of 0 is NULL in its column.
+fn ended_ms() -> Result<Expr, Error> {
+    let took_us = col("duration_us");
+    let took_us = when(took_us.clone().is_null(), lit(0i64)).otherwise(took_us)?;
+    Ok(cast(col("received_at"), DataType::Int64) + took_us / lit(1_000i64))
 }
 
 fn time(unix_ms: u64) -> Expr {

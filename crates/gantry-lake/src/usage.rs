@@ -64,7 +64,7 @@ impl Lake {
         let unpriced = tokens.and(price.clone().is_null().or(price.eq(lit(""))));
         let mut totals = vec![
             count(lit(1i64)).alias("requests"),
-            sum(one_if(col("status").gt_eq(lit(400i64)))?).alias("errors"),
+            sum(one_if(filter::failed())?).alias("errors"),
             sum(one_if(unpriced)?).alias("unpriced"),
         ];
         // Decimals, because a sum of 64-bit integers would wrap around silently.

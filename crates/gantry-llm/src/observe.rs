@@ -9,7 +9,7 @@ mod openai;
 #[cfg(test)]
 mod tests;
 mod usage;
-mod value;
+pub(crate) mod value;
 
 use crate::scan::ScanError;
 use crate::scan::cursor::{Cursor, Fault};

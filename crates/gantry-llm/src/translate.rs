@@ -11,6 +11,8 @@
 //! - Parameters without a counterpart are dropped and reported; content without one (audio, file
 //!   ids) is refused.
 
+mod size;
+
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
 use gantry_model::catalogue::{Dialect, Quirks};
@@ -139,12 +141,14 @@ pub fn reply(
     Ok(TranslatedReply { body: out, losses: losses.into_vec(), finish_reason })
 }
 
-/// Measures the prompt of a chat request. A body that is none counts as text as a whole, so that
-/// an estimate made of it is too high rather than too low.
+/// Measures the prompt of a request. One that no translation takes, as with audio, is measured by
+/// its texts and attachments too. A body that is no JSON counts as text as a whole, so that an
+/// estimate made of it is too high rather than too low.
 #[must_use]
 pub fn prompt_text_bytes(dialect: Dialect, body: &[u8]) -> PromptSize {
     let Ok(request) = read_request(dialect, body, &mut Losses::default()) else {
-        return PromptSize { text_bytes: body.len(), images: 0, documents: 0 };
+        let none = PromptSize { text_bytes: body.len(), images: 0, documents: 0 };
+        return size::of(body).unwrap_or(none);
     };
     let mut size = PromptSize::default();
     request.turns.iter().flat_map(|turn| &turn.parts).for_each(|part| size.add(part));
@@ -233,9 +237,44 @@ mod tests {
         assert_eq!(prompt_text_bytes(Dialect::Anthropic, body), expected);
     }
 
+    /// Bodies that no parser of a dialect takes.
     #[test]
-    fn a_body_that_is_no_chat_counts_as_text() {
-        let size = prompt_text_bytes(Dialect::OpenAi, br#"{"input":"text"}"#);
-        assert_eq!(size, PromptSize { text_bytes: 16, images: 0, documents: 0 });
+    fn a_prompt_without_a_neutral_form_is_measured_without_its_attachments() {
+        let base64 = "QUJD".repeat(1_000_000);
+        let chat = |part: &str| {
+            let text = r#"{"type":"text","text":"five5"}"#;
+            let part = part.replace("BASE64", &base64);
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{text},{part}]}}]}}"#)
+        };
+        let size = |text_bytes, images, documents| PromptSize { text_bytes, images, documents };
+        let cases = [
+            (
+                chat(r#"{"type":"input_audio","input_audio":{"data":"BASE64","format":"wav"}}"#),
+                size(5, 0, 1),
+            ),
+            (chat(r#"{"input_audio":{"data":"BASE64"},"type":"input_audio"}"#), size(5, 0, 1)),
+            (chat(r#"{"type":"video_url","video_url":{"url":"BASE64"}}"#), size(5, 0, 1)),
+            (
+                chat(r#"{"type":"new","new":{"url":"data:application/pdf;base64,BASE64"}}"#),
+                size(5, 0, 1),
+            ),
+            (chat(r#"{"type":"new","new":"data:image/png;base64,BASE64"}"#), size(5, 1, 0)),
+            (chat(r#"{"type":"new","text":"data: six"}"#), size(5 + 9, 0, 0)),
+            (
+                chat(r#"{"type":"new","content":[{"type":"text","text":"a\u00e9b"}]}"#),
+                size(5 + 4, 0, 0),
+            ),
+            (r#"{"input":"text"}"#.to_owned(), size(4, 0, 0)),
+            (r#"{"input":["text",[1,20,300]],"model":"longer"}"#.to_owned(), size(4 + 12, 0, 0)),
+            (r#"{"prompt":"text","suffix":"end"}"#.to_owned(), size(7, 0, 0)),
+            (r#"{"system":"s","messages":[],"tools":[{"a":1}]}"#.to_owned(), size(1 + 9, 0, 0)),
+            ("no JSON".to_owned(), size(7, 0, 0)),
+            (r#"{"input":"cut"#.to_owned(), size(13, 0, 0)),
+        ];
+        for (body, expected) in cases {
+            let shown = body.get(..120).unwrap_or(&body);
+            let found = prompt_text_bytes(Dialect::OpenAi, body.as_bytes());
+            assert_eq!(found, expected, "{shown}");
+        }
     }
 }

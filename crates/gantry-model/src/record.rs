@@ -89,6 +89,12 @@ pub struct RequestRecord {
 const KEPT_TEXT_BYTES_MAX: usize = 256;
 
 impl RequestRecord {
+    /// Whether the request ended badly. A stream that broke did: its status had gone out before.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.status >= 400 || !self.fault.is_empty()
+    }
+
     /// Makes it equal to a new record; its texts and lists keep their memory.
     pub fn empty(&mut self) {
         let old = std::mem::take(self);

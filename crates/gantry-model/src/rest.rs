@@ -110,6 +110,8 @@ pub struct LogQuery {
     pub model: Option<String>,
     pub subject: Option<String>,
     pub status: Option<StatusFilter>,
+    /// Only requests that ended then or later.
+    pub ended_from_ms: Option<UnixMs>,
     pub metadata: BTreeMap<String, String>,
     /// Newest first unless `after_id` is given. At most 1000.
     pub limit: Option<u32>,
@@ -118,9 +120,9 @@ pub struct LogQuery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusFilter {
-    /// Status below 400.
+    /// Status below 400, and the reply came to its end.
     Ok,
-    /// Status 400 and above.
+    /// Status 400 and above, and streams that broke.
     Error,
     Exactly(u16),
 }

@@ -81,6 +81,7 @@ impl Pool {
 
     /// Sends `request` and returns the reply's head and body. `now_us` is the clock's monotonic
     /// time. A kept connection that turns out closed before a byte went out is replaced.
+    /// `begun` is set when the request begins to go out.
     ///
     /// # Errors
     /// When no connection comes about, or it breaks before the reply's head.
@@ -89,11 +90,15 @@ impl Pool {
         endpoint: &Endpoint,
         request: &Request,
         now_us: u64,
+        begun: &Cell<bool>,
     ) -> Result<Reply, Error> {
         self.0.now_us.set(now_us);
         let to = (endpoint, self.0.settings.connect_timeout);
         let take = || self.take_idle(endpoint.id, now_us);
-        let lease = || Lease { id: endpoint.id, pool: Rc::downgrade(&self.0) };
+        let lease = || {
+            begun.set(true);
+            Lease { id: endpoint.id, pool: Rc::downgrade(&self.0) }
+        };
         let broken = |source| Error::Broken { origin: endpoint.origin(), source };
         connect::send(to, request, take, lease, broken).await
     }

@@ -15,7 +15,7 @@ use gantry_providers::pool::{Error, Pool, Reply, Settings};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::errors::sentence;
 use http::Method;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -49,7 +49,7 @@ impl Bench {
 
     async fn send(&self, body: &'static [u8]) -> Result<Reply, Error> {
         let request = request(body);
-        self.pool.send(&self.endpoint, &request, 0).await
+        self.pool.send(&self.endpoint, &request, 0, &Cell::new(false)).await
     }
 
     /// What a pool of its own makes of a server that answers `reply` and closes.
@@ -206,7 +206,11 @@ async fn a_connection_that_was_closed_just_now_is_not_used_again() {
         let now_us = seconds * 2_000_000;
         let request = request(b"{}");
         let client = async {
-            let reply = bench.pool.send(&bench.endpoint, &request, now_us).await.unwrap();
+            let reply = bench
+                .pool
+                .send(&bench.endpoint, &request, now_us, &Cell::new(false))
+                .await
+                .unwrap();
             read(reply).await.unwrap()
         };
         assert_eq!(both(server, client).await, b"ok");
@@ -249,7 +253,8 @@ async fn idle_connections_are_closed_without_another_request() {
     };
     let client = async {
         let now_us = clock.monotonic_us();
-        let reply = bench.pool.send(&bench.endpoint, &request, now_us).await.unwrap();
+        let reply =
+            bench.pool.send(&bench.endpoint, &request, now_us, &Cell::new(false)).await.unwrap();
         assert_eq!(read(reply).await.unwrap(), b"ok");
         old.advance(Settings::default().idle_timeout);
         bench.pool.tend(&clock).await;

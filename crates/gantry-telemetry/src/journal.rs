@@ -24,6 +24,7 @@ mod write;
 
 pub use frame::Format;
 pub use read::{Reader, Segment, SegmentFrames};
+pub use sync::sync_dir;
 pub use write::Writer;
 
 use std::path::PathBuf;

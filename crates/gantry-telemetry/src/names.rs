@@ -43,8 +43,10 @@ const fn histogram(name: &'static str, help: &'static str) -> Metric {
     Metric { name, kind: Kind::Histogram, help }
 }
 
-pub const REQUESTS: Metric =
-    counter("ai_gateway_requests_total", "Requests that have ended, by class of the HTTP status.");
+pub const REQUESTS: Metric = counter(
+    "ai_gateway_requests_total",
+    "Requests that have ended, by class of the HTTP status; streams that broke are 5xx.",
+);
 pub const INPUT_TOKENS: Metric =
     counter("ai_gateway_input_tokens_total", "Tokens of prompts, cached ones included.");
 pub const OUTPUT_TOKENS: Metric =
@@ -87,8 +89,10 @@ pub const QUEUE_DEPTH: Metric =
     gauge("gantry_record_queue_depth", "Records that wait for the writer thread.");
 pub const QUEUE_BYTES: Metric =
     gauge("gantry_record_queue_bytes", "Estimated size of the records that wait, bytes.");
-pub const RECORDS_DROPPED: Metric =
-    counter("gantry_records_dropped_total", "Records or spans that were lost, by reason.");
+pub const RECORDS_DROPPED: Metric = counter(
+    "gantry_records_dropped_total",
+    "Records, spans or log lines that were lost, by reason.",
+);
 pub const RECORDS_WRITTEN: Metric =
     counter("gantry_records_written_total", "Records that are in the journal.");
 pub const JOURNAL_BYTES: Metric =
@@ -151,10 +155,12 @@ pub enum DropReason {
     OtlpFailed,
     /// The recorder was closed.
     Closed,
+    /// The log's queue was full: nobody reads what the process prints. The records are kept.
+    LogQueue,
 }
 
 impl DropReason {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::QueueBytes,
         Self::TooLarge,
@@ -163,6 +169,7 @@ impl DropReason {
         Self::OtlpQueue,
         Self::OtlpFailed,
         Self::Closed,
+        Self::LogQueue,
     ];
 
     /// Value of the label `reason`.
@@ -177,6 +184,7 @@ impl DropReason {
             Self::OtlpQueue => "otlp_queue",
             Self::OtlpFailed => "otlp_failed",
             Self::Closed => "closed",
+            Self::LogQueue => "log_queue",
         }
     }
 }

@@ -1,12 +1,16 @@
-//! One log line for each request that has ended, printed on the recorder's thread.
+//! One log line for each request that has ended, made on the recorder's thread.
 //!
-//! The binary puts a [`RequestLog`] among the recorder's sinks. The lines look like those of
-//! `tracing`, and its filter counts, but they are printed here and written many at a time: at
-//! thousands of requests a second an event each would cost more than forwarding the request. A
-//! line holds no bodies and no messages of upstreams: who wants more looks the record up by its id.
+//! The binary puts a [`RequestLog`] among the recorder's sinks, with a [`Printer`] as its output.
+//! The lines look like those of `tracing`, and its filter counts, but they are made here and
+//! written many at a time: at thousands of requests a second an event each would cost more than
+//! forwarding the request. A line holds no bodies and no messages of upstreams: who wants more
+//! looks the record up by its id.
 
+mod printer;
 #[cfg(test)]
 mod tests;
+
+pub use printer::Printer;
 
 use crate::recorder::Sink;
 use gantry_model::record::RequestRecord;
@@ -24,7 +28,7 @@ const MESSAGE: &str = "request ended";
 /// Lines that are kept in memory until they are written, in bytes.
 const LINES_BYTES: usize = 64 * 1024;
 
-/// Prints requests to `out`.
+/// Prints requests to `out`, which must not wait: its writes hold up the records.
 pub struct RequestLog<W> {
     format: Format,
     out: W,

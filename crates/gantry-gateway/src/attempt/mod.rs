@@ -30,6 +30,7 @@ use gantry_providers::upstream::Operation;
 use gantry_runtime::http1::Fields;
 use policy::Policy;
 use scrub::Secrets;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,7 +94,8 @@ pub(crate) async fn attempt(
         let failure = match encode(call, hop) {
             Err(error) => untranslatable(hop, &error, ledger),
             Ok(encoded) => {
-                let target = Target { worker, snapshot, call, hop, encoded: &encoded, more };
+                let begun = Cell::new(false);
+                let target = Target { worker, snapshot, call, hop, encoded: &encoded, more, begun };
                 match target.attempts(ledger).await {
                     Ok(attempted) => return Ok(attempted),
                     Err(failure) => failure,
@@ -123,6 +125,8 @@ struct Target<'a> {
     hop: &'a Hop,
     encoded: &'a Encoded,
     more: bool,
+    /// Whether the upstream began to get the request, so that it may bill it.
+    begun: Cell<bool>,
 }
 
 impl Target<'_> {
@@ -131,6 +135,7 @@ impl Target<'_> {
         let mut failures = 0u8;
         loop {
             let started_us = ledger.now_us();
+            self.begun.set(false);
             let span = ledger.traceparent();
             let underway = Underway { target: self, started_us, ended: false, ledger };
             let mut done = send::send(self, started_us, span).await;
@@ -210,6 +215,12 @@ impl Drop for Underway<'_> {
         if !self.ended {
             self.ledger.look();
             self.record(0, "cancelled", "the caller left", None);
+            let Target { call, hop, begun, .. } = self.target;
+            if begun.get() && call.operation != Operation::CountTokens {
+                self.ledger.resolved(&hop.model, &self.target.encoded.losses);
+                let dialect = call.caller.dialect();
+                self.ledger.left(crate::reply::prompt_tokens(dialect, &call.body));
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ async fn exchange(
     let request = head.with_body(encoded.body.clone());
     let reply = worker
         .pool
-        .send(&hop.model.upstream.endpoint, &request, started_us)
+        .send(&hop.model.upstream.endpoint, &request, started_us, &target.begun)
         .await
         .map_err(|error| broken(&error))?;
     if !reply.status.is_success() {

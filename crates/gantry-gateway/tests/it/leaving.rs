@@ -10,7 +10,7 @@ async fn gateway(mock: &MockUpstream) -> Harness {
     Harness::start(source(&[openai("mock", &mock.url(), &["m"]).unwrap()]).unwrap()).await
 }
 
-async fn connect(gateway: &Harness, body: &str, sent: usize) -> TcpStream {
+pub(crate) async fn connect(gateway: &Harness, body: &str, sent: usize) -> TcpStream {
     let address = gateway.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -51,7 +51,24 @@ async fn while_the_upstream_thinks() {
         assert_eq!((attempt.outcome.as_ref(), attempt.target.as_str()), ("cancelled", "mock/m"));
         assert!(attempt.url.ends_with("/v1/chat/completions"), "{attempt:?}");
         assert!(attempt.started_us + attempt.duration_us <= record.duration_us, "{record:#?}");
+        assert!(record.usage.input > 0 && record.usage_estimated, "the upstream bills the prompt");
+        assert_eq!((record.usage.output, record.resolved_model.as_str()), (0, "mock/m"));
     }
+}
+
+#[tokio::test]
+async fn while_the_upstream_is_not_reached() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // TLS begins and is never answered, so that no request goes out.
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let gateway = Harness::start(source(&[openai("mock", &url, &["m"]).unwrap()]).unwrap()).await;
+    let body = chat("mock/m");
+    let connection = connect(&gateway, &body, body.len()).await;
+    let _held = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    drop(connection);
+    let record = gateway.records_until(1).await.remove(0);
+    assert_eq!(record.status, 499, "{record:#?}");
+    assert_eq!((record.usage.input, record.resolved_model.as_str()), (0, ""), "{record:#?}");
 }
 
 #[tokio::test]
@@ -73,4 +90,8 @@ async fn in_the_middle_of_a_stream() {
     assert!(record.usage_estimated);
     assert!(record.usage.output > 0 && record.usage.input > 0, "{record:#?}");
     assert_eq!(record.resolved_model, "mock/m");
+    let [attempt] = record.attempts.as_slice() else { panic!("{record:#?}") };
+    assert_eq!((attempt.outcome.as_ref(), attempt.status), ("cancelled", 200));
+    let first_us = record.first_token_us.unwrap();
+    assert!(attempt.started_us + attempt.duration_us >= first_us, "{record:#?}");
 }

@@ -1,12 +1,14 @@
 //! What requests leave behind.
 
 use crate::harness::{Harness, chat, chat_stream, json, text};
+use crate::leaving::connect;
 use gantry_model::money::NanoUsd;
 use gantry_model::usage::TokenUsage;
 use gantry_testkit::snapshot::{account, source, virtual_model};
 use gantry_testkit::{Answer, MockUpstream, Step};
 use http::Method;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 fn priced(url: &str) -> serde_json::Value {
     json!({
@@ -86,6 +88,25 @@ async fn bodies_are_kept_only_when_asked_for() {
         assert_eq!(record.request_body, enabled.then(|| body.clone()));
         assert_eq!(record.response_body, enabled.then(|| text(&answer)));
     }
+}
+
+#[tokio::test]
+async fn the_wait_for_the_body_is_not_the_gateways_time() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = Harness::start(source(&[account(priced(&mock.url())).unwrap()]).unwrap()).await;
+    let body = chat("mock/gpt");
+    let mut slow = connect(&gateway, &body, 10).await;
+    // The last of them comes and goes while the gateway waits for the rest of the slow one.
+    for _ in 0..50 {
+        gateway.post("/v1/chat/completions", &body).await;
+    }
+    let meanwhile_us = gateway.records().pop().unwrap().duration_us;
+    slow.write_all(&body.as_bytes()[10..]).await.unwrap();
+    let slow = gateway.records_until(51).await.pop().unwrap();
+    assert_eq!(slow.status, 200, "{slow:#?}");
+    let [attempt] = slow.attempts.as_slice() else { panic!("{slow:#?}") };
+    let accounted_us = slow.gateway_us + meanwhile_us + attempt.duration_us;
+    assert!(accounted_us <= slow.duration_us, "{accounted_us} us in {slow:#?}");
 }
 
 #[tokio::test]

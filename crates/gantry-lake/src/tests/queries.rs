@@ -25,7 +25,11 @@ fn sample() -> Vec<RequestRecord> {
         record
     };
     vec![
-        with(1, 5_000, &|record| record.model = "slow".into()),
+        with(8, 6_000, &|record| record.fault = "upstream".into()),
+        with(1, 5_000, &|record| {
+            record.model = "slow".into();
+            record.duration_us = (5_000 - 1) * MINUTE_MS * 1_000;
+        }),
         with(2, 1_000, &|record| {
             record.status = 429;
             record.trace_id = "0af7651916cd43dd8448eb211c80319c".into();
@@ -47,17 +51,23 @@ async fn conditions_select_records() {
     let metadata = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
     let text = |number: u128, minutes: u64| id(NOW_MS - minutes * MINUTE_MS, number).to_string();
     let cases = [
-        ("everything, newest first", query(), vec![7, 6, 5, 4, 3, 2, 1]),
+        ("everything, newest first", query(), vec![7, 6, 5, 4, 3, 2, 1, 8]),
         ("limit", LogQuery { limit: Some(2), ..query() }, vec![7, 6]),
+        ("ended from", LogQuery { ended_from_ms: at(1), ..query() }, vec![7, 6, 1]),
+        (
+            "ended from, after an id",
+            LogQuery { ended_from_ms: at(1), after_id: Some("0".repeat(32)), ..query() },
+            vec![1, 6, 7],
+        ),
         ("limit 0", LogQuery { limit: Some(0), ..query() }, vec![]),
         ("from is inclusive", LogQuery { from_ms: at(99), ..query() }, vec![7, 6, 5, 4]),
-        ("to is exclusive", LogQuery { to_ms: at(1_000), ..query() }, vec![1]),
+        ("to is exclusive", LogQuery { to_ms: at(1_000), ..query() }, vec![1, 8]),
         ("span", LogQuery { from_ms: at(1_000), to_ms: at(2), ..query() }, vec![4, 3, 2]),
         ("empty span", LogQuery { from_ms: at(1), to_ms: at(2), ..query() }, vec![]),
         ("named model", LogQuery { model: Some("slow".into()), ..query() }, vec![1]),
         ("resolved model", LogQuery { model: Some("other/model".into()), ..query() }, vec![4]),
         ("subject", LogQuery { subject: Some("virtualaccount:ci".into()), ..query() }, vec![5]),
-        ("errors", LogQuery { status: Some(StatusFilter::Error), ..query() }, vec![6, 2]),
+        ("errors", LogQuery { status: Some(StatusFilter::Error), ..query() }, vec![6, 2, 8]),
         ("successes", LogQuery { status: Some(StatusFilter::Ok), ..query() }, vec![7, 5, 4, 3, 1]),
         ("status", LogQuery { status: Some(StatusFilter::Exactly(429)), ..query() }, vec![2]),
         ("metadata", LogQuery { metadata: metadata("project", "y"), ..query() }, vec![7]),
@@ -224,11 +234,13 @@ fn check(name: &str, found: &[UsageRow], expected: &[Line<'_>]) {
 async fn usage_sums_exactly_by_any_keys() {
     // 2^53 + 1 is the first integer that a floating point number cannot hold.
     let big = (1 << 53) + 1;
+    let broken = RequestRecord { fault: "upstream".into(), ..used(7, 2_880, 20, 1) };
     let refused = RequestRecord { status: 403, resolved_model: String::new(), ..record(4, 0) };
     let team = RequestRecord { teams: vec!["red".into(), "blue".into()], ..used(5, 0, 100, 7) };
     let metadata = [("project", "x"), ("workspace", "w")];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let records = [
+        broken,
         used(1, 1_440, big, 3),
         used(2, 0, big, 4),
         used(3, 0, 10, 0),
@@ -237,18 +249,19 @@ async fn usage_sums_exactly_by_any_keys() {
         RequestRecord { metadata, ..used(6, 0, 1_000, 1) },
     ];
     let by = |by: &[UsageKey]| UsageQuery { by: by.to_vec(), ..UsageQuery::default() };
-    let all = 2 * big + 1_110;
+    let all = 2 * big + 1_130;
     let project = UsageKey::Metadata("project".into());
     for (place, fixture) in everywhere(&records).await {
         let cases: Vec<(UsageQuery, Vec<Line<'_>>)> = vec![
-            (by(&[]), vec![(&[], 6, 1, all, 15, 1)]),
+            (by(&[]), vec![(&[], 7, 2, all, 16, 1)]),
             (
                 by(&[UsageKey::Model]),
-                vec![(&["fast"], 1, 1, 0, 0, 0), (&["main/gpt"], 5, 0, all, 15, 1)],
+                vec![(&["fast"], 1, 1, 0, 0, 0), (&["main/gpt"], 6, 1, all, 16, 1)],
             ),
             (
                 by(&[UsageKey::Day]),
                 vec![
+                    (&["2026-02-27"], 1, 1, 20, 1, 0),
                     (&["2026-02-28"], 1, 0, big, 3, 0),
                     (&["2026-03-01"], 5, 1, big + 1_110, 12, 1),
                 ],
@@ -256,7 +269,7 @@ async fn usage_sums_exactly_by_any_keys() {
             (
                 by(&[UsageKey::Team]),
                 vec![
-                    (&[""], 5, 1, all - 100, 8, 1),
+                    (&[""], 6, 2, all - 100, 9, 1),
                     (&["blue"], 1, 0, 100, 7, 0),
                     (&["red"], 1, 0, 100, 7, 0),
                 ],
@@ -264,13 +277,13 @@ async fn usage_sums_exactly_by_any_keys() {
             (
                 by(&[UsageKey::Caller, project.clone(), UsageKey::Provider]),
                 vec![
-                    (&["user:ann", "", "openai"], 5, 1, all - 1_000, 14, 1),
+                    (&["user:ann", "", "openai"], 6, 2, all - 1_000, 15, 1),
                     (&["user:ann", "x", "openai"], 1, 0, 1_000, 1, 0),
                 ],
             ),
             (
                 by(&[UsageKey::Workspace]),
-                vec![(&[""], 5, 1, all - 1_000, 14, 1), (&["w"], 1, 0, 1_000, 1, 0)],
+                vec![(&[""], 6, 2, all - 1_000, 15, 1), (&["w"], 1, 0, 1_000, 1, 0)],
             ),
             (
                 UsageQuery { from_ms: Some(NOW_MS), ..by(&[]) },

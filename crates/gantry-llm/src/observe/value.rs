@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Moves over an object, calling `visit` for its members, or over any other value.
-pub(super) fn object<'a>(
+pub(crate) fn object<'a>(
     cursor: &mut Cursor<'a>,
     mut visit: impl FnMut(&mut Cursor<'a>, &[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -23,7 +23,7 @@ pub(super) fn object<'a>(
 
 /// Moves over an array, calling `visit` for its elements, or over any other value. Returns whether
 /// it was an array.
-pub(super) fn array<'a>(
+pub(crate) fn array<'a>(
     cursor: &mut Cursor<'a>,
     visit: impl FnMut(&mut Cursor<'a>) -> Result<(), Fault>,
 ) -> Result<bool, Fault> {
@@ -45,7 +45,7 @@ pub(super) fn keep_first(kept: &mut Option<String>, cursor: &mut Cursor<'_>) -> 
 }
 
 /// A string, unescaped; `None` for any other value.
-pub(super) fn string<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
+pub(crate) fn string<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
     if cursor.peek_value() != Some(b'"') {
         cursor.ignore()?;
         return Ok(None);
@@ -64,7 +64,7 @@ pub(super) fn owned(cursor: &mut Cursor<'_>) -> Result<Option<String>, Fault> {
 
 /// How many bytes of text a value stands for: a string's length after unescaping, the raw length
 /// of a list or object with members, otherwise 0.
-pub(super) fn text_len(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
+pub(crate) fn text_len(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
     let len = match cursor.peek_value() {
         Some(b'"') => {
             let text = cursor.string()?;

@@ -31,7 +31,8 @@ pub struct GlobalSettings {
     /// Retries where neither route nor request says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_settings: Option<RetryConfig>,
-    /// Whether bodies go into the record. Default: never.
+    /// Whether bodies go into the record. Default: as the header of `header_controlled` says,
+    /// else not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logging_settings: Option<LoggingSettings>,
 }

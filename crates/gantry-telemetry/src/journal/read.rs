@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 pub(super) const OPEN: &str = "open";
 pub(super) const SEALED: &str = "seg";
+/// Nobody takes it; a person may look at it, or name it `.seg` again.
+const REFUSED: &str = "refused";
 
 /// Looks into a journal's directory.
 #[derive(Clone, Debug)]
@@ -102,12 +104,25 @@ impl Reader {
     /// # Errors
     /// When the file cannot be deleted.
     pub fn delete(&self, name: &str) -> Result<(), Error> {
-        match std::fs::remove_file(path_of(&self.dir, name, SEALED)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Delete { segment: name.to_owned(), source: error })
-            }
-            _ => Ok(()),
-        }
+        let done = gone_is_fine(std::fs::remove_file(path_of(&self.dir, name, SEALED)));
+        done.map_err(|source| Error::Delete { segment: name.to_owned(), source })
+    }
+
+    /// Takes a sealed segment out of the journal and keeps its file, as `NAME.refused`.
+    ///
+    /// # Errors
+    /// When the file cannot be renamed.
+    pub fn set_aside(&self, name: &str) -> Result<(), Error> {
+        let aside = path_of(&self.dir, name, REFUSED);
+        let done = gone_is_fine(std::fs::rename(path_of(&self.dir, name, SEALED), aside));
+        done.map_err(|source| Error::Delete { segment: name.to_owned(), source })
+    }
+}
+
+fn gone_is_fine(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

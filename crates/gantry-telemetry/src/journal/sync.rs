@@ -3,8 +3,26 @@
 use super::Error;
 use crate::metrics::Metrics;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Waits until the disk has the names of a directory's files: a file that is new or renamed may
+/// be lost with the power else, however well its bytes were synced.
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    match open_dir(dir)? {
+        Some(dir) => dir.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// A directory to be synced; `None` where the system has no such thing.
+pub(super) fn open_dir(dir: &Path) -> std::io::Result<Option<File>> {
+    if cfg!(unix) { File::open(dir).map(Some) } else { Ok(None) }
+}
 
 /// Hands files to the sync thread; the thread ends when this is dropped.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use super::frame::{Format, Frames};
 use super::read::{OPEN, SEALED, parse_name, path_of};
-use super::sync::Syncer;
+use super::sync::{Syncer, open_dir, sync_dir};
 use super::{Error, Options, Reader, frame};
 use crate::metrics::Metrics;
 use crate::names::DropReason;
@@ -46,6 +46,21 @@ struct Open {
     began_us: u64,
     synced_us: u64,
     dirty: bool,
+    /// Whether the directory was synced since the file was made.
+    named: bool,
+}
+
+impl Open {
+    /// Syncs the file soon, and its name in the directory the first time.
+    fn sync_soon(&mut self, syncer: &Syncer, dir: &Path) -> io::Result<()> {
+        if !self.named
+            && let Some(dir) = open_dir(dir)?
+        {
+            syncer.soon(&dir)?;
+        }
+        self.named = true;
+        syncer.soon(&self.file)
+    }
 }
 
 impl Writer {
@@ -137,7 +152,7 @@ impl Writer {
         {
             open.dirty = false;
             open.synced_us = now_us;
-            if let Err(error) = self.syncer.soon(&open.file) {
+            if let Err(error) = open.sync_soon(&self.syncer, &self.options.dir) {
                 self.trouble("journal sync failed", &error);
             }
         }
@@ -148,7 +163,9 @@ impl Writer {
         self.commit();
         let Some(open) = &mut self.open else { return };
         open.dirty = false;
-        if let Err(error) = open.file.sync_data() {
+        let named = if open.named { Ok(()) } else { sync_dir(&self.options.dir) };
+        open.named |= named.is_ok();
+        if let Err(error) = open.file.sync_data().and(named) {
             self.trouble("journal sync failed", &error);
         }
     }
@@ -156,14 +173,14 @@ impl Writer {
     /// Writes the batch, then ends the open segment, so that the lake may take it.
     pub fn seal(&mut self) {
         self.commit();
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
         let dir = &self.options.dir;
         let from = path_of(dir, &open.name, OPEN);
         let to = path_of(dir, &open.name, SEALED);
         let sealed = if open.records == 0 {
             std::fs::remove_file(from)
         } else {
-            self.syncer.soon(&open.file).and_then(|()| std::fs::rename(from, to))
+            open.sync_soon(&self.syncer, dir).and_then(|()| std::fs::rename(from, to))
         };
         if let Err(error) = sealed {
             // The next start of the process seals it; it is readable until then.
@@ -233,7 +250,7 @@ impl Writer {
         let now_us = self.clock.monotonic_us();
         let bytes = frame::MAGIC.len() as u64;
         let (began_us, synced_us) = (now_us, now_us);
-        Ok(Open { name, file, bytes, records: 0, began_us, synced_us, dirty: true })
+        Ok(Open { name, file, bytes, records: 0, began_us, synced_us, dirty: true, named: false })
     }
 
     fn trouble(&mut self, message: &'static str, error: &io::Error) {

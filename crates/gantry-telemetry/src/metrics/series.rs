@@ -125,7 +125,9 @@ impl Series {
     }
 
     fn observe(&mut self, record: &RequestRecord) {
-        let class = usize::from(record.status / 100).wrapping_sub(1);
+        // The status of a stream that broke had gone out before.
+        let broke = record.status < 400 && record.failed();
+        let class = if broke { 5 } else { usize::from(record.status / 100) }.wrapping_sub(1);
         let class = class.min(STATUS_CLASSES.len() - 1);
         if let Some(count) = self.requests.get_mut(class) {
             *count += 1;
@@ -178,7 +180,10 @@ impl Tables {
         if !record.refusal.is_empty() {
             count(&mut self.refusals, &[&record.refusal], &[OTHER]);
         }
-        self.gateway_time.observe(record.gateway_us);
+        // Only a request with a route was on its way to an upstream.
+        if !record.route.is_empty() {
+            self.gateway_time.observe(record.gateway_us);
+        }
     }
 
     pub(super) fn render(&self, page: &mut Page) {

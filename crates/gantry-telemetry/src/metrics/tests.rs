@@ -2,7 +2,7 @@
 
 use super::*;
 use gantry_model::money::NanoUsd;
-use gantry_model::record::Attempt;
+use gantry_model::record::{Attempt, RouteStep};
 use gantry_model::usage::TokenUsage;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,11 @@ fn record(model: &str, user: &str, status: u16) -> RequestRecord {
         status,
         duration_us: 1_234_567,
         gateway_us: 80,
+        route: vec![RouteStep {
+            target: model.into(),
+            verdict: "chosen".into(),
+            reason: "named by the request".into(),
+        }],
         cost: NanoUsd(1_250_000),
         usage: TokenUsage { input: 10, output: 3, ..TokenUsage::default() },
         ..RequestRecord::default()
@@ -34,12 +39,18 @@ fn sums_tokens_cost_and_requests_by_caller() {
     metrics.observe(&record("openai/gpt", "user:ann", 200));
     metrics.observe(&record("openai/gpt", "user:ann", 200));
     metrics.observe(&record("openai/gpt", "user:ann", 429));
+    let fault = "upstream".into();
+    metrics.observe(&RequestRecord { fault, ..record("openai/gpt", "user:bob", 200) });
+    // Refused before it had a route.
+    metrics.observe(&RequestRecord { status: 401, ..RequestRecord::default() });
+    let broken = r#"model_name="openai/gpt",tenant_name="acme",username="user:bob""#;
     let labels = r#"model_name="openai/gpt",tenant_name="acme",username="user:ann""#;
     check(
         &metrics,
         &[
             &format!(r#"ai_gateway_requests_total{{{labels},status_class="2xx"}} 2"#),
             &format!(r#"ai_gateway_requests_total{{{labels},status_class="4xx"}} 1"#),
+            &format!(r#"ai_gateway_requests_total{{{broken},status_class="5xx"}} 1"#),
             &format!("ai_gateway_input_tokens_total{{{labels}}} 30"),
             &format!("ai_gateway_output_tokens_total{{{labels}}} 9"),
             &format!("ai_gateway_request_cost_total{{{labels}}} 0.00375"),
@@ -47,8 +58,8 @@ fn sums_tokens_cost_and_requests_by_caller() {
             &format!(r#"ai_gateway_request_processing_ms_bucket{{{labels},le="2500"}} 3"#),
             &format!("ai_gateway_request_processing_ms_sum{{{labels}}} 3703.701"),
             r#"gantry_gateway_seconds_bucket{le="0.00005"} 0"#,
-            r#"gantry_gateway_seconds_bucket{le="0.0001"} 3"#,
-            "gantry_gateway_seconds_sum 0.00024",
+            r#"gantry_gateway_seconds_bucket{le="0.0001"} 4"#,
+            "gantry_gateway_seconds_sum 0.00032",
         ],
     );
 }

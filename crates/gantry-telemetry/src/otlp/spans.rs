@@ -32,7 +32,7 @@ pub fn spans(record: &RequestRecord, bodies: bool) -> Vec<Span> {
         start_time_unix_nano: start,
         end_time_unix_nano: start.saturating_add(record.duration_us.saturating_mul(1_000)),
         attributes: request_attributes(record, bodies),
-        status: status(record.status >= 500, &record.error),
+        status: status(record.status >= 500 || broke(record), &record.error),
         ..Span::default()
     };
     let calls = (1..).zip(&record.attempts).map(|(number, attempt)| {
@@ -59,6 +59,11 @@ fn parent(record: &RequestRecord) -> Option<(u128, u64)> {
     Some((trace_id, u64::from_str_radix(&record.parent_span_id, 16).ok()?))
 }
 
+/// Whether the reply ended badly after its status had gone out.
+fn broke(record: &RequestRecord) -> bool {
+    record.status < 400 && record.failed()
+}
+
 fn status(failed: bool, message: &str) -> Option<Status> {
     let code = if failed { StatusCode::Error } else { StatusCode::Unset };
     let message = if failed { message.to_owned() } else { String::new() };
@@ -76,7 +81,7 @@ fn request_attributes(record: &RequestRecord, bodies: bool) -> Vec<KeyValue> {
         list.texts(semconv::FINISH_REASONS, std::slice::from_ref(&record.finish_reason));
     }
     list.int(semconv::STATUS_CODE, record.status.into());
-    if record.status >= 400 {
+    if record.failed() {
         let status = record.status.to_string();
         let kind = if record.refusal.is_empty() { &*status } else { &*record.refusal };
         list.text(semconv::ERROR_TYPE, kind);

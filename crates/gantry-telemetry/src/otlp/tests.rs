@@ -202,6 +202,16 @@ async fn receiver_decodes_request_and_attempt_spans() {
 }
 
 #[test]
+fn a_stream_that_broke_is_an_error_though_its_status_was_200() {
+    let broken =
+        RequestRecord { refusal: "stream_error".into(), fault: "upstream".into(), ..record() };
+    let spans = spans(&broken, false);
+    assert_eq!(spans[0].status.as_ref().unwrap().code, 2);
+    let kind = attributes(&spans[0]).remove("error.type");
+    assert_eq!(kind.as_deref(), Some("stream_error"));
+}
+
+#[test]
 fn joins_the_callers_trace() {
     let (trace_id, parent_span_id) = (format!("{:032x}", 5), format!("{:016x}", 6));
     let spans = spans(&RequestRecord { trace_id, parent_span_id, ..record() }, true);

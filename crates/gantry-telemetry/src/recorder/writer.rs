@@ -84,6 +84,8 @@ impl Writer {
             journal.sync();
             journal.seal();
         }
+        // A sink that has a thread of its own brings it to its end.
+        self.sinks.clear();
         self.shared.progress.finish(u64::MAX);
     }
 
@@ -139,10 +141,10 @@ impl Writer {
     }
 
     fn commit(&mut self) {
-        self.sinks.iter_mut().for_each(|sink| sink.flush());
         if let Some(journal) = &mut self.journal {
             journal.commit();
         }
+        self.sinks.iter_mut().for_each(|sink| sink.flush());
         self.shared.blanks.give(&mut self.written);
     }
 

@@ -1,7 +1,15 @@
 //! What a line says, in both formats, and that the filter counts.
 
 use super::*;
+use crate::journal::{self, Reader};
+use crate::metrics::Metrics;
+use crate::names::DropReason;
+use crate::recorder::{Options, Recorder};
 use gantry_model::ids::RequestId;
+use gantry_runtime::clock::Clock;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 fn record() -> RequestRecord {
@@ -76,4 +84,58 @@ fn the_filter_leaves_the_lines_out() {
     for filter in ["info,gantry::request=off", "warn"] {
         assert_eq!(logged(filter, Format::Text, &[record()]), "", "{filter}");
     }
+}
+
+/// An output that says when it is written to, and stands still until it is released.
+struct Pager {
+    written: Arc<Mutex<Vec<u8>>>,
+    entered: SyncSender<()>,
+    released: Receiver<()>,
+}
+
+impl Write for Pager {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = self.entered.try_send(());
+        let _ = self.released.recv();
+        self.written.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_log_that_stands_still_holds_up_neither_journal_nor_metrics() {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("info")).finish();
+    // The recorder's thread asks the filter too. No other test sets a global one.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::default());
+    let (release, released) = sync_channel::<()>(0);
+    let (entered, inside) = sync_channel::<()>(1);
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let pager = Pager { written: written.clone(), entered, released };
+    let printer = Printer::start(pager, metrics.clone()).unwrap();
+    let mut options = Options::new(metrics.clone(), Clock::system());
+    options.journal = Some(journal::Options::new(dir.path().to_owned()));
+    options.sinks.push(Box::new(RequestLog::new(Format::Text, printer)));
+    let recorder = Recorder::start(options).unwrap();
+    let limit = Duration::from_secs(20);
+    for number in 1..=200 {
+        recorder.record(Box::new(record()));
+        assert!(recorder.flush(limit), "the log holds up record {number}");
+    }
+    inside.recv().unwrap();
+    assert!(metrics.dropped_so_far(DropReason::LogQueue) > 0, "the queue is bounded");
+    let page = metrics.render();
+    assert!(page.contains("gantry_records_written_total 200\n"), "{page}");
+    drop(release);
+    assert!(recorder.close(limit));
+    let kept = Reader::new(dir.path()).segments().unwrap();
+    assert_eq!(kept.len(), 1);
+    let dropped = usize::try_from(metrics.dropped_so_far(DropReason::LogQueue)).unwrap();
+    let printed = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    assert_eq!(printed.lines().count() + dropped, 200);
 }

@@ -1,7 +1,7 @@
 //! Which records are news to `gantry logs --follow`. Pure.
 //!
-//! A record comes when its request ends, while ids sort by when it began. So each question looks
-//! back some time, and what is known already is left out.
+//! A record comes when its request ends, while ids sort by when it began. So each question is
+//! about the requests that ended lately, page by page, and what is known already is left out.
 
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::record::RequestRecord;
@@ -11,33 +11,65 @@ use std::collections::HashSet;
 /// Requests that took longer than this are not shown when they end.
 const BACK_MS: u64 = 15 * 60 * 1000;
 
-/// Most records that one question gets: the most that the control plane answers with.
-const LIMIT: u32 = 1000;
+/// Records that come later than this after another one are not shown. Those of a remote gateway
+/// come within a minute: its segments are sealed after 30 s and shipped within seconds.
+const LATE_MS: u64 = 2 * 60 * 1000;
+
+/// Most records of a page: the most that the control plane answers with.
+const PAGE: u32 = 1000;
 
 /// The requests that were there before, or were shown.
 #[derive(Default)]
-pub(super) struct Known(HashSet<RequestId>);
+pub(super) struct Known {
+    ids: HashSet<RequestId>,
+    /// When the last one of them ended.
+    ended_ms: Option<UnixMs>,
+}
 
 impl Known {
-    /// What is asked at `now_ms`, by the user's own conditions.
-    pub(super) fn question(query: &LogQuery, now_ms: UnixMs) -> LogQuery {
+    /// What is asked at `now_ms`, by the user's own conditions: the first page.
+    pub(super) fn question(&self, query: &LogQuery, now_ms: UnixMs) -> LogQuery {
         let back = now_ms.saturating_sub(BACK_MS);
-        let from_ms = Some(query.from_ms.unwrap_or_default().max(back));
-        LogQuery { from_ms, limit: Some(LIMIT), ..query.clone() }
+        // By the clocks of the records, since the one here may be ahead of them.
+        let late = self.ended_ms.map(|ended_ms| ended_ms.min(now_ms).saturating_sub(LATE_MS));
+        LogQuery {
+            from_ms: Some(query.from_ms.unwrap_or_default().max(back)),
+            ended_from_ms: Some(late.unwrap_or(back)),
+            after_id: Some(RequestId(0).to_string()),
+            limit: Some(PAGE),
+            ..query.clone()
+        }
     }
 
-    /// Takes an answer, newest first, and returns what is new in it, oldest first.
+    /// The question for what follows a page; `None` after the last one.
+    pub(super) fn next(question: LogQuery, page: &[RequestRecord]) -> Option<LogQuery> {
+        let last = page.last()?.id?;
+        let more = page.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+        more.then(|| LogQuery { after_id: Some(last.to_string()), ..question })
+    }
+
+    /// Learns from the newest record how far the first question has to look back.
+    pub(super) fn look(&mut self, newest: &[RequestRecord]) {
+        self.ended_ms = newest.iter().map(ended_ms).max();
+    }
+
+    /// Takes records and returns what is new among them, in the same order.
     pub(super) fn news(&mut self, mut found: Vec<RequestRecord>) -> Vec<RequestRecord> {
-        found.retain(|record| record.id.is_some_and(|id| self.0.insert(id)));
-        found.reverse();
+        let ended_ms = found.iter().map(ended_ms).max();
+        self.ended_ms = self.ended_ms.max(ended_ms);
+        found.retain(|record| record.id.is_some_and(|id| self.ids.insert(id)));
         found
     }
 
     /// Forgets what no later question can find; a clock may have been set by as much again.
     pub(super) fn forget(&mut self, now_ms: UnixMs) {
         let back = now_ms.saturating_sub(2 * BACK_MS);
-        self.0.retain(|id| id.unix_ms() >= back);
+        self.ids.retain(|id| id.unix_ms() >= back);
     }
+}
+
+fn ended_ms(record: &RequestRecord) -> UnixMs {
+    record.received_at_ms.saturating_add(record.duration_us / 1000)
 }
 
 #[cfg(test)]
@@ -59,10 +91,10 @@ mod tests {
     fn old_records_are_no_news_and_a_long_request_is_when_it_ends() {
         let at = |seconds: u64| record(NOW_MS + 1000 * seconds);
         let mut known = Known::default();
-        known.news(vec![at(4), at(3), at(1)]);
-        let found = known.news(vec![at(6), at(5), at(4), at(3), at(2), at(1)]);
-        assert_eq!(times(&found), times(&[at(2), at(5), at(6)]), "oldest first");
-        assert!(known.news(vec![at(6), at(2)]).is_empty());
+        known.news(vec![at(1), at(3), at(4)]);
+        let found = known.news(vec![at(1), at(2), at(3), at(4), at(5), at(6)]);
+        assert_eq!(times(&found), times(&[at(2), at(5), at(6)]));
+        assert!(known.news(vec![at(2), at(6)]).is_empty());
     }
 
     #[test]
@@ -76,10 +108,42 @@ mod tests {
         };
         let back = NOW_MS - BACK_MS;
         for (from_ms, expected) in [(None, back), (Some(7), back), (Some(NOW_MS), NOW_MS)] {
-            let question = Known::question(&asked(from_ms), NOW_MS);
+            let question = Known::default().question(&asked(from_ms), NOW_MS);
             assert_eq!((question.from_ms, question.limit), (Some(expected), Some(1000)));
             assert_eq!(question.model, model);
         }
+    }
+
+    #[test]
+    fn a_question_is_about_what_ended_since_the_last_record() {
+        let ended = |began_ms, took_ms: u64| RequestRecord {
+            duration_us: took_ms * 1000,
+            ..record(began_ms)
+        };
+        let cases = [
+            (vec![], NOW_MS - BACK_MS),
+            (vec![ended(NOW_MS - 900, 400)], NOW_MS - 500 - LATE_MS),
+            (vec![ended(NOW_MS - 60_000, 59_000), record(NOW_MS - 900)], NOW_MS - 900 - LATE_MS),
+            (vec![record(NOW_MS + 99_000)], NOW_MS - LATE_MS),
+        ];
+        for (records, expected) in cases {
+            let mut known = Known::default();
+            known.look(&records);
+            let question = known.question(&LogQuery::default(), NOW_MS);
+            assert_eq!(question.ended_from_ms, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_full_page_is_followed_by_the_next_one() {
+        let question = Known::default().question(&LogQuery::default(), NOW_MS);
+        assert_eq!(question.after_id, Some("0".repeat(32)), "the oldest first");
+        let page: Vec<_> = (0..1000).map(|number| record(NOW_MS + number)).collect();
+        let next = Known::next(question.clone(), &page).unwrap();
+        assert_eq!(next.after_id, page.last().unwrap().id.map(|id| id.to_string()));
+        assert_eq!(next, LogQuery { after_id: next.after_id.clone(), ..question.clone() });
+        assert_eq!(Known::next(question.clone(), &page[1..]), None);
+        assert_eq!(Known::next(question, &[]), None);
     }
 
     #[test]
@@ -88,6 +152,6 @@ mod tests {
         let (old, new) = (record(NOW_MS - 3 * BACK_MS), record(NOW_MS - BACK_MS));
         known.news(vec![new.clone(), old]);
         known.forget(NOW_MS);
-        assert_eq!(known.0, [new.id.unwrap()].into());
+        assert_eq!(known.ids, [new.id.unwrap()].into());
     }
 }

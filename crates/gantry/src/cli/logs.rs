@@ -91,6 +91,7 @@ fn query(arguments: &Arguments) -> anyhow::Result<LogQuery> {
         from_ms: moment(&arguments.since)?,
         to_ms: moment(&arguments.until)?,
         after_id: None,
+        ended_from_ms: None,
         trace: arguments.trace.as_ref().map(|id| id.to_ascii_lowercase()),
         model: arguments.model.clone(),
         subject: arguments.caller.clone(),
@@ -113,11 +114,23 @@ async fn show(
         let record = connection.send(Method::GET, &path, None::<&()>).await?;
         return whole(arguments, &record);
     }
-    let now_ms = || Clock::system().unix_ms();
+    let lately = async |known: &Known| -> anyhow::Result<Vec<RequestRecord>> {
+        let mut found = Vec::new();
+        let mut question = Some(known.question(&query, Clock::system().unix_ms()));
+        while let Some(asked) = question {
+            let page = fetch(&asked).await?;
+            question = Known::next(asked, &page);
+            found.extend(page);
+        }
+        Ok(found)
+    };
     let mut known = Known::default();
     // Asked before the list, so that what ends between the two is shown.
     let before = match arguments.follow {
-        true => fetch(&Known::question(&query, now_ms())).await?,
+        true => {
+            known.look(&fetch(&LogQuery { limit: Some(1), ..query.clone() }).await?);
+            lately(&known).await?
+        }
         false => Vec::new(),
     };
     let mut records = fetch(&query).await?;
@@ -133,9 +146,9 @@ async fn show(
     known.news(records);
     loop {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
-        let found = fetch(&Known::question(&query, now_ms())).await?;
+        let found = lately(&known).await?;
         print_all(arguments, &known.news(found))?;
-        known.forget(now_ms());
+        known.forget(Clock::system().unix_ms());
     }
 }
 

@@ -1,7 +1,8 @@
 //! `gantry control-plane`: API and publisher without a gateway.
 
 use super::admin::Admin;
-use super::analytics::{JournalSink, LakeAnalytics};
+use super::analytics::LakeAnalytics;
+use super::shipped::JournalSink;
 use super::{process, serve, telemetry, up};
 use crate::boot::{self, Boot};
 use gantry_runtime::clock::Clock;
@@ -29,9 +30,9 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let data_dir = boot.data_dir()?;
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
+    let sink = JournalSink::open(&records.journal_dir, &clock)?;
     let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
-    let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     let (control, first) = up::open_control(&data_dir, &shutdown, analytics, sink).await?;
     let host = format!("http://{}", listener.local_addr()?);
     up::remember(&data_dir, &host, first.as_ref())?;

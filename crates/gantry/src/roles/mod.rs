@@ -11,6 +11,7 @@ mod greeting;
 mod process;
 mod serve;
 mod ship;
+mod shipped;
 mod snapshot_file;
 mod telemetry;
 pub(crate) mod up;

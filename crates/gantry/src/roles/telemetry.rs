@@ -12,7 +12,7 @@ use gantry_telemetry::journal;
 use gantry_telemetry::metrics::Metrics;
 use gantry_telemetry::otlp::{self, Transport};
 use gantry_telemetry::recorder::{self, Recorder};
-use gantry_telemetry::request_log::RequestLog;
+use gantry_telemetry::request_log::{Printer, RequestLog};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,7 +45,9 @@ pub(super) fn start(
     let journal_dir = data_dir.join("journal");
     let mut options = recorder::Options::new(metrics.clone(), clock.clone());
     options.journal = Some(journal::Options::new(journal_dir.clone()));
-    let log = RequestLog::new(boot.log.format, std::io::stderr());
+    let printer = Printer::start(std::io::stderr(), metrics.clone())
+        .context("start the thread that prints the log")?;
+    let log = RequestLog::new(boot.log.format, printer);
     options.sinks.push(Box::new(log));
     let otlp = otlp_config(boot);
     let traces = otlp.is_some();

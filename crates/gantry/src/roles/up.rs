@@ -1,8 +1,9 @@
 //! `gantry up`: everything in one process, on embedded defaults.
 
 use super::admin::Admin;
-use super::analytics::{JournalSink, LakeAnalytics};
+use super::analytics::LakeAnalytics;
 use super::greeting::{self, Started};
+use super::shipped::JournalSink;
 use super::{discovery, follow, process, serve, telemetry};
 use crate::boot::{self, Boot};
 use crate::cli::{self, Credentials};
@@ -37,9 +38,9 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let data_dir = boot.data_dir()?;
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
+    let sink = JournalSink::open(&records.journal_dir, &clock)?;
     let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
-    let sink = JournalSink { journal_dir: records.journal_dir.clone() };
     // Before the store is there: a start that fails on it has made no token yet.
     let named = discovery::named()?;
     let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
