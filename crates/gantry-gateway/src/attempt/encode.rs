@@ -111,7 +111,6 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     if let Some(json) = &options {
         draft.set("stream_options", json)?;
     }
-    let mut losses = Vec::new();
     adapt(&mut draft, hop, &mut losses)?;
     Ok((draft.finish(), losses, usage_added))
 }
