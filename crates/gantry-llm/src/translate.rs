@@ -15,7 +15,7 @@ mod size;
 
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
-use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::catalogue::{Dialect, ModelTraits, Quirks};
 use gantry_model::record::Loss;
 use std::fmt::Display;
 
@@ -45,6 +45,8 @@ pub struct RequestContext<'a> {
     /// Name of the model at the upstream.
     pub upstream_model: &'a str,
     pub quirks: &'a Quirks,
+    /// What the catalogue knows of the model, as [`Quirks::model`] finds it.
+    pub traits: Option<&'a ModelTraits>,
     /// The `anthropic-version` that the upstream will be told.
     pub anthropic_version: &'a str,
 }

@@ -177,6 +177,7 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
         quirks,
+        traits: hop.model.traits,
         anthropic_version: anthropic_version(hop),
     };
     let (from, to) = (call.caller.dialect(), hop.model.dialect());

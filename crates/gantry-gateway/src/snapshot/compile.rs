@@ -80,6 +80,7 @@ impl<'a> Compiler<'a> {
                 Ok(upstream) => Entry::Real(Arc::new(Model {
                     upstream_model: model.upstream_name().to_owned(),
                     upstream_model_json: json_string(model.upstream_name()),
+                    traits: upstream.provider.quirks.model(model.upstream_name()),
                     types: model.model_types.clone(),
                     price: price_of(account, model, &id),
                     health: health.of(&id),

@@ -10,7 +10,7 @@ pub use access::Access;
 pub use compile::compile;
 
 use crate::route::health::Health;
-use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::catalogue::{Dialect, ModelTraits, Quirks};
 use gantry_model::ids::{Generation, UnixMs};
 use gantry_model::kinds::common::RetryConfig;
 use gantry_model::kinds::global_settings::LoggingSettings;
@@ -102,6 +102,8 @@ pub struct Model {
     pub upstream_model: String,
     /// The same as a JSON string, ready to be spliced in.
     pub upstream_model_json: Vec<u8>,
+    /// What the catalogue knows of it.
+    pub traits: Option<&'static ModelTraits>,
     /// Empty: not restricted.
     pub types: Vec<ModelType>,
     pub price: Option<ModelPrice>,

@@ -144,6 +144,7 @@ fn request(case: &Case, input: &[u8]) -> Outputs {
     let ctx = RequestContext {
         upstream_model: &case.model,
         quirks: &case.quirks,
+        traits: case.quirks.model(&case.model),
         anthropic_version: &case.anthropic_version,
     };
     body_outputs(translate::request(case.from, case.to.unwrap(), input, &ctx))

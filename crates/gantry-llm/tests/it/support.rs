@@ -13,6 +13,7 @@ pub(crate) fn request(from: Dialect, to: Dialect, body: &Value) -> Translated {
     let ctx = RequestContext {
         upstream_model: "upstream-model",
         quirks: &quirks,
+        traits: None,
         anthropic_version: "2023-06-01",
     };
     gantry_llm::translate::request(from, to, body.to_string().as_bytes(), &ctx).unwrap()

@@ -16,7 +16,7 @@ pub(super) struct Fit<'q> {
 
 impl<'q> Fit<'q> {
     pub(super) fn of(request: &Request<'_>, ctx: &RequestContext<'q>, losses: &mut Losses) -> Self {
-        let traits = ctx.quirks.model(ctx.upstream_model);
+        let traits = ctx.traits;
         let tools_effort = traits.and_then(|traits| traits.tools_effort.as_deref());
         let effort = match tools_effort.filter(|_| !request.tools.is_empty()) {
             Some(only) => with_tools(request, only, losses),
