@@ -29,10 +29,16 @@ def target_directory():
 
 
 def build(packages, profile):
-    """Builds the programs of some packages; returns the folder that they lie in."""
-    selection = [part for name in packages for part in ("--package", name)]
+    """Builds the programs of some packages; returns the folder that they lie in.
+
+    In the dev profile all targets are built, as `cargo xtask check` has done before: another
+    selection means other features of shared crates, and hundreds of them would be built again.
+    """
+    selection = ["--bins", *(part for name in packages for part in ("--package", name))]
+    if profile == "dev":
+        selection = ["--workspace", "--all-targets"]
     run("building " + ", ".join(packages),
-        ["cargo", "build", "--locked", "--bins", "--profile", profile, *selection],
+        ["cargo", "build", "--locked", "--profile", profile, *selection],
         "Is the Rust toolchain new enough (rust-version in Cargo.toml)? A C compiler? make?",
         cwd=ROOT)
     return target_directory() / ("debug" if profile == "dev" else profile)

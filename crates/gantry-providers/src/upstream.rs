@@ -115,7 +115,7 @@ impl Upstream {
         let addresses = addresses(&endpoint, &prefix, &query)?;
         // Replies are read, and not unpacked (RFC 9110, section 12.5.3: unsaid, any will do).
         let plain = HeaderValue::from_static("identity");
-        headers.entry(ACCEPT_ENCODING).or_insert(plain);
+        headers.insert(ACCEPT_ENCODING, plain);
         let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
         headers.insert(HOST, host);
         let lines = headers.iter().collect();

@@ -190,13 +190,16 @@ pub struct HeadersOverride {
     pub remove: Vec<String>,
 }
 
-/// Whether a header, in any case of letters, belongs to one connection or says where a message
-/// ends (RFC 9110, section 7.6.1; RFC 9112, section 6). Gantry alone writes those: with a
-/// manifest's beside them, two readers could take a request apart in two ways.
+/// Whether a header, in any case of letters, belongs to one connection, says where a message ends
+/// (RFC 9110, section 7.6.1; RFC 9112, section 6) or how its body is packed. Gantry alone writes
+/// those: with a manifest's beside them, two readers could take a request apart in two ways, and
+/// packed replies could not be read.
 #[must_use]
 pub fn is_own_header(name: &[u8]) -> bool {
-    const OWN: [&[u8]; 10] = [
+    const OWN: [&[u8]; 12] = [
+        b"accept-encoding",
         b"connection",
+        b"content-encoding",
         b"content-length",
         b"expect",
         b"host",
