@@ -224,6 +224,17 @@ impl Effort {
         })
     }
 
+    /// For a budget of thinking, in tokens: the inverse of the budgets that compatible layers
+    /// commonly give the efforts, up to the highest that does not think without end.
+    #[must_use]
+    pub fn of_budget(tokens: u64) -> Self {
+        match tokens {
+            0..2048 => Self::Low,
+            2048..4096 => Self::Medium,
+            _ => Self::High,
+        }
+    }
+
     /// Its name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

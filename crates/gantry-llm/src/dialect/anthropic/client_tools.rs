@@ -56,10 +56,14 @@ static EDITOR: ClientTool = ClientTool {
 "insert_text":{"type":"string","description":"For insert: the text to insert."}}}"#,
 };
 
-static EDITOR_NEW_STR: ClientTool = ClientTool {
-    description: EDITOR.description,
-    schema: r#"{"type":"object","required":["command","path"],"properties":{
-"command":{"type":"string","enum":["view","create","str_replace","insert"]},
+/// The input of the editors before `insert_text`, which know these commands.
+macro_rules! earlier_editor {
+    ($commands:literal) => {
+        concat!(
+            r#"{"type":"object","required":["command","path"],"properties":{
+"command":{"type":"string","enum":"#,
+            $commands,
+            r#"},
 "path":{"type":"string","description":"Path of the file, or of the directory to view."},
 "view_range":{"type":"array","items":{"type":"integer"},
 "description":"For view: first and last line, counted from 1; -1 is the end of the file."},
@@ -69,23 +73,19 @@ static EDITOR_NEW_STR: ClientTool = ClientTool {
 "new_str":{"type":"string",
 "description":"For str_replace: the text that replaces it. For insert: the text to insert."},
 "insert_line":{"type":"integer",
-"description":"For insert: the line after which to insert; 0 is the start of the file."}}}"#,
+"description":"For insert: the line after which to insert; 0 is the start of the file."}}}"#
+        )
+    };
+}
+
+static EDITOR_NEW_STR: ClientTool = ClientTool {
+    description: EDITOR.description,
+    schema: earlier_editor!(r#"["view","create","str_replace","insert"]"#),
 };
 
 static EDITOR_UNDO: ClientTool = ClientTool {
     description: EDITOR.description,
-    schema: r#"{"type":"object","required":["command","path"],"properties":{
-"command":{"type":"string","enum":["view","create","str_replace","insert","undo_edit"]},
-"path":{"type":"string","description":"Path of the file, or of the directory to view."},
-"view_range":{"type":"array","items":{"type":"integer"},
-"description":"For view: first and last line, counted from 1; -1 is the end of the file."},
-"file_text":{"type":"string","description":"For create: the content of the file."},
-"old_str":{"type":"string",
-"description":"For str_replace: the text to replace, which must occur exactly once."},
-"new_str":{"type":"string",
-"description":"For str_replace: the text that replaces it. For insert: the text to insert."},
-"insert_line":{"type":"integer",
-"description":"For insert: the line after which to insert; 0 is the start of the file."}}}"#,
+    schema: earlier_editor!(r#"["view","create","str_replace","insert","undo_edit"]"#),
 };
 
 static MEMORY: ClientTool = ClientTool {

@@ -167,7 +167,7 @@ fn wanted(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Wanted
         (None, Some(ThinkingMode::Budget(tokens))) if only_adaptive => {
             let note = "sent as adaptive thinking with an effort, which is all the model takes";
             losses.approximated(names.thinking, note);
-            (Some(effort_of(tokens)), Some(ThinkingMode::Adaptive))
+            (Some(Effort::of_budget(tokens)), Some(ThinkingMode::Adaptive))
         }
         (Some(effort), None) => (Some(effort), Some(ThinkingMode::Adaptive)),
         (effort, mode) => (effort, mode),
@@ -203,15 +203,6 @@ fn budget_of(effort: Effort) -> u64 {
         Effort::High => 4096,
         Effort::Xhigh => 8192,
         Effort::Max => 16384,
-    }
-}
-
-/// The inverse, up to the highest effort that does not think without end.
-fn effort_of(budget: u64) -> Effort {
-    match budget {
-        0..2048 => Effort::Low,
-        2048..4096 => Effort::Medium,
-        _ => Effort::High,
     }
 }
 

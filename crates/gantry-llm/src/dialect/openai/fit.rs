@@ -129,21 +129,12 @@ fn wanted(request: &Request<'_>, efforts: &[String], losses: &mut Losses) -> Opt
         (Some(effort), _) => Some(effort),
         (None, Some(ThinkingMode::Budget(tokens))) => {
             losses.approximated(names.thinking, "the budget is sent as an effort");
-            Some(effort_of(tokens))
+            Some(Effort::of_budget(tokens))
         }
         (None, Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools)) => {
             losses.approximated(names.thinking, "left to the upstream's default");
             None
         }
         (None, None) => None,
-    }
-}
-
-/// The inverse of the budgets that OpenAI-compatible layers commonly give the efforts.
-fn effort_of(budget_tokens: u64) -> Effort {
-    match budget_tokens {
-        0..2048 => Effort::Low,
-        2048..4096 => Effort::Medium,
-        _ => Effort::High,
     }
 }
