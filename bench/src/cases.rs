@@ -79,10 +79,15 @@ const PROMPT: &str = "Our build takes nine minutes on the small runners and four
     ones. Most of it is the linking of the test binaries. Which three measures would you try \
     first, in which order, and how would we see after a week whether they helped?";
 
-/// Text with line breaks, so that a scan of the string meets escapes.
+/// Source code, which is what coding agents send: quotes, tabs and line breaks all over.
 fn long_prompt() -> String {
-    const LINE: &str = "The quick brown fox jumps over the lazy dog, line after line.\\n";
-    LINE.repeat(UPLOAD_BYTES / LINE.len() + 1)
+    const LINES: &str = concat!(
+        r"func (s *Store) Open(name string) (*File, error) {\n",
+        r"\tf, err := os.Open(filepath.Join(s.root, name))\n\tif err != nil {\n",
+        r#"\t\treturn nil, fmt.Errorf(\"open %q: %w\\n\", name, err)\n\t}\n"#,
+        r"\treturn &File{f, s}, nil\n}\n\n",
+    );
+    LINES.repeat(UPLOAD_BYTES / LINES.len() + 1)
 }
 
 fn chat(model: &str, prompt: &str, expect: Expect) -> Vec<u8> {

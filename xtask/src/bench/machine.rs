@@ -100,14 +100,40 @@ fn lock() -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Time that all cores together were busy since boot, in seconds (`man 5 proc_stat`: user, nice,
-/// system, idle, iowait, irq, softirq, steal, in ticks of 10 ms).
-pub(super) fn busy_seconds() -> f64 {
-    let text = read_to_string("/proc/stat").unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    let ticks = line.split_whitespace().skip(1).map(|field| field.parse::<u32>().unwrap_or(0));
-    let busy = ticks.take(8).enumerate().filter(|(index, _)| !matches!(index, 3 | 4));
-    busy.map(|(_, ticks)| f64::from(ticks)).sum::<f64>() / 100.0
+/// What all cores together did since boot, in seconds.
+#[derive(Clone, Copy)]
+pub(super) struct CoreTime {
+    /// Stolen time included.
+    pub(super) busy: f64,
+    /// Somebody wanted to run here, and the host ran something else.
+    stolen: f64,
+    /// Idle time included.
+    total: f64,
+}
+
+impl CoreTime {
+    /// From `/proc/stat` (`man 5 proc_stat`: user, nice, system, idle, iowait, irq, softirq, steal,
+    /// in ticks of 10 ms).
+    pub(super) fn now() -> Self {
+        Self::parse(&read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Self {
+        let line = text.lines().next().unwrap_or_default();
+        let ticks = line.split_whitespace().skip(1).map(|field| field.parse::<u32>().unwrap_or(0));
+        let seconds: Vec<f64> = ticks.take(8).map(|ticks| f64::from(ticks) / 100.0).collect();
+        let busy = seconds.iter().enumerate().filter(|(index, _)| !matches!(index, 3 | 4));
+        Self {
+            busy: busy.map(|(_, seconds)| seconds).sum(),
+            stolen: seconds.get(7).copied().unwrap_or_default(),
+            total: seconds.iter().sum(),
+        }
+    }
+
+    /// The share of the cores' time that was stolen since then, 0 to 1.
+    pub(super) fn stolen_since(self, before: Self) -> f64 {
+        (self.stolen - before.stolen) / (self.total - before.total).max(0.01)
+    }
 }
 
 /// The folder that cargo builds into: this program lies in its `debug` or `release`.
@@ -165,6 +191,14 @@ fn version(program: &Path, flag: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_what_the_cores_did() {
+        let before = CoreTime::parse("cpu  100 20 300 5000 60 7 8 900 11 12\ncpu0 1 2 3\n");
+        let time = CoreTime::parse("cpu  130 20 300 5060 60 7 8 910 11 12\ncpu0 1 2 3\n");
+        assert!((before.busy - 13.35).abs() < 1e-9 && (time.busy - 13.75).abs() < 1e-9);
+        assert!((time.stolen_since(before) - 0.1).abs() < 1e-9);
+    }
 
     #[test]
     fn keeps_the_proxy_alone_on_its_core() {

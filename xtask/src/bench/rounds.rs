@@ -4,7 +4,7 @@
 //! speed hits all of them.
 
 use super::children::{Program, pause};
-use super::machine::{Machine, busy_seconds};
+use super::machine::{CoreTime, Machine};
 use super::plan::{
     CPU_CASES, Contender, CpuCase, LATENCY_CASES, LatencyCase, OPEN_STREAMS, Plan, Row,
     SLOW_GAP_MS, TICK_GAP_MS, Wait,
@@ -19,6 +19,11 @@ use std::time::Duration;
 const EVENTS_LEAST: f64 = 0.9;
 /// Share of the due requests that must be answered within the measurement.
 const REQUESTS_LEAST: f64 = 0.98;
+
+/// The share of the cores' time that the host may take during a measurement before it is taken
+/// again, and how often one is taken at most.
+pub(super) const STOLEN_MOST: f64 = 0.02;
+const TRIES_MOST: u32 = 4;
 
 /// The proxies of a round, and what the measurements share.
 struct Round<'a> {
@@ -89,10 +94,10 @@ impl Round<'_> {
     }
 
     fn measure_idle(&mut self) -> anyhow::Result<()> {
-        let before = busy_seconds();
+        let before = CoreTime::now().busy;
         let time = Duration::from_millis(self.plan.idle_ms);
         pause(time);
-        self.results.other_work.push((busy_seconds() - before) / time.as_secs_f64());
+        self.results.other_work.push((CoreTime::now().busy - before) / time.as_secs_f64());
         for contender in self.running() {
             let kib = self.memory_kib(contender, "VmRSS:")?;
             self.results.add(Row::Idle, contender, kib / 1024.0);
@@ -109,7 +114,7 @@ impl Round<'_> {
                 ..self.spec(contender, Case::Slow)
             };
             let due = due_events(&spec, SLOW_GAP_MS);
-            let outcome = self.load(contender, &spec, due)?;
+            let outcome = self.load(contender, &spec, due);
             let kib = outcome.and_then(|outcome| outcome.rss_kib);
             kib.into_iter().for_each(|kib| {
                 self.results.add(Row::Streams, contender, kib as f64 / 1024.0);
@@ -130,7 +135,7 @@ impl Round<'_> {
                 ..self.spec(contender, case.case)
             };
             let due = if case.per_event { due_events(&spec, TICK_GAP_MS) } else { Due::Any };
-            let Some(outcome) = self.load(contender, &spec, due)? else { continue };
+            let Some(outcome) = self.load(contender, &spec, due) else { continue };
             let count = if case.per_event { outcome.events } else { outcome.requests };
             let cpu_us = outcome.cpu_us.unwrap_or_default() as f64;
             self.results.add(case.row, contender, cpu_us / count as f64);
@@ -172,7 +177,7 @@ impl Round<'_> {
             };
             let seconds = spec.measure_ms as f64 / 1000.0;
             let due = Due::Requests(f64::from(case.per_second) * seconds * REQUESTS_LEAST);
-            let Some(outcome) = self.load(contender, &spec, due)? else { continue };
+            let Some(outcome) = self.load(contender, &spec, due) else { continue };
             let milliseconds = |us: Option<u64>| us.unwrap_or_default() as f64 / 1000.0;
             let found = (milliseconds(outcome.p50_us), milliseconds(outcome.p99_us));
             if contender == Contender::Direct {
@@ -222,28 +227,49 @@ impl Round<'_> {
         }
     }
 
-    /// Runs the load; `None` when the measurement is invalid, which is noted.
-    fn load(
-        &mut self,
-        contender: Contender,
-        spec: &Spec,
-        due: Due,
-    ) -> anyhow::Result<Option<Outcome>> {
-        let wrong = match drive(self.machine, spec) {
-            Ok(outcome) => {
-                self.gantry_requests +=
-                    if contender == Contender::Gantry { outcome.requests } else { 0 };
-                match due.missed(&outcome) {
-                    None => return Ok(Some(outcome)),
-                    Some(wrong) => wrong,
-                }
+    /// Runs the load; `None` when the measurement is invalid, which is noted. A measurement during
+    /// which the host ran others in place of this machine says little of the proxy: it is taken
+    /// again, and the least disturbed one counts, whatever it says.
+    fn load(&mut self, contender: Contender, spec: &Spec, due: Due) -> Option<Outcome> {
+        let mut best = self.load_once(contender, spec, &due);
+        for _ in 1..TRIES_MOST {
+            if best.0 <= STOLEN_MOST || self.results.repeated >= self.plan.repeated_most {
+                break;
             }
-            Err(error) => format!("{error:#}"),
+            self.results.repeated += 1;
+            let again = self.load_once(contender, spec, &due);
+            best = if again.0 < best.0 { again } else { best };
+        }
+        let (stolen, outcome) = best;
+        self.results.stolen.push(stolen);
+        let wrong = match outcome {
+            Ok(outcome) => return Some(outcome),
+            Err(wrong) => wrong,
         };
         let text = format!("{}, {:?}: {wrong}", contender.name(), spec.case);
         eprintln!("invalid: {text}");
         self.results.invalid.push(text);
-        Ok(None)
+        None
+    }
+
+    /// The share of time that the host took meanwhile, and the outcome or what is wrong with it.
+    fn load_once(
+        &mut self,
+        contender: Contender,
+        spec: &Spec,
+        due: &Due,
+    ) -> (f64, Result<Outcome, String>) {
+        let before = CoreTime::now();
+        let outcome = drive(self.machine, spec).map_err(|error| format!("{error:#}"));
+        let stolen = CoreTime::now().stolen_since(before);
+        if let (Ok(outcome), Contender::Gantry) = (&outcome, contender) {
+            self.gantry_requests += outcome.requests;
+        }
+        let judged = outcome.and_then(|outcome| match due.missed(&outcome) {
+            Some(wrong) => Err(wrong),
+            None => Ok(outcome),
+        });
+        (stolen, judged)
     }
 
     fn memory_kib(&self, contender: Contender, field: &str) -> anyhow::Result<f64> {

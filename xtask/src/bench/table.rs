@@ -3,6 +3,7 @@
 use super::machine::Machine;
 use super::plan::{BUSY_POLL_US, Contender, LINES, Line, Plan, Target};
 use super::results::{Results, median};
+use super::rounds::STOLEN_MOST;
 use std::fmt::Write as _;
 
 /// Cores that other programs may keep busy before latencies are disturbed.
@@ -102,6 +103,21 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
     for invalid in &results.invalid {
         writeln!(text, "\n**Invalid: {invalid}.**")?;
     }
+    print_disturbance(text, results)
+}
+
+/// What else went on in this machine and in its host.
+fn print_disturbance(text: &mut String, results: &Results) -> std::fmt::Result {
+    let count = results.stolen.len();
+    let most = results.stolen.iter().copied().fold(0.0, f64::max);
+    writeln!(
+        text,
+        "\nOf {count} measurements, {} were taken again because the host took more than {} of the \
+         cores' time meanwhile; the least disturbed counts. In those that count it took {} at most.",
+        results.repeated,
+        percent(STOLEN_MOST),
+        percent(most)
+    )?;
     let others = median(&results.other_work).unwrap_or_default();
     if others > OTHERS_MOST {
         writeln!(
@@ -110,6 +126,10 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
         )?;
     }
     Ok(())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 /// Digits in groups of three before the point.

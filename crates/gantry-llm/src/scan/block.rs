@@ -56,7 +56,8 @@ pub(super) fn string(bytes: &[u8]) -> End {
 fn walk<S: Simd>(simd: S, bytes: &[u8]) -> End {
     let (mut at, mut seen, mut escaped) = (0, u8x64::splat(simd, 0), false);
     loop {
-        let (plain, specials) = find(simd, bytes.get(at..).unwrap_or_default(), &mut seen);
+        let rest = bytes.get(at..).unwrap_or_default();
+        let (plain, specials) = find(simd, rest, &mut seen, &mut escaped);
         match pass(bytes, at + plain, specials, &mut escaped) {
             Ok(next) => at = next,
             Err((at, stop)) => {
@@ -67,23 +68,89 @@ fn walk<S: Simd>(simd: S, bytes: &[u8]) -> End {
     }
 }
 
-/// Finds the first block with special bytes: its place and theirs, one bit each, the first byte's
-/// the lowest. `seen` collects the high bits.
+/// Finds the first block whose special bytes are more than the usual escapes: the place where to
+/// look at them one by one, and which of the 64 bytes from there are special, one bit each, the
+/// first byte's the lowest. `seen` collects the high bits.
 #[inline(always)]
-fn find<S: Simd>(simd: S, bytes: &[u8], seen: &mut u8x64<S>) -> (usize, u64) {
-    let mut rest = bytes;
+fn find<S: Simd>(simd: S, bytes: &[u8], seen: &mut u8x64<S>, escaped: &mut bool) -> (usize, u64) {
+    let (mut rest, mut carry) = (bytes, 0);
     while let Some((block, after)) = rest.split_first_chunk::<64>() {
         let block = u8x64::from_slice(simd, block);
         *seen |= block;
         let specials = specials64(block).to_bitmask();
-        if specials != 0 {
-            return (bytes.len() - rest.len(), specials);
+        if specials | carry != 0 {
+            let Some(next) = usual_escapes(block, specials, carry, after) else { break };
+            (*escaped, carry) = (true, next);
         }
         rest = after;
     }
-    let block = u8x64::from_slice(simd, &padded::<64>(rest));
+    // An escape that began in the block before begins anew.
+    let at = bytes.len() - rest.len() - usize::from(carry != 0);
+    let rest = bytes.get(at..).unwrap_or_default();
+    let block = match rest.first_chunk::<64>() {
+        Some(block) => u8x64::from_slice(simd, block),
+        None => u8x64::from_slice(simd, &padded::<64>(rest)),
+    };
     *seen |= block;
-    (bytes.len() - rest.len(), specials64(block).to_bitmask())
+    (at, specials64(block).to_bitmask())
+}
+
+/// Looks at all escapes of a block at once, without a branch for each: text of programs has
+/// several in every line, at places that no processor foresees. `carry` is 1 when the block's
+/// first byte is escaped. Returns that of the next block, or `None` when the string ends here or
+/// something is rare or wrong.
+#[inline(always)]
+fn usual_escapes<S: Simd>(block: u8x64<S>, specials: u64, carry: u64, after: &[u8]) -> Option<u64> {
+    let backslashes = block.simd_eq(b'\\').to_bitmask();
+    let (escaped, next) = escaped_bytes(backslashes, carry);
+    let units = block.simd_eq(b'u').to_bitmask() & escaped;
+    if units != 0 && !four_digits_follow(block, units, after) {
+        return None;
+    }
+    let kinds = block.simd_eq(b'n')
+        | block.simd_eq(b't')
+        | block.simd_eq(b'r')
+        | block.simd_eq(b'/')
+        | block.simd_eq(b'"')
+        | block.simd_eq(b'\\');
+    let wrong_kind = escaped & !kinds.to_bitmask() & !units;
+    let unescaped = specials & !backslashes & !escaped;
+    (wrong_kind | unescaped == 0).then_some(next)
+}
+
+/// Which bytes stand behind a backslash that is not itself escaped, and whether the byte behind
+/// the block does (0 or 1).
+///
+/// The addition runs through each row of backslashes that begins at an odd place and flips the
+/// bit behind it, so that the rows of odd length stand out (the idea is simdjson's).
+#[inline(always)]
+fn escaped_bytes(backslashes: u64, carry: u64) -> (u64, u64) {
+    const EVEN: u64 = 0x5555_5555_5555_5555;
+    let backslashes = backslashes & !carry;
+    let behind = backslashes << 1 | carry;
+    let odd_begins = backslashes & !EVEN & !behind;
+    let (sum, over) = odd_begins.overflowing_add(backslashes);
+    ((EVEN ^ (sum << 1)) & behind, u64::from(over))
+}
+
+/// Whether four hexadecimal digits stand behind each of the `units`, the places of an escape's `u`.
+#[inline(always)]
+fn four_digits_follow<S: Simd>(block: u8x64<S>, units: u64, after: &[u8]) -> bool {
+    let lower = block | u8x64::splat(block.simd, 0x20);
+    let digits =
+        (block.simd_ge(b'0') & block.simd_le(b'9')) | (lower.simd_ge(b'a') & lower.simd_le(b'f'));
+    let digits = digits.to_bitmask();
+    let missing = units & !(digits >> 1 & digits >> 2 & digits >> 3 & digits >> 4);
+    if missing == 0 {
+        return true;
+    }
+    // Only one escape can reach over the block's end.
+    let first = missing.trailing_zeros();
+    let over = (first + 5).saturating_sub(BLOCK) as usize;
+    let within = (digits >> first >> 1).count_ones() as usize;
+    over + within == 4
+        && over > 0
+        && after.get(..over).is_some_and(|over| over.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Passes over the escapes of a block at `start`. Returns where the string goes on, behind the

@@ -326,9 +326,38 @@ proptest! {
     }
 
     #[test]
+    fn agrees_with_serde_json_on_text_full_of_escapes(
+        pieces in prop::collection::vec(any_piece(), 0..150), wrong in any_wrong_piece(),
+    ) {
+        let valid = pieces.concat();
+        let halves = pieces.split_at(pieces.len() / 2);
+        for text in [valid, [halves.0.concat(), wrong, halves.1.concat()].concat()] {
+            let body = format!("{{\"k\":\"{text}\",\"n\":3}}");
+            let found = scan(body.as_bytes());
+            prop_assert_eq!(found.is_ok(), is_valid_object(body.as_bytes()), "{}", body);
+            if let Ok(head) = found {
+                let read: Value = serde_json::from_str(&body).unwrap();
+                prop_assert_eq!(head.n, read["n"].as_u64(), "{}", body);
+            }
+        }
+    }
+
+    #[test]
     fn never_panics_on_bytes(body: Vec<u8>) {
         prop_assert_eq!(scan(&body).is_ok(), is_valid_object(&body));
     }
+}
+
+/// Pieces of a string of which escapes are dense, so that they meet the ends of blocks.
+fn any_piece() -> impl Strategy<Value = String> {
+    let escapes = ["\\n", "\\\"", "\\\\", "\\t", "\\/", "\\b", "\\u00e9", "\\u65AF", "u", "é", "n"];
+    let plain = (0usize..40).prop_map(|len| "a".repeat(len));
+    prop_oneof![4 => prop::sample::select(escapes.to_vec()).prop_map(str::to_owned), 1 => plain]
+}
+
+fn any_wrong_piece() -> impl Strategy<Value = String> {
+    let pieces = ["\\", "\\x", "\\u12", "\\u00g9", "\\u123", "\u{1}", "\"", "\\\u{1}", "\\é"];
+    prop::sample::select(pieces.to_vec()).prop_map(str::to_owned)
 }
 
 fn any_byte() -> impl Strategy<Value = u8> {
