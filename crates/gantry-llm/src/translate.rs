@@ -15,7 +15,7 @@ mod size;
 
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
-use gantry_model::catalogue::{Dialect, ModelTraits, Quirks};
+use gantry_model::catalogue::{Claude, Dialect, ModelTraits, Quirks};
 use gantry_model::record::Loss;
 use std::fmt::Display;
 
@@ -47,6 +47,10 @@ pub struct RequestContext<'a> {
     pub quirks: &'a Quirks,
     /// What the catalogue knows of the model, as [`Quirks::model`] finds it.
     pub traits: Option<&'a ModelTraits>,
+    /// What the catalogue knows of Claude models with such a name, as [`claude`] finds it.
+    ///
+    /// [`claude`]: gantry_model::catalogue::claude
+    pub claude: &'a Claude,
     /// The `anthropic-version` that the upstream will be told.
     pub anthropic_version: &'a str,
 }

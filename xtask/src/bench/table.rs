@@ -112,8 +112,9 @@ fn print_disturbance(text: &mut String, results: &Results) -> std::fmt::Result {
     let most = results.stolen.iter().copied().fold(0.0, f64::max);
     writeln!(
         text,
-        "\nOf {count} measurements, {} were taken again because the host took more than {} of the \
-         cores' time meanwhile; the least disturbed counts. In those that count it took {} at most.",
+        "\nOf {count} measurements, {} were taken again because the host took more than {} of \
+         the cores' time meanwhile; the least disturbed counts. In those that count it took {} at \
+         most.",
         results.repeated,
         percent(STOLEN_MOST),
         percent(most)

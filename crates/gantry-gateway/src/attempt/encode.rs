@@ -178,6 +178,7 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
         upstream_model: &hop.model.upstream_model,
         quirks,
         traits: hop.model.traits,
+        claude: hop.model.claude,
         anthropic_version: anthropic_version(hop),
     };
     let (from, to) = (call.caller.dialect(), hop.model.dialect());

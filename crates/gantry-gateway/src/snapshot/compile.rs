@@ -8,6 +8,7 @@ use super::{
 };
 use crate::route::health::Registry;
 use crate::route::{lot, strategy_name};
+use gantry_model::catalogue;
 use gantry_model::kinds::common::{HeadersOverride, is_own_header};
 use gantry_model::kinds::provider_account::ModelIntegration;
 use gantry_model::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
@@ -81,6 +82,7 @@ impl<'a> Compiler<'a> {
                     upstream_model: model.upstream_name().to_owned(),
                     upstream_model_json: json_string(model.upstream_name()),
                     traits: upstream.provider.quirks.model(model.upstream_name()),
+                    claude: catalogue::claude(model.upstream_name()),
                     types: model.model_types.clone(),
                     price: price_of(account, model, &id),
                     health: health.of(&id),

@@ -10,7 +10,7 @@ pub use access::Access;
 pub use compile::compile;
 
 use crate::route::health::Health;
-use gantry_model::catalogue::{Dialect, ModelTraits, Quirks};
+use gantry_model::catalogue::{Claude, Dialect, ModelTraits, Quirks};
 use gantry_model::ids::{Generation, UnixMs};
 use gantry_model::kinds::common::RetryConfig;
 use gantry_model::kinds::global_settings::LoggingSettings;
@@ -104,6 +104,8 @@ pub struct Model {
     pub upstream_model_json: Vec<u8>,
     /// What the catalogue knows of it.
     pub traits: Option<&'static ModelTraits>,
+    /// The same for an upstream that speaks Messages.
+    pub claude: &'static Claude,
     /// Empty: not restricted.
     pub types: Vec<ModelType>,
     pub price: Option<ModelPrice>,

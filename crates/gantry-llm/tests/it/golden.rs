@@ -10,7 +10,7 @@ use gantry_llm::stream::StreamTranslator;
 use gantry_llm::translate::{
     self, Error, ReplyContext, RequestContext, Translated, TranslatedReply,
 };
-use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::catalogue::{self, Dialect, Quirks};
 use gantry_model::record::Loss;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -145,6 +145,7 @@ fn request(case: &Case, input: &[u8]) -> Outputs {
         upstream_model: &case.model,
         quirks: &case.quirks,
         traits: case.quirks.model(&case.model),
+        claude: catalogue::claude(&case.model),
         anthropic_version: &case.anthropic_version,
     };
     body_outputs(translate::request(case.from, case.to.unwrap(), input, &ctx))

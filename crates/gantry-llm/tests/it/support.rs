@@ -2,7 +2,7 @@
 
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{Error, ReplyContext, RequestContext, Translated, TranslatedReply};
-use gantry_model::catalogue::{Dialect, Quirks};
+use gantry_model::catalogue::{self, Dialect, Quirks};
 use serde_json::{Map, Value, json};
 
 pub(crate) const REQUEST_ID: &str = "0197";
@@ -14,6 +14,7 @@ pub(crate) fn request(from: Dialect, to: Dialect, body: &Value) -> Translated {
         upstream_model: "upstream-model",
         quirks: &quirks,
         traits: None,
+        claude: catalogue::claude("upstream-model"),
         anthropic_version: "2023-06-01",
     };
     gantry_llm::translate::request(from, to, body.to_string().as_bytes(), &ctx).unwrap()

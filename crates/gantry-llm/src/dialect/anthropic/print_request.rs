@@ -10,7 +10,7 @@ use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{Cache, Losses, Raw, Request, Sampling, Tier, Tool, ToolChoice};
 use crate::translate::{Error, RequestContext};
-use gantry_model::catalogue::{self, Claude, Sampling as Takes};
+use gantry_model::catalogue::{Claude, Sampling as Takes};
 
 /// First version of the API without sampling fields and with system messages in mid-conversation.
 const VERSION_2026_10: &str = "2026-10-21";
@@ -32,7 +32,7 @@ pub(crate) fn print(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let names = request.names;
-    let claude = catalogue::claude(ctx.upstream_model);
+    let claude = ctx.claude;
     let plan = thinking::plan(request, claude, losses);
     if request.max_tokens.is_none() {
         let note = format!("the upstream demands a cap, so {} is sent", plan.cap);
