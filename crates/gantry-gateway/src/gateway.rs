@@ -10,6 +10,7 @@ use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::pool::{Pool, Settings};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::server::{DetachedBody, Rejected, Request, Response, Service};
+use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +34,8 @@ pub struct Parts {
     /// names them. Without, the caller's own goes on.
     pub traces: bool,
     pub other: Arc<dyn OtherService>,
+    /// Of the workers: it tells requests that are cut from callers that leave.
+    pub shutdown: Shutdown,
 }
 
 /// Shared by all workers; clones are cheap.
@@ -45,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) traces: bool,
     pub(crate) other: Arc<dyn OtherService>,
+    pub(crate) shutdown: Shutdown,
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     health: Registry,
 }
@@ -58,6 +62,7 @@ impl Gateway {
             recorder: parts.recorder,
             traces: parts.traces,
             other: parts.other,
+            shutdown: parts.shutdown,
             snapshot: ArcSwapOption::empty(),
             health: Registry::default(),
         }))

@@ -312,11 +312,13 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Unsettled: the caller left. The ledger's own drop says so; the tokens are charged here.
+        // Unsettled: the caller left, or the drain is over. The ledger's own drop says which; the
+        // tokens are charged here.
         let elapsed_us = self.elapsed_us();
+        let cut = self.ledger.as_ref().map_or("", Ledger::cut);
         self.note(|attempt| {
             attempt.outcome = "cancelled".into();
-            attempt.error = "the caller left".to_owned();
+            attempt.error = cut.to_owned();
             attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
         });
         self.account();

@@ -1,7 +1,8 @@
 //! Stage 9, settle: the ledger of one request, which becomes its one record.
 //!
 //! The ledger goes through all stages. [`Ledger::settle`] ends it; dropping it unsettled means that
-//! the caller left, and leaves a record too, with status 499; in a panic, with status 500.
+//! the caller left, and leaves a record too, with status 499; in a panic, with status 500; at the
+//! end of a drain, with status 503.
 
 use crate::admit::Admitted;
 use crate::authenticate::Identified;
@@ -27,6 +28,9 @@ use std::sync::Arc;
 
 /// nginx's status for a caller that closed the connection; sent to nobody.
 const CALLER_LEFT: u16 = 499;
+/// Why a request ended before its answer did.
+const LEFT: &str = "the caller left";
+const STOPPED: &str = "Gantry stopped, and the time to finish was over";
 
 /// The record in the making.
 pub(crate) struct Ledger {
@@ -98,8 +102,12 @@ impl Ending {
     }
 
     fn left() -> Self {
-        let error = "the caller left".to_owned();
+        let error = LEFT.to_owned();
         Self { status: CALLER_LEFT, refusal: "", fault: "caller", error }
+    }
+
+    fn stopped() -> Self {
+        Self { status: 503, refusal: "", fault: "gantry", error: STOPPED.to_owned() }
     }
 
     fn panicked() -> Self {
@@ -109,6 +117,11 @@ impl Ending {
 }
 
 impl Ledger {
+    /// Why a request is dropped before its end.
+    pub(crate) fn cut(&self) -> &'static str {
+        if self.shared.shutdown.ending() { STOPPED } else { LEFT }
+    }
+
     pub(crate) fn open(shared: &Arc<Shared>, opening: &Opening<'_>) -> Self {
         let id = request_id(&shared.clock);
         let parent = opening.traceparent.and_then(TraceParent::parse);
@@ -361,6 +374,10 @@ impl Drop for Ledger {
             return;
         }
         self.look();
-        self.finish(if std::thread::panicking() { Ending::panicked() } else { Ending::left() });
+        self.finish(match self.shared.shutdown.ending() {
+            _ if std::thread::panicking() => Ending::panicked(),
+            true => Ending::stopped(),
+            false => Ending::left(),
+        });
     }
 }

@@ -7,7 +7,7 @@
 use crate::dialect::{anthropic, openai};
 use crate::errors::{ErrorView, print_event};
 use crate::neutral::Sink;
-use crate::translate::Error;
+use crate::translate::{Error, Restoring, ToolNames};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -25,6 +25,8 @@ pub struct StreamContext {
     pub created_s: u64,
     /// Whether the caller asked for `stream_options.include_usage`.
     pub include_usage: bool,
+    /// Of the translated request.
+    pub tool_names: ToolNames,
 }
 
 /// Why an event could not be taken.
@@ -54,6 +56,7 @@ pub struct StreamTranslator {
     to: Dialect,
     same: bool,
     request_id: String,
+    tool_names: ToolNames,
     upstream_error: Option<ErrorView>,
 }
 
@@ -73,6 +76,7 @@ impl StreamTranslator {
             to,
             same: from == to,
             request_id: ctx.request_id,
+            tool_names: ctx.tool_names,
             upstream_error: None,
         }
     }
@@ -95,10 +99,14 @@ impl StreamTranslator {
         }
         // About what the printers put around the data, so that one allocation does.
         out.reserve(data.len() + EVENT_FRAME_BYTES);
-        let parser = &mut self.parser;
-        let taken = with_sink(&mut self.printer, out, |sink| match parser {
+        let (parser, names) = (&mut self.parser, &self.tool_names);
+        let mut take = |sink: &mut dyn Sink| match parser {
             Parser::OpenAi(parser) => parser.event(data, sink),
             Parser::Anthropic(parser) => parser.event(data, sink),
+        };
+        let taken = with_sink(&mut self.printer, out, |sink| match names.is_empty() {
+            true => take(sink),
+            false => take(&mut Restoring { names, sink }),
         });
         match taken {
             Ok(()) => Ok(()),

@@ -12,9 +12,13 @@
 //!   ids) is refused.
 
 mod size;
+mod tool_names;
 
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
+pub(crate) use tool_names::Restoring;
+pub use tool_names::ToolNames;
+
 use gantry_model::catalogue::{Claude, Dialect, ModelTraits, Quirks};
 use gantry_model::record::Loss;
 use std::fmt::Display;
@@ -61,6 +65,8 @@ pub struct ReplyContext<'a> {
     /// Name of the model as the caller knows it.
     pub model: &'a str,
     pub request_id: &'a str,
+    /// Of the translated request.
+    pub tool_names: &'a ToolNames,
     /// Seconds since 1970.
     pub created_s: u64,
 }
@@ -75,6 +81,8 @@ pub struct Translated {
     pub added: Vec<Loss>,
     /// Value of the header `anthropic-beta` that the body needs.
     pub beta: Option<&'static str>,
+    /// What the reply's translation must be given.
+    pub tool_names: ToolNames,
 }
 
 /// A reply in another dialect.
@@ -109,7 +117,11 @@ pub fn request(
 ) -> Result<Translated, Error> {
     refuse_same(from, to)?;
     let mut losses = Losses::default();
-    let request = read_request(from, body, &mut losses)?;
+    let mut request = read_request(from, body, &mut losses)?;
+    let tool_names = match ctx.quirks.tool_name_chars_max {
+        Some(most) => ToolNames::shorten(&mut request, most as usize, &mut losses),
+        None => ToolNames::default(),
+    };
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
     match to {
         Dialect::OpenAi => openai::print_request(&request, ctx, &mut losses, &mut out)?,
@@ -120,7 +132,7 @@ pub fn request(
         Dialect::Anthropic => anthropic::beta(&request),
     };
     let added = losses.take_added();
-    Ok(Translated { body: out, losses: losses.into_vec(), added, beta })
+    Ok(Translated { body: out, losses: losses.into_vec(), added, beta, tool_names })
 }
 
 /// Translates a whole reply from the upstream's dialect to the caller's.
@@ -135,10 +147,13 @@ pub fn reply(
 ) -> Result<TranslatedReply, Error> {
     refuse_same(from, to)?;
     let mut losses = Losses::default();
-    let reply = match from {
+    let mut reply = match from {
         Dialect::OpenAi => openai::read_reply(body, &mut losses)?,
         Dialect::Anthropic => anthropic::read_reply(body, &mut losses)?,
     };
+    if !ctx.tool_names.is_empty() {
+        ctx.tool_names.restore(&mut reply.parts);
+    }
     let mut out = Vec::with_capacity(body.len() + 512);
     let finish_reason = match to {
         Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut out),

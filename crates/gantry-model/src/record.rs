@@ -49,7 +49,8 @@ pub struct RequestRecord {
     pub route: Vec<RouteStep>,
     pub attempts: Vec<Attempt>,
 
-    /// HTTP status sent to the caller; 499 when the caller left first.
+    /// HTTP status sent to the caller; 499 when the caller left first. Gantry's own 500
+    /// (a defect) and 503 (it stopped) may come too late to be sent.
     pub status: u16,
     /// Stable name of the refusal, empty when the upstream answered.
     pub refusal: Name,

@@ -54,6 +54,12 @@ impl Shutdown {
         *self.stage.borrow() >= Stage::Draining
     }
 
+    /// Whether the drain is over, so that what is left is being dropped.
+    #[must_use]
+    pub fn ending(&self) -> bool {
+        *self.stage.borrow() >= Stage::Ending
+    }
+
     /// Returns when the shutdown has begun.
     pub async fn wait(&self) {
         self.reached(Stage::Draining).await;

@@ -10,7 +10,7 @@ use crate::snapshot::Policy;
 use bytes::Bytes;
 use gantry_llm::scan::{Index, ScanError};
 use gantry_llm::splice::{self, Draft, Pieces};
-use gantry_llm::translate::{self, RequestContext};
+use gantry_llm::translate::{self, RequestContext, ToolNames};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_providers::http1::RequestHead;
@@ -33,6 +33,8 @@ pub(super) struct Encoded {
     pub(super) usage_added: bool,
     /// Value of `anthropic-beta` that the translated body needs.
     pub(super) beta: Option<&'static str>,
+    /// For the reply's translation.
+    pub(super) tool_names: ToolNames,
 }
 
 /// Why a call cannot be put to a target.
@@ -54,12 +56,12 @@ pub(super) enum Error {
 pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     let (from, to) = (call.caller.dialect(), hop.model.dialect());
     let operation = operation(call.operation, to)?;
-    let (mut added, mut beta) = (Vec::new(), None);
+    let (mut added, mut beta, mut tool_names) = (Vec::new(), None, ToolNames::default());
     let (body, mut losses, usage_added) = match from == to {
         true => spliced(call, hop)?,
         false => {
             let done = translated(call, hop)?;
-            (added, beta) = (done.added, done.beta);
+            (added, beta, tool_names) = (done.added, done.beta, done.tool_names);
             (done.body, done.losses, false)
         }
     };
@@ -69,7 +71,8 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
         return Err(Error::Strict { lost: lost.join(", ") });
     }
     losses.append(&mut added);
-    Ok(Encoded { operation, path: path(call, hop, operation)?, body, losses, usage_added, beta })
+    let path = path(call, hop, operation)?;
+    Ok(Encoded { operation, path, body, losses, usage_added, beta, tool_names })
 }
 
 /// The upstream's operation for a caller's.
@@ -170,6 +173,7 @@ struct Foreign {
     /// What Gantry added, which is no reason for a strict route to refuse.
     added: Vec<Loss>,
     beta: Option<&'static str>,
+    tool_names: ToolNames,
 }
 
 fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
@@ -185,6 +189,7 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
     let (mut losses, added, beta) = (done.losses, done.added, done.beta);
+    let tool_names = done.tool_names;
     for name in [headers::ANTHROPIC_BETA, headers::OPENAI_BETA] {
         if call.headers.contains(name) {
             let field = name.to_owned();
@@ -194,12 +199,12 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     }
     let body = Bytes::from(done.body);
     if !adapts(hop) {
-        return Ok(Foreign { body: body.into(), losses, added, beta });
+        return Ok(Foreign { body: body.into(), losses, added, beta, tool_names });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
     adapt(&mut draft, hop, &mut losses)?;
-    Ok(Foreign { body: draft.finish(), losses, added, beta })
+    Ok(Foreign { body: draft.finish(), losses, added, beta, tool_names })
 }
 
 /// The version that the upstream will be told when the caller speaks another dialect.

@@ -164,7 +164,7 @@ impl Target<'_> {
     }
 }
 
-/// An attempt in progress. Dropped before it ended, it is recorded too: the caller left.
+/// An attempt in progress. Dropped before it ended, it is recorded too.
 struct Underway<'a> {
     target: &'a Target<'a>,
     ledger: &'a mut Ledger,
@@ -214,7 +214,7 @@ impl Drop for Underway<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.ledger.look();
-            self.record(0, "cancelled", "the caller left", None);
+            self.record(0, "cancelled", self.ledger.cut(), None);
             let Target { call, hop, begun, .. } = self.target;
             if begun.get() && call.operation != Operation::CountTokens {
                 self.ledger.resolved(&hop.model, &self.target.encoded.losses);

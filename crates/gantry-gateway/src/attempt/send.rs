@@ -1,6 +1,6 @@
 //! One attempt: send, wait for the reply's beginning, judge it.
 
-use super::encode::request_head;
+use super::encode::{Encoded, request_head};
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after, status_blames_target};
 use super::pump::{Break, Pump, Step};
 use super::scrub::Secrets;
@@ -114,7 +114,8 @@ async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Atte
         .shaped(shape(call, hop));
     let (from, to) = (hop.model.dialect(), call.caller.dialect());
     if from != to {
-        pump = pump.translating(StreamTranslator::new(from, to, stream_context(worker, call)));
+        let context = stream_context(worker, call, encoded);
+        pump = pump.translating(StreamTranslator::new(from, to, context));
     }
     let (mut held, mut held_bytes, mut ended) = (Vec::new(), 0, false);
     let (mut tokens, mut error) = (0, None);
@@ -196,6 +197,7 @@ async fn whole(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Att
         let context = ReplyContext {
             model: &call.model,
             request_id: &request_id,
+            tool_names: &encoded.tool_names,
             created_s: worker.shared.clock.unix_ms() / 1000,
         };
         let done = translate::reply(from, to, &body, &context).map_err(|error| {
@@ -371,12 +373,13 @@ fn wire(operation: Operation) -> Wire {
     }
 }
 
-fn stream_context(worker: &Worker, call: &Call) -> StreamContext {
+fn stream_context(worker: &Worker, call: &Call, encoded: &Encoded) -> StreamContext {
     StreamContext {
         model: call.model.clone(),
         request_id: reply_id(),
         created_s: worker.shared.clock.unix_ms() / 1000,
         include_usage: call.include_usage,
+        tool_names: encoded.tool_names.clone(),
     }
 }
 

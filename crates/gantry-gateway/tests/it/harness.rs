@@ -29,7 +29,7 @@ pub(crate) struct Harness {
     pub(crate) gateway: Gateway,
     recorder: Recorder,
     journal: Reader,
-    shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
     _dir: tempfile::TempDir,
 }
 
@@ -70,15 +70,16 @@ impl Harness {
         let mut options = Options::new(metrics, clock.clone());
         options.journal = Some(journal::Options::new(dir.path().join("journal")));
         let recorder = Recorder::start(options).unwrap();
+        let shutdown = Shutdown::default();
         let gateway = Gateway::new(Parts {
             config,
             clock,
             recorder: recorder.clone(),
             traces,
             other: Arc::new(Nothing),
+            shutdown: shutdown.clone(),
         });
         gateway.publish(&source);
-        let shutdown = Shutdown::default();
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let factory = gateway.clone();

@@ -3,6 +3,7 @@
 use crate::harness::{Harness, PATIENCE, chat, chat_stream};
 use gantry_testkit::snapshot::{ADMIN_TOKEN, openai, source};
 use gantry_testkit::{Fault, MockUpstream, Place, Step};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,13 +72,10 @@ async fn while_the_upstream_is_not_reached() {
     assert_eq!((record.usage.input, record.resolved_model.as_str()), (0, ""), "{record:#?}");
 }
 
-#[tokio::test]
-async fn in_the_middle_of_a_stream() {
-    let mock = MockUpstream::start().await.unwrap();
-    let gateway = gateway(&mock).await;
-    mock.script(vec![Step::Fault(Fault::Pause { at: Place::MidStream, time: None })]);
+/// A stream whose first words have arrived.
+async fn streaming(gateway: &Harness) -> TcpStream {
     let body = chat_stream("mock/m");
-    let mut connection = connect(&gateway, &body, body.len()).await;
+    let mut connection = connect(gateway, &body, body.len()).await;
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains("\"content\":") {
         let mut buffer = [0; 4096];
@@ -85,6 +83,31 @@ async fn in_the_middle_of_a_stream() {
         assert!(read > 0, "{}", String::from_utf8_lossy(&seen));
         seen.extend_from_slice(&buffer[..read]);
     }
+    connection
+}
+
+#[tokio::test]
+async fn a_stream_that_outlives_the_drain_is_not_blamed_on_the_caller() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    mock.script(vec![Step::Fault(Fault::Pause { at: Place::MidStream, time: None })]);
+    let _connection = streaming(&gateway).await;
+    gateway.shutdown.begin();
+    assert!(gateway.shutdown.drained(Duration::from_millis(20)).await > 0);
+    let record = gateway.records_until(1).await.remove(0);
+    assert_eq!((record.status, record.fault.as_ref()), (503, "gantry"), "{record:#?}");
+    assert!(record.error.starts_with("Gantry stopped"), "{record:#?}");
+    let [attempt] = record.attempts.as_slice() else { panic!("{record:#?}") };
+    assert_eq!((attempt.outcome.as_ref(), attempt.error.as_str()), ("cancelled", &*record.error));
+    assert!(record.usage.output > 0 && record.usage_estimated, "what came is accounted");
+}
+
+#[tokio::test]
+async fn in_the_middle_of_a_stream() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    mock.script(vec![Step::Fault(Fault::Pause { at: Place::MidStream, time: None })]);
+    let connection = streaming(&gateway).await;
     drop(connection);
     let record = gateway.record_of_leaving(&mock).await;
     assert!(record.usage_estimated);

@@ -72,6 +72,33 @@ async fn a_messages_caller_gets_messages_from_an_openai_upstream() {
     assert!(stream.trim_end().ends_with("{\"type\":\"message_stop\"}"), "{stream}");
 }
 
+#[tokio::test]
+async fn a_tool_whose_name_the_upstream_finds_too_long_is_called_by_it_all_the_same() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let whole = format!("mcp__plugin_documentation_search__{}", "find_related_".repeat(4));
+    for stream in [false, true] {
+        let body = json!({
+            "model": "gpt/m", "max_tokens": 100, "stream": stream,
+            "messages": [{"role": "user", "content": "Hi"}],
+            "tools": [{"name": &whole, "input_schema": {"type": "object"}}],
+        });
+        gateway.post("/v1/messages", &body.to_string()).await;
+        let sent: serde_json::Value =
+            serde_json::from_slice(&mock.last_request().unwrap().body).unwrap();
+        let short = sent["tools"][0]["function"]["name"].as_str().unwrap().to_owned();
+        assert_eq!(short.len(), 64, "{short}");
+        let mut answer = Answer::tools(&["Berlin"]);
+        answer.tool_calls[0].name = short;
+        mock.script(vec![Step::Answer(answer)]);
+        let answer = gateway.post("/v1/messages", &body.to_string()).await;
+        let named = format!("\"name\":\"{whole}\"");
+        assert!(text(&answer).contains(&named), "{}", text(&answer));
+        let lost = answer.headers["x-gantry-fidelity"].to_str().unwrap();
+        assert!(lost.contains("tools[0].name"), "{lost}");
+    }
+}
+
 /// A reply of a server that adds to OpenAI's schema.
 const REASONING_REPLY: &str = concat!(
     r#"{"id":"1", "object":"chat.completion","model":"m","provider":"Their Own","choices":[{"#,

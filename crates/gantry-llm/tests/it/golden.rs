@@ -8,7 +8,7 @@ use crate::support::{CREATED_S, REQUEST_ID, events, stream_context};
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::stream::StreamTranslator;
 use gantry_llm::translate::{
-    self, Error, ReplyContext, RequestContext, Translated, TranslatedReply,
+    self, Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
 };
 use gantry_model::catalogue::{self, Dialect, Quirks};
 use gantry_model::record::Loss;
@@ -125,7 +125,7 @@ fn losses_value(losses: &[Loss]) -> Value {
 
 fn body_outputs(result: Result<Translated, Error>) -> Outputs {
     match result {
-        Ok(Translated { body, losses, added, beta }) => {
+        Ok(Translated { body, losses, added, beta, .. }) => {
             let value: Value = serde_json::from_slice(&body).unwrap();
             let mut report = json!({"losses": losses_value(&losses)});
             if !added.is_empty() {
@@ -152,7 +152,12 @@ fn request(case: &Case, input: &[u8]) -> Outputs {
 }
 
 fn reply(case: &Case, input: &[u8]) -> Outputs {
-    let ctx = ReplyContext { model: "shown-model", request_id: REQUEST_ID, created_s: CREATED_S };
+    let ctx = ReplyContext {
+        model: "shown-model",
+        request_id: REQUEST_ID,
+        tool_names: &ToolNames::default(),
+        created_s: CREATED_S,
+    };
     let done = translate::reply(case.from, case.to.unwrap(), input, &ctx);
     if let Ok(TranslatedReply { body, finish_reason, .. }) = &done {
         let value: Value = serde_json::from_slice(body).unwrap();
@@ -164,6 +169,7 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
         losses,
         added: Vec::new(),
         beta: None,
+        tool_names: ToolNames::default(),
     }))
 }
 

@@ -1,7 +1,9 @@
 //! What the tests share: contexts, an SSE reader, and readers that put streams together again.
 
 use gantry_llm::stream::{StreamContext, StreamTranslator};
-use gantry_llm::translate::{Error, ReplyContext, RequestContext, Translated, TranslatedReply};
+use gantry_llm::translate::{
+    Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
+};
 use gantry_model::catalogue::{self, Dialect, Quirks};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +23,12 @@ pub(crate) fn request(from: Dialect, to: Dialect, body: &Value) -> Translated {
 }
 
 pub(crate) fn reply(from: Dialect, to: Dialect, body: &Value) -> TranslatedReply {
-    let ctx = ReplyContext { model: "shown-model", request_id: REQUEST_ID, created_s: CREATED_S };
+    let ctx = ReplyContext {
+        model: "shown-model",
+        request_id: REQUEST_ID,
+        tool_names: &ToolNames::default(),
+        created_s: CREATED_S,
+    };
     gantry_llm::translate::reply(from, to, body.to_string().as_bytes(), &ctx).unwrap()
 }
 
@@ -31,6 +38,7 @@ pub(crate) fn stream_context(include_usage: bool) -> StreamContext {
         request_id: REQUEST_ID.to_owned(),
         created_s: CREATED_S,
         include_usage,
+        tool_names: ToolNames::default(),
     }
 }
 

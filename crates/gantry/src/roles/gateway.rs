@@ -61,7 +61,7 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
     let beside = Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None });
-    let gateway = serve::gateway(boot, &clock, &records, &beside);
+    let gateway = serve::gateway(boot, &clock, &records, &beside, &shutdown);
     feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
     if arguments.config.is_some() {
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;

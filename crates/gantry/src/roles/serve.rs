@@ -21,6 +21,7 @@ pub(super) fn gateway(
     clock: &Clock,
     records: &Records,
     admin: &Arc<Admin>,
+    shutdown: &Shutdown,
 ) -> Gateway {
     let gateway = Gateway::new(Parts {
         config: boot.gateway.clone(),
@@ -28,6 +29,7 @@ pub(super) fn gateway(
         recorder: records.recorder.clone(),
         traces: records.traces,
         other: admin.clone(),
+        shutdown: shutdown.clone(),
     });
     // Set once: there is one gateway in a process.
     let _ = admin.gateway.set(gateway.clone());

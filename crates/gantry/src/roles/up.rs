@@ -52,7 +52,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         metrics: Some(records.metrics.clone()),
         control: Some(control.api()),
     });
-    let gateway = serve::gateway(boot, &clock, &records, &admin);
+    let gateway = serve::gateway(boot, &clock, &records, &admin, &shutdown);
     let mut snapshots = control.subscribe();
     gateway.publish(&snapshots.borrow_and_update());
     spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));

@@ -32,7 +32,7 @@ pub(crate) fn print(
     json.run(r#","messages":"#);
     print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
     let fit = Fit::of(request, ctx, losses);
-    tools(request, ctx.quirks, &fit, losses, &mut json)?;
+    tools(request, &fit, losses, &mut json)?;
     if let Some(max) = fit.max_tokens(request, losses) {
         json.member_u64(&ctx.quirks.max_tokens_field, max);
     }
@@ -57,7 +57,6 @@ pub(crate) fn print(
 
 fn tools(
     request: &Request<'_>,
-    quirks: &Quirks,
     fit: &Fit<'_>,
     losses: &mut Losses,
     json: &mut Json<'_>,
@@ -81,7 +80,6 @@ fn tools(
         if each.cache.is_some() {
             cache_lost(format!("{}.cache_control", each.place), losses);
         }
-        check_name(each, quirks)?;
         tool(each, losses, json);
     }
     json.close(b']');
@@ -101,17 +99,6 @@ fn parallel(parallel: Option<bool>, fit: &Fit<'_>, losses: &mut Losses, json: &m
         (Some(true), None) => json.member_raw("parallel_tool_calls", "true"),
         (Some(false), None) => json.member_raw("parallel_tool_calls", "false"),
     }
-}
-
-/// A name that is too long cannot be cut, because the caller knows its tool by the whole name.
-fn check_name(tool: &Tool<'_>, quirks: &Quirks) -> Result<(), Error> {
-    let most = quirks.tool_name_chars_max.map_or(usize::MAX, |most| most as usize);
-    if tool.name.len() <= most || tool.name.chars().count() <= most {
-        return Ok(());
-    }
-    let found = tool.name.chars().count();
-    let message = format!("has {found} characters, and the upstream takes {most} at most");
-    Err(Error::new(format!("{}.name", tool.place), message))
 }
 
 /// The one report for all cache markers, which this dialect replaces by caching on its own.
