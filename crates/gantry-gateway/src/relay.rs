@@ -6,7 +6,7 @@
 use crate::attempt::{Break, Pump, Step, Stream, error_blames_target};
 use crate::config::shown;
 use crate::reply::Prompt;
-use crate::settle::{Ending, Ledger, Observed};
+use crate::settle::{Ending, Ledger, Observed, STOPPED};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
 use gantry_model::catalogue::Dialect;
@@ -92,6 +92,18 @@ impl Relay {
         relay
     }
 
+    /// Whether the drain is over, which wakes every connection.
+    fn stops(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.shared().shutdown.ending())
+    }
+
+    fn stop(&mut self) {
+        let message = STOPPED.to_owned();
+        self.push_error("stopped", ErrorKind::Internal, 503, message);
+        self.cancelled(STOPPED);
+        self.settle(Ending::stopped(200));
+    }
+
     /// The next piece; `None` after the last.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
@@ -103,6 +115,7 @@ impl Relay {
             }
             match self.pump.poll_step(cx) {
                 Poll::Ready(step) => self.step(step),
+                Poll::Pending if self.stops() => self.stop(),
                 Poll::Pending => ready!(self.poll_idle(cx)),
             }
         }
@@ -229,16 +242,14 @@ impl Relay {
 
     fn fail(&mut self, outcome: &'static str, kind: ErrorKind, message: String) {
         let status = if kind == ErrorKind::Timeout { 504 } else { 502 };
-        let error = ErrorView {
-            status,
-            kind,
-            code: Some(outcome.to_owned()),
-            param: None,
-            message: message.clone(),
-            request_id: self.request_id(),
-        };
-        self.push(errors::print_event(self.dialect, &error).into());
+        self.push_error(outcome, kind, status, message.clone());
         self.failed(outcome, message);
+    }
+
+    fn push_error(&mut self, code: &str, kind: ErrorKind, status: u16, message: String) {
+        let (code, request_id) = (Some(code.to_owned()), self.request_id());
+        let error = ErrorView { status, kind, code, param: None, message, request_id };
+        self.push(errors::print_event(self.dialect, &error).into());
     }
 
     fn failed(&mut self, outcome: &'static str, message: String) {
@@ -250,6 +261,16 @@ impl Relay {
         });
         // The status line went out with 200; the record says what the reply was worth.
         self.settle(Ending { status: 200, refusal: outcome, fault: "upstream", error: message });
+    }
+
+    /// The attempt ends for a reason that is not the upstream's.
+    fn cancelled(&mut self, why: &'static str) {
+        let elapsed_us = self.elapsed_us();
+        self.note(|attempt| {
+            attempt.outcome = "cancelled".into();
+            attempt.error = why.to_owned();
+            attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
+        });
     }
 
     /// Edits the record's last attempt.
@@ -314,13 +335,8 @@ impl Drop for Relay {
     fn drop(&mut self) {
         // Unsettled: the caller left, or the drain is over. The ledger's own drop says which; the
         // tokens are charged here.
-        let elapsed_us = self.elapsed_us();
         let cut = self.ledger.as_ref().map_or("", Ledger::cut);
-        self.note(|attempt| {
-            attempt.outcome = "cancelled".into();
-            attempt.error = cut.to_owned();
-            attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
-        });
+        self.cancelled(cut);
         self.account();
     }
 }

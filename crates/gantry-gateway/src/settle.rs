@@ -30,7 +30,7 @@ use std::sync::Arc;
 const CALLER_LEFT: u16 = 499;
 /// Why a request ended before its answer did.
 const LEFT: &str = "the caller left";
-const STOPPED: &str = "Gantry stopped, and the time to finish was over";
+pub(crate) const STOPPED: &str = "Gantry stopped, and the time to finish was over";
 
 /// The record in the making.
 pub(crate) struct Ledger {
@@ -106,8 +106,9 @@ impl Ending {
         Self { status: CALLER_LEFT, refusal: "", fault: "caller", error }
     }
 
-    fn stopped() -> Self {
-        Self { status: 503, refusal: "", fault: "gantry", error: STOPPED.to_owned() }
+    /// The drain is over; `status` went out before.
+    pub(crate) fn stopped(status: u16) -> Self {
+        Self { status, refusal: "stopped", fault: "gantry", error: STOPPED.to_owned() }
     }
 
     fn panicked() -> Self {
@@ -376,7 +377,7 @@ impl Drop for Ledger {
         self.look();
         self.finish(match self.shared.shutdown.ending() {
             _ if std::thread::panicking() => Ending::panicked(),
-            true => Ending::stopped(),
+            true => Ending::stopped(503),
             false => Ending::left(),
         });
     }

@@ -91,15 +91,36 @@ async fn a_stream_that_outlives_the_drain_is_not_blamed_on_the_caller() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;
     mock.script(vec![Step::Fault(Fault::Pause { at: Place::MidStream, time: None })]);
-    let _connection = streaming(&gateway).await;
+    let mut connection = streaming(&gateway).await;
     gateway.shutdown.begin();
     assert!(gateway.shutdown.drained(Duration::from_millis(20)).await > 0);
+    let mut rest = String::new();
+    connection.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("\"message\":\"Gantry stopped"), "{rest}");
+    assert!(rest.ends_with("0\r\n\r\n"), "an end in good order: {rest}");
     let record = gateway.records_until(1).await.remove(0);
-    assert_eq!((record.status, record.fault.as_ref()), (503, "gantry"), "{record:#?}");
-    assert!(record.error.starts_with("Gantry stopped"), "{record:#?}");
+    let found = (record.status, record.refusal.as_ref(), record.fault.as_ref());
+    assert_eq!(found, (200, "stopped", "gantry"), "{record:#?}");
     let [attempt] = record.attempts.as_slice() else { panic!("{record:#?}") };
     assert_eq!((attempt.outcome.as_ref(), attempt.error.as_str()), ("cancelled", &*record.error));
     assert!(record.usage.output > 0 && record.usage_estimated, "what came is accounted");
+}
+
+#[tokio::test]
+async fn an_answer_that_outlives_the_drain_is_not_blamed_on_the_caller() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    mock.script(vec![Step::Fault(Fault::Pause { at: Place::BeforeHeaders, time: None })]);
+    let body = chat("mock/m");
+    let mut connection = connect(&gateway, &body, body.len()).await;
+    let arrived = mock.until(|progress| progress.requests == 1);
+    tokio::time::timeout(PATIENCE, arrived).await.unwrap();
+    gateway.shutdown.begin();
+    assert!(gateway.shutdown.drained(Duration::from_millis(20)).await > 0);
+    assert_eq!(connection.read(&mut [0; 100]).await.unwrap_or(0), 0, "nothing was promised");
+    let record = gateway.records_until(1).await.remove(0);
+    let found = (record.status, record.refusal.as_ref(), record.fault.as_ref());
+    assert_eq!(found, (503, "stopped", "gantry"), "{record:#?}");
 }
 
 #[tokio::test]

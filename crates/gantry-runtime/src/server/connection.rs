@@ -113,11 +113,12 @@ impl<S: Service> Connection<S> {
         Next::Request(Request { method, uri, fields, body }, manner)
     }
 
-    /// The service's answer; `None` when the caller left before it.
+    /// The service's answer; `None` when the caller left before it, or the drain is over.
     async fn answer(&self, request: Request) -> Option<Response<S::Body>> {
         let mut answer = pin!(self.service.call(request));
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending if self.shutdown.ending() => Poll::Ready(None),
             Poll::Pending => self.wire.borrow_mut().poll_left(cx).map(|()| None),
         })
         .await

@@ -51,6 +51,13 @@ impl Watch {
         heads
     }
 
+    /// Wakes the tasks of all connections, so that they see the end of the drain.
+    pub(super) fn wake_all(&self) {
+        for heads in self.0.borrow().iter().filter_map(Weak::upgrade) {
+            heads.wake_task();
+        }
+    }
+
     /// Looks for ever. A connection without a new head is closed after `limit`, or half as long
     /// again.
     pub(super) async fn run(&self, limit: Duration) {
@@ -84,9 +91,13 @@ impl Heads {
             return;
         }
         self.quiet.set(self.quiet.get() + 1);
-        if self.expired()
-            && let Some(waker) = self.waker.borrow().as_ref()
-        {
+        if self.expired() {
+            self.wake_task();
+        }
+    }
+
+    fn wake_task(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
     }

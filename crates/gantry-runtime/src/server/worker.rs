@@ -16,6 +16,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+/// Connections that outlive the drain have so long to say so; less than the process waits for
+/// what it ends.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
+
 /// What the connections of a worker share.
 pub(super) struct Worker<S> {
     service: Rc<S>,
@@ -73,15 +77,19 @@ impl<S: Service> Worker<S> {
         while let Ok(stream) = receiver.try_recv() {
             self.take(stream);
         }
-        let drained = async {
-            while Rc::strong_count(&self.open) > 1 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        // Connections that outlive the drain are dropped with their tasks.
         tokio::select! {
-            () = drained => {}
+            () = self.closed() => return,
             () = self.shutdown.wait_end() => {}
+        }
+        // Streams end with an error that says why; what is left after that is dropped.
+        self.watch.wake_all();
+        let _ = tokio::time::timeout(FAREWELL_LIMIT, self.closed()).await;
+    }
+
+    /// Returns when no connection is open.
+    async fn closed(&self) {
+        while Rc::strong_count(&self.open) > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) fn announce(text: &str) {
 /// The first signal begins the drain, the second ends the process.
 async fn signals(shutdown: Shutdown, limit: Duration) {
     interrupted().await;
-    let seconds = limit.as_secs();
+    let seconds = limit.as_secs_f64();
     tracing::info!("stopping; streams have {seconds} s to end, a second Ctrl-C stops at once");
     shutdown.begin();
     interrupted().await;
