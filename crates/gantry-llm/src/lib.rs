@@ -2,6 +2,7 @@
 //!
 //! The gateway calls it; it is pure: no IO, no tokio, no clock, no randomness.
 
+mod context;
 mod dialect;
 pub mod errors;
 mod marks;

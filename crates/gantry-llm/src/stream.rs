@@ -4,37 +4,18 @@
 //! dialect than the caller. It prints whole events, keeps no more than the blocks that are open or
 //! wait for their turn, and never prints an end that the upstream did not reach.
 
+pub use crate::context::StreamContext;
+
+use crate::context::{Error, Failure};
 use crate::dialect::{anthropic, openai};
 use crate::errors::{ErrorView, print_event};
-use crate::neutral::Sink;
-use crate::translate::{Error, Restoring, ToolNames};
+use crate::neutral::{Restoring, Sink, ToolNames};
 use gantry_model::catalogue::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
 /// Most bytes that printing an event adds to its data, in all but rare cases.
 const EVENT_FRAME_BYTES: usize = 256;
-
-/// What the printer of a stream must know about the request; owned, because streams live long.
-#[derive(Clone, Debug)]
-pub struct StreamContext {
-    /// Name of the model as the caller knows it.
-    pub model: String,
-    pub request_id: String,
-    /// Seconds since 1970; the same in all chunks.
-    pub created_s: u64,
-    /// Whether the caller asked for `stream_options.include_usage`.
-    pub include_usage: bool,
-    /// Of the translated request.
-    pub tool_names: ToolNames,
-}
-
-/// Why an event could not be taken.
-pub(crate) enum Failure {
-    Malformed(Error),
-    /// The upstream itself reported an error.
-    Upstream(ErrorView),
-}
 
 #[derive(Debug)]
 enum Parser {

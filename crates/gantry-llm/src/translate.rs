@@ -12,64 +12,14 @@
 //!   ids) is refused.
 
 mod size;
-mod tool_names;
+
+pub use crate::context::{Error, ReplyContext, RequestContext};
+pub use crate::neutral::ToolNames;
 
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
-pub(crate) use tool_names::Restoring;
-pub use tool_names::ToolNames;
-
-use gantry_model::catalogue::{Claude, Dialect, ModelTraits, Quirks};
+use gantry_model::catalogue::Dialect;
 use gantry_model::record::Loss;
-use std::fmt::Display;
-
-/// Why a body cannot be translated, fit for a 400 when it was the caller's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", prefix(field))]
-pub struct Error {
-    /// Path in the body, such as `messages[2].content[1]`; empty: the body itself.
-    pub field: String,
-    /// A lower-case fragment.
-    pub message: String,
-}
-
-fn prefix(field: &str) -> String {
-    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
-}
-
-impl Error {
-    pub(crate) fn new(field: impl Display, message: impl Into<String>) -> Self {
-        Self { field: field.to_string(), message: message.into() }
-    }
-}
-
-/// What the printer of a request must know about the upstream.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestContext<'a> {
-    /// Name of the model at the upstream.
-    pub upstream_model: &'a str,
-    pub quirks: &'a Quirks,
-    /// What the catalogue knows of the model, as [`Quirks::model`] finds it.
-    pub traits: Option<&'a ModelTraits>,
-    /// What the catalogue knows of Claude models with such a name, as [`claude`] finds it.
-    ///
-    /// [`claude`]: gantry_model::catalogue::claude
-    pub claude: &'a Claude,
-    /// The `anthropic-version` that the upstream will be told.
-    pub anthropic_version: &'a str,
-}
-
-/// What the printer of a reply must know about the request.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplyContext<'a> {
-    /// Name of the model as the caller knows it.
-    pub model: &'a str,
-    pub request_id: &'a str,
-    /// Of the translated request.
-    pub tool_names: &'a ToolNames,
-    /// Seconds since 1970.
-    pub created_s: u64,
-}
 
 /// A body in another dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //! they like. Null counts as absent, unknown fields are checked and left out.
 
 use super::reader::{Fault, Read, Reader};
+use crate::context::Error;
 use crate::neutral::{Number, Raw, Str, StrOr, Text, Unknown};
-use crate::translate::Error;
 
 /// What can be read from JSON. Values are filled where they lie, because moving them costs more
 /// than reading them.

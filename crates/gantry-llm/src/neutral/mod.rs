@@ -9,6 +9,7 @@ mod place;
 mod reply;
 mod request;
 mod text;
+mod tool_names;
 
 pub use losses::{Losses, Unknown};
 pub use place::Place;
@@ -19,3 +20,5 @@ pub use request::{
 };
 pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};
+pub(crate) use tool_names::Restoring;
+pub use tool_names::ToolNames;

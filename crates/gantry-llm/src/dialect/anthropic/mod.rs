@@ -4,6 +4,7 @@
 
 mod answer;
 mod client_tools;
+mod print_blocks;
 mod print_messages;
 mod print_reply;
 mod print_request;
@@ -19,9 +20,8 @@ mod thinking;
 mod usage;
 mod wire_block;
 
-pub(crate) use print_reply::{
-    print as print_reply, redacted as print_redacted, thinking as print_thinking,
-};
+pub(crate) use print_blocks::{redacted as print_redacted, thinking as print_thinking};
+pub(crate) use print_reply::print as print_reply;
 pub(crate) use print_request::{beta, print as print_request};
 pub(crate) use print_stream::{Output, Printer};
 pub(crate) use read_reply::read as read_reply;

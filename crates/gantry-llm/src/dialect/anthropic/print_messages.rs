@@ -2,15 +2,12 @@
 //!
 //! Neighbouring turns of one role become one message, tool results first, as Anthropic demands.
 
-use super::print_reply::{redacted, thinking};
-use super::print_request::cache_control;
+use super::print_blocks::{cache_control, input, redacted, thinking};
+use crate::context::Error;
 use crate::dialect::json::{Json, Piece};
-use crate::dialect::wire;
 use crate::neutral::{
-    Arguments, Body, Document, Losses, Media, Part, Place, Request, Role, Text, ToolCall,
-    ToolResult, Turn,
+    Body, Document, Losses, Media, Part, Place, Request, Role, Text, ToolCall, ToolResult, Turn,
 };
-use crate::translate::Error;
 use std::borrow::Cow;
 
 /// Stands behind an answer that the caller began and the upstream does not continue by itself.
@@ -314,28 +311,6 @@ fn tool_use(part: &Part<'_>, call: &ToolCall<'_>, losses: &mut Losses, json: &mu
         losses.approximated(part.place, note);
     }
     end(part, json);
-}
-
-/// Prints the `input` of a call, which must be an object; says whether it had to be wrapped.
-pub(super) fn input(call: &ToolCall<'_>, json: &mut Json<'_>) -> bool {
-    json.key("input");
-    let text = match &call.arguments {
-        Arguments::Json(raw) => Cow::Borrowed(raw.get()),
-        Arguments::Text(text) => text.decode(),
-    };
-    let trimmed = text.trim();
-    match &call.arguments {
-        Arguments::Text(_) if trimmed.is_empty() => json.raw("{}"),
-        Arguments::Text(_) if wire::is_object(trimmed) => json.raw(trimmed),
-        Arguments::Json(_) if trimmed.starts_with('{') => json.raw(trimmed),
-        Arguments::Text(_) | Arguments::Json(_) => {
-            json.open(b'{');
-            json.member_str("arguments", &text);
-            json.close(b'}');
-            return true;
-        }
-    }
-    false
 }
 
 /// Anthropic takes letters, digits, `_` and `-` in ids; other servers also make up `:` and `.`.

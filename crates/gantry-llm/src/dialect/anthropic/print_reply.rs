@@ -2,12 +2,12 @@
 //!
 //! `translate::reply` calls it.
 
-use super::print_messages::input;
+use super::print_blocks::{input, redacted, thinking};
 use super::usage;
+use crate::context::ReplyContext;
 use crate::dialect::json::{Json, Piece};
 use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
 use crate::neutral::{Body, Losses, Reply, StopReason, Text, ToolCall};
-use crate::translate::ReplyContext;
 
 /// Prints a reply body; returns its stop reason.
 pub(crate) fn print(
@@ -56,28 +56,11 @@ pub(crate) fn print(
     stop_reason(reply.stop.reason)
 }
 
-/// A thinking block.
-pub(crate) fn thinking(text: &Text<'_>, signature: Option<&Text<'_>>, json: &mut Json<'_>) {
-    json.open(b'{');
-    json.member_str("type", "thinking");
-    json.member_text("thinking", text);
-    json.member_text("signature", signature.unwrap_or(&Text::Plain("")));
-    json.close(b'}');
-}
-
 /// The signature of the call behind it, in a thinking block, because callers send these back.
 fn call_signature(signature: &Text<'_>, json: &mut Json<'_>) {
     json.open(b'{');
     json.run(r#""type":"thinking","thinking":"","signature":"#);
     json.concat([Piece::Str(OF_CALL), Piece::Text(signature)]);
-    json.close(b'}');
-}
-
-/// A thinking block that only its provider can read.
-pub(crate) fn redacted(data: &Text<'_>, json: &mut Json<'_>) {
-    json.open(b'{');
-    json.member_str("type", "redacted_thinking");
-    json.member_text("data", data);
     json.close(b'}');
 }
 

@@ -3,13 +3,14 @@
 //! `translate::request` calls it. What Anthropic refuses is left out or changed, and reported.
 
 use super::answer::answer;
+use super::print_blocks::cache_control;
 use super::print_messages::{self, Terms};
 use super::schema::{self, Room, Titles};
 use super::thinking::{self, Plan};
+use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
-use crate::neutral::{Cache, Losses, Raw, Request, Sampling, Tier, Tool, ToolChoice};
-use crate::translate::{Error, RequestContext};
+use crate::neutral::{Losses, Raw, Request, Sampling, Tier, Tool, ToolChoice};
 use gantry_model::catalogue::{Claude, Sampling as Takes};
 
 /// First version of the API without sampling fields and with system messages in mid-conversation.
@@ -210,15 +211,6 @@ fn tool_choice(request: &Request<'_>, claude: &Claude, losses: &mut Losses, json
         json.member_raw("disable_parallel_tool_use", "true");
     }
     json.close(b'}');
-}
-
-/// Prints the `cache_control` member.
-pub(super) fn cache_control(cache: Cache, json: &mut Json<'_>) {
-    let value = match cache {
-        Cache::Default => r#"{"type":"ephemeral"}"#,
-        Cache::OneHour => r#"{"type":"ephemeral","ttl":"1h"}"#,
-    };
-    json.member_raw("cache_control", value);
 }
 
 fn output(plan: Plan, schema: Option<&[u8]>, json: &mut Json<'_>) {

@@ -6,10 +6,10 @@
 use super::print_reply::{call_id, head, stop_reason, stop_sequence};
 use super::progress::Progress;
 use super::usage;
+use crate::context::StreamContext;
 use crate::dialect::json::{Json, copy};
 use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
 use crate::neutral::{Event, Sink, Stop, StopReason, Str, Text};
-use crate::stream::StreamContext;
 use gantry_model::usage::TokenUsage;
 use std::collections::VecDeque;
 

@@ -3,15 +3,14 @@
 //! The request parser uses it. Blocks of tools that run at Anthropic are left out and reported;
 //! content that the model must see and that cannot be carried is an error.
 
-use super::read_request::Message;
-use super::wire_block::{Block, CacheControl, Source, says_something};
+use super::wire_block::{Block, CacheControl, Message, Source, says_something};
+use crate::context::Error;
 use crate::dialect::wire;
 use crate::marks;
 use crate::neutral::{
     Arguments, Body, Document, Losses, Media, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall,
     ToolResult, Turn,
 };
-use crate::translate::Error;
 
 /// Deepest nesting of content in content: a result, a document in it, its blocks. Beyond it only
 /// an attack on the stack nests.

@@ -4,11 +4,11 @@
 
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
+use crate::context::Error;
 use crate::dialect::wire::{self, wire};
 use crate::neutral::{
     Arguments, Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, Text, ToolCall,
 };
-use crate::translate::Error;
 
 wire! {
     struct Message<'a> {

@@ -3,14 +3,14 @@
 //! `translate::request` calls it. Fields that the neutral form does not carry are reported here,
 //! unless they say what holds anyway.
 
-use super::wire_block::{Block, CacheControl, says_something};
+use super::wire_block::{Block, CacheControl, Message, says_something};
 use super::{client_tools, read_messages};
+use crate::context::Error;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
     Effort, Format, Losses, Names, Number, Place, Raw, Reasoning, Request, Role, Sampling, Str,
     StrOr, Text, ThinkingMode, Tier, Tool, ToolChoice, Turn,
 };
-use crate::translate::Error;
 
 const NAMES: Names = Names {
     stop: "stop_sequences",
@@ -41,11 +41,6 @@ wire! {
         may top_p: Number<'a>,
         may top_k: Number<'a>,
         keep unknown,
-    }
-
-    pub(super) struct Message<'a> {
-        must role: Str<'a>,
-        must content: StrOr<Text<'a>, Vec<Block<'a>>>,
     }
 
     struct WireTool<'a> {

@@ -6,9 +6,9 @@
 use super::read_reply::stop;
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
+use crate::context::Failure;
 use crate::dialect::wire::{self, wire};
 use crate::neutral::{Event, Losses, Raw, Sink, Str, Text};
-use crate::stream::Failure;
 use gantry_model::usage::TokenUsage;
 
 wire! {

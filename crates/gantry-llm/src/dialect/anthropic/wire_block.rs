@@ -1,4 +1,4 @@
-//! Wire structs of content blocks, which requests and replies share.
+//! Wire structs of messages and of their content blocks, which requests and replies share.
 //!
 //! One struct stands for all types of block; the parsers look at `type` and take what belongs to
 //! it. Members whose shape differs between types stay raw.
@@ -8,6 +8,12 @@ use crate::dialect::wire::{self, FromJson, Skipped, wire};
 use crate::neutral::{Cache, Raw, Str, StrOr, Text};
 
 wire! {
+    /// A message of a request.
+    pub(super) struct Message<'a> {
+        must role: Str<'a>,
+        must content: StrOr<Text<'a>, Vec<Block<'a>>>,
+    }
+
     #[derive(Clone, Debug)]
     pub(super) struct Block<'a> {
         must kind as "type": Str<'a>,

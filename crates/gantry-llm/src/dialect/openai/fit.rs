@@ -3,8 +3,8 @@
 //! The printer of requests asks it before it writes a field that models differ in. Of a model that
 //! is not known everything is taken as it came.
 
+use crate::context::RequestContext;
 use crate::neutral::{Effort, Losses, Reasoning, Request, ThinkingMode};
-use crate::translate::RequestContext;
 use gantry_model::catalogue::ModelTraits;
 
 /// What one model takes of one request.
@@ -137,4 +137,9 @@ fn wanted(request: &Request<'_>, efforts: &[String], losses: &mut Losses) -> Opt
         }
         (None, None) => None,
     }
+}
+
+/// The one report for all cache markers, which this dialect replaces by caching on its own.
+pub(super) fn cache_lost(path: String, losses: &mut Losses) {
+    losses.dropped_often(path, "the upstream caches prompts on its own");
 }

@@ -3,8 +3,8 @@
 //! The request parser reads with it, the request printer writes with it.
 
 use super::wire_request::{File, ImageUrl};
+use crate::context::Error;
 use crate::neutral::{Document, Media, Place, Str, StrOr, Text};
-use crate::translate::Error;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 

@@ -3,12 +3,12 @@
 //! Tool results become `tool` messages, which hold text only: pictures and files in them move to
 //! the user's message that follows.
 
-use super::print_request::cache_lost;
+use super::fit::cache_lost;
+use crate::context::Error;
 use crate::dialect::json::{Json, Piece as Word};
 use crate::neutral::{
     Arguments, Body, Document, Losses, Media, Part, Place, Role, Text, ToolCall, ToolResult, Turn,
 };
-use crate::translate::Error;
 use gantry_model::catalogue::Quirks;
 
 /// Stands between texts that were separate blocks and become one string.

@@ -5,10 +5,10 @@
 
 use super::print_messages::print_call;
 use super::usage;
+use crate::context::ReplyContext;
 use crate::dialect::anthropic::{print_redacted, print_thinking};
 use crate::dialect::json::{Json, Piece};
 use crate::neutral::{Body, Part, Reply, Stop, StopReason};
-use crate::translate::ReplyContext;
 
 /// Prints a reply body; returns its finish reason.
 pub(crate) fn print(reply: &Reply<'_>, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> &'static str {

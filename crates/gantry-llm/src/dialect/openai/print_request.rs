@@ -2,11 +2,11 @@
 //!
 //! `translate::request` calls it. Whatever the specification has no field for is reported.
 
-use super::fit::Fit;
+use super::fit::{Fit, cache_lost};
 use super::{print_messages, schema};
+use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
 use crate::neutral::{Format, Losses, Request, Sampling, Str, Tier, Tool, ToolChoice};
-use crate::translate::{Error, RequestContext};
 use gantry_model::catalogue::Quirks;
 
 /// Most stop sequences that OpenAI takes.
@@ -99,11 +99,6 @@ fn parallel(parallel: Option<bool>, fit: &Fit<'_>, losses: &mut Losses, json: &m
         (Some(true), None) => json.member_raw("parallel_tool_calls", "true"),
         (Some(false), None) => json.member_raw("parallel_tool_calls", "false"),
     }
-}
-
-/// The one report for all cache markers, which this dialect replaces by caching on its own.
-pub(super) fn cache_lost(path: String, losses: &mut Losses) {
-    losses.dropped_often(path, "the upstream caches prompts on its own");
 }
 
 fn tool(tool: &Tool<'_>, losses: &mut Losses, json: &mut Json<'_>) {

@@ -6,10 +6,10 @@
 
 use super::print_reply::{call_id, finish, finish_reason};
 use super::usage;
+use crate::context::StreamContext;
 use crate::dialect::anthropic::{print_redacted, print_thinking};
 use crate::dialect::json::{Json, Piece, copy};
 use crate::neutral::{Event, Sink, Stop, StopReason, Text};
-use crate::stream::StreamContext;
 use gantry_model::usage::TokenUsage;
 
 /// State of one stream.

@@ -4,17 +4,16 @@
 //! tool calls with made-up ids. Joining turns is the printer's business.
 
 use super::media;
-use super::read_request::cache;
 use super::wire_request::{
-    ContentPart, FunctionCall, Message, ThinkingBlock, ToolCall as WireCall,
+    ContentPart, FunctionCall, Message, ThinkingBlock, ToolCall as WireCall, cache,
 };
+use crate::context::Error;
 use crate::dialect::json::Json;
 use crate::marks;
 use crate::neutral::{
     Arguments, Body, Cache, Losses, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall, ToolResult,
     Turn,
 };
-use crate::translate::Error;
 
 /// Parses all messages, in order.
 pub(super) fn read<'a>(

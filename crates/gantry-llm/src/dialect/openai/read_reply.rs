@@ -6,11 +6,11 @@
 use super::read_messages::{arguments, thinking_block};
 use super::usage::Usage;
 use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall, thought_signature};
+use crate::context::Error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{
     Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, StrOr, Text, ToolCall,
 };
-use crate::translate::Error;
 
 wire! {
     struct Completion<'a> {

@@ -5,15 +5,15 @@
 
 use super::read_messages;
 use super::wire_request::{
-    CacheControl, ChatRequest, Function, Named, ReasoningOptions, ResponseFormat, ThinkingOptions,
-    Tool as WireTool, ToolChoice as WireChoice,
+    ChatRequest, Function, Named, ReasoningOptions, ResponseFormat, ThinkingOptions,
+    Tool as WireTool, ToolChoice as WireChoice, cache,
 };
+use crate::context::Error;
 use crate::dialect::wire;
 use crate::neutral::{
     Cache, Display, Effort, Format, Losses, Names, Place, Reasoning, Request, Sampling, Str, StrOr,
     ThinkingMode, Tier, Tool, ToolChoice,
 };
-use crate::translate::Error;
 
 const NAMES: Names = Names {
     stop: "stop",
@@ -123,23 +123,6 @@ fn read_function<'a>(function: Function<'a>, place: Place, cache: Option<Cache>)
         strict: function.strict.unwrap_or(false),
         cache,
     }
-}
-
-/// The lifetime that a cache marker asks for; `place` is what bears it.
-pub(super) fn cache(
-    control: Option<&CacheControl<'_>>,
-    place: Place,
-    losses: &mut Losses,
-) -> Option<Cache> {
-    Some(match control?.ttl.as_deref() {
-        Some("1h") => Cache::OneHour,
-        Some("5m") | None => Cache::Default,
-        Some(_) => {
-            let path = format!("{place}.cache_control.ttl");
-            losses.approximated(path, "cached for the upstream's default lifetime");
-            Cache::Default
-        }
-    })
 }
 
 type Choice<'a> = (Option<ToolChoice<'a>>, Option<Vec<Str<'a>>>);

@@ -7,10 +7,10 @@ use super::read_messages::thinking_block;
 use super::read_reply::{REASONING_DETAILS, Seen, TextPart, report, stop};
 use super::usage::Usage;
 use super::wire_request::{ThinkingBlock, thought_signature};
+use crate::context::Error;
+use crate::context::Failure;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{Body, Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
-use crate::stream::Failure;
-use crate::translate::Error;
 use gantry_model::usage::TokenUsage;
 
 wire! {

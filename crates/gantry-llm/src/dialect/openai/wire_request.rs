@@ -3,7 +3,7 @@
 //! Only the parsers of this dialect read them; those of replies take the forms that both share.
 
 use crate::dialect::wire::{self, Skipped, wire};
-use crate::neutral::{Number, Raw, Str, StrOr, Text};
+use crate::neutral::{Cache, Losses, Number, Place, Raw, Str, StrOr, Text};
 
 wire! {
     pub(super) struct ChatRequest<'a> {
@@ -191,4 +191,21 @@ wire! {
 pub(super) fn thought_signature(extra_content: Option<Raw<'_>>) -> Option<Text<'_>> {
     let extra: ExtraContent<'_> = wire::parse_text(extra_content?.get()).ok()?;
     extra.google?.thought_signature.filter(|signature| !signature.is_empty())
+}
+
+/// The lifetime that a cache marker asks for; `place` is what bears it.
+pub(super) fn cache(
+    control: Option<&CacheControl<'_>>,
+    place: Place,
+    losses: &mut Losses,
+) -> Option<Cache> {
+    Some(match control?.ttl.as_deref() {
+        Some("1h") => Cache::OneHour,
+        Some("5m") | None => Cache::Default,
+        Some(_) => {
+            let path = format!("{place}.cache_control.ttl");
+            losses.approximated(path, "cached for the upstream's default lifetime");
+            Cache::Default
+        }
+    })
 }

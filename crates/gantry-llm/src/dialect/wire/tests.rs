@@ -1,8 +1,8 @@
 //! Reading into wire structs, and the places that errors name.
 
 use super::{is_object, parse_into};
+use crate::context::Error;
 use crate::neutral::{Str, StrOr, Text};
-use crate::translate::Error;
 
 wire! {
     struct Inner<'a> {

@@ -4,7 +4,7 @@
 //! a tool alike; replies name them whole again. A short name depends on nothing but the whole one,
 //! so that the prompt stays the same from turn to turn and caches keep working.
 
-use crate::neutral::{Body, Event, Losses, Part, Request, Sink, Str, ToolChoice};
+use super::{Body, Event, Losses, Part, Request, Sink, Str, ToolChoice};
 use std::collections::BTreeMap;
 
 /// Hexadecimal digits that stand for what is cut off: 48 bits.
