@@ -10,14 +10,11 @@ use std::task::{Context, Poll};
 /// What a body may fail with; only other services' bodies do.
 pub(crate) type Error = DetachedError;
 
-/// The body of another service's response.
-pub type OtherBody = DetachedBody;
-
 /// A response's body.
 pub enum ReplyBody {
     Whole(Option<Bytes>),
     Relay(Box<Relay>),
-    Other(OtherBody),
+    Other(DetachedBody),
 }
 
 impl ReplyBody {
@@ -25,7 +22,7 @@ impl ReplyBody {
         Self::Whole(Some(bytes.into()))
     }
 
-    pub(crate) fn other(body: OtherBody) -> Self {
+    pub(crate) fn other(body: DetachedBody) -> Self {
         Self::Other(body)
     }
 }

@@ -5,11 +5,11 @@
 use crate::authenticate::Identified;
 use crate::buffers::Buffer;
 use crate::config::{Config, shown};
-use crate::gateway::Shared;
 use crate::headers::Wishes;
 use crate::receive::{Caller, Inbound, Operation, Route};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route;
+use crate::shared::Shared;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gantry_llm::scan;

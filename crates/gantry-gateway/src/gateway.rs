@@ -1,29 +1,20 @@
-//! The gateway's shared state and its per-thread workers.
+//! A gateway: made of its parts, given snapshots, and answering by its workers.
 
-use crate::body::{OtherBody, ReplyBody};
+use crate::body::ReplyBody;
 use crate::config::Config;
 use crate::pipeline;
 use crate::route::health::Registry;
-use crate::snapshot::{Snapshot, compile};
+use crate::shared::{OtherService, Shared, Worker};
+use crate::snapshot::compile;
 use arc_swap::ArcSwapOption;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_providers::pool::{Pool, Settings};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::{DetachedBody, Rejected, Request, Response, Service};
+use gantry_runtime::server::{Rejected, Request, Response, Service};
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Answers what is not the gateway's: health checks, metrics, the control plane of `gantry up`.
-pub trait OtherService: Send + Sync {
-    fn call(
-        &self,
-        request: http::Request<DetachedBody>,
-    ) -> Pin<Box<dyn Future<Output = http::Response<OtherBody>> + Send>>;
-}
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -41,17 +32,6 @@ pub struct Parts {
 /// Shared by all workers; clones are cheap.
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
-
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) clock: Clock,
-    pub(crate) recorder: Recorder,
-    pub(crate) traces: bool,
-    pub(crate) other: Arc<dyn OtherService>,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) snapshot: ArcSwapOption<Snapshot>,
-    health: Registry,
-}
 
 impl Gateway {
     #[must_use]
@@ -95,12 +75,6 @@ impl Gateway {
         };
         Worker { shared: self.0.clone(), pool: Pool::new(settings) }
     }
-}
-
-/// One thread's part of the gateway.
-pub struct Worker {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) pool: Pool,
 }
 
 impl Service for Worker {

@@ -5,7 +5,7 @@
 
 use crate::attempt::{Break, Pump, Step, Stream, error_blames_target};
 use crate::config::shown;
-use crate::reply::Prompt;
+use crate::prompt::Prompt;
 use crate::settle::{Ending, Ledger, Observed, STOPPED};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};

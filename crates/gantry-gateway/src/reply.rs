@@ -4,14 +4,13 @@ use crate::attempt::{Attempted, Stream, Whole};
 use crate::body::ReplyBody;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
+use crate::prompt::Prompt;
 use crate::receive::Caller;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::relay::Relay;
 use crate::settle::{Ending, Ledger, Observed};
 use crate::snapshot::Model;
-use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorView};
-use gantry_model::catalogue::Dialect;
 use gantry_model::record::{Loss, LossKind};
 use gantry_runtime::http1::{Field, FieldLines, Fields, LOWERED_BYTES};
 use gantry_runtime::server::Response;
@@ -29,9 +28,6 @@ const USUAL_BYTES: usize = 512;
 /// Longest `x-gantry-fidelity`; the record has the whole list.
 const FIDELITY_CHARS_MAX: usize = 1024;
 
-/// About what providers count for one image of a megapixel, or a page of a document.
-const TOKENS_PER_ATTACHMENT: u64 = 1_000;
-
 /// What the pipeline came to, before it is a response.
 pub(crate) enum Answer {
     /// Gantry's own JSON.
@@ -43,41 +39,6 @@ pub(crate) enum Answer {
 pub(crate) struct Answered {
     attempted: Attempted,
     prompt: Prompt,
-}
-
-/// The prompt, for an estimate of its tokens in case the upstream reports none.
-pub(crate) enum Prompt {
-    Body(Bytes),
-    /// Larger bodies are counted at once, so that a stream does not keep them.
-    Tokens(u64),
-}
-
-/// Bodies up to this size are kept for the length of a stream.
-const KEPT_PROMPT_BYTES_MAX: usize = 32 * 1024;
-
-impl Prompt {
-    fn of(call: &Call) -> Self {
-        if !call.stream || call.body.len() <= KEPT_PROMPT_BYTES_MAX {
-            return Self::Body(call.body.clone());
-        }
-        Self::Tokens(prompt_tokens(call.caller.dialect(), &call.body))
-    }
-
-    /// Estimated tokens.
-    pub(crate) fn tokens(&self, dialect: Dialect) -> u64 {
-        match self {
-            Self::Body(body) => prompt_tokens(dialect, body),
-            Self::Tokens(tokens) => *tokens,
-        }
-    }
-}
-
-/// Estimated tokens of a prompt: its text, and a round number for each image and document.
-pub(crate) fn prompt_tokens(dialect: Dialect, body: &[u8]) -> u64 {
-    let size = gantry_llm::translate::prompt_text_bytes(dialect, body);
-    let attached = (size.images + size.documents) as u64;
-    gantry_model::estimate::prompt_tokens(size.text_bytes as u64, 1)
-        .saturating_add(attached.saturating_mul(TOKENS_PER_ATTACHMENT))
 }
 
 impl Answer {

@@ -7,12 +7,12 @@
 use crate::admit::Admitted;
 use crate::authenticate::Identified;
 use crate::decode::Call;
-use crate::gateway::Shared;
 use crate::headers;
+use crate::prompt::Prompt;
 use crate::receive::{Caller, Inbound, caller_of};
 use crate::refusal::Refusal;
-use crate::reply::Prompt;
 use crate::route::Plan;
+use crate::shared::Shared;
 use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
 use gantry_model::estimate;

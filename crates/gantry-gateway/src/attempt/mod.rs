@@ -15,10 +15,10 @@ pub(crate) use pump::{Break, Pump, Step};
 pub(crate) use send::error_blames_target;
 
 use crate::decode::Call;
-use crate::gateway::Worker;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route::{Hop, Plan};
 use crate::settle::Ledger;
+use crate::shared::Worker;
 use crate::snapshot::{Model, Snapshot};
 use bytes::Bytes;
 use encode::{Encoded, encode};
@@ -219,7 +219,7 @@ impl Drop for Underway<'_> {
             if begun.get() && call.operation != Operation::CountTokens {
                 self.ledger.resolved(&hop.model, &self.target.encoded.losses);
                 let dialect = call.caller.dialect();
-                self.ledger.left(crate::reply::prompt_tokens(dialect, &call.body));
+                self.ledger.left(crate::prompt::prompt_tokens(dialect, &call.body));
             }
         }
     }
@@ -237,7 +237,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
     if call.operation != Operation::CountTokens || hop.model.dialect() == dialect {
         return None;
     }
-    let tokens = crate::reply::prompt_tokens(dialect, &call.body);
+    let tokens = crate::prompt::prompt_tokens(dialect, &call.body);
     let losses = vec![Loss {
         field: "input_tokens".to_owned(),
         kind: LossKind::Approximated,

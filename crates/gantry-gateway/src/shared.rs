@@ -1,0 +1,44 @@
+//! What all workers of a gateway share, and what each has of its own.
+//!
+//! The stages take it; `gateway` makes it.
+
+use crate::config::Config;
+use crate::route::health::Registry;
+use crate::snapshot::Snapshot;
+use arc_swap::ArcSwapOption;
+use gantry_providers::pool::Pool;
+use gantry_runtime::clock::Clock;
+use gantry_runtime::server::DetachedBody;
+use gantry_runtime::tasks::Shutdown;
+use gantry_telemetry::recorder::Recorder;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// The body of another service's response.
+pub type OtherBody = DetachedBody;
+
+/// Answers what is not the gateway's: health checks, metrics, the control plane of `gantry up`.
+pub trait OtherService: Send + Sync {
+    fn call(
+        &self,
+        request: http::Request<DetachedBody>,
+    ) -> Pin<Box<dyn Future<Output = http::Response<OtherBody>> + Send>>;
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+    pub(crate) traces: bool,
+    pub(crate) other: Arc<dyn OtherService>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    pub(crate) health: Registry,
+}
+
+/// One thread's part of the gateway.
+pub struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pool: Pool,
+}
