@@ -4,16 +4,20 @@
 //! read it. A provider with a known dialect is one row there and no code here.
 
 mod claude;
+mod models;
 
 pub use claude::{Claude, Sampling, Thinking, claude};
+pub use models::ModelTraits;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-mod models;
+/// Prefix of the kinds of provider accounts.
+pub const KIND_PREFIX: &str = "provider-account/";
 
-pub use models::ModelTraits;
+/// Spells the key of its `auth_data` `apiKey`.
+pub(crate) const GEMINI: &str = "google-gemini";
 
 /// The wire format that an upstream (or a caller) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,13 +119,13 @@ impl Provider {
     /// The kind of its accounts, `provider-account/openai`.
     #[must_use]
     pub fn kind(&self) -> String {
-        format!("{}{}", crate::kinds::provider_account::KIND_PREFIX, self.name)
+        format!("{}{}", KIND_PREFIX, self.name)
     }
 
     /// How its manifests spell the key of `auth_data` type `api-key`.
     #[must_use]
     pub fn key_field(&self) -> &'static str {
-        if self.name == crate::kinds::provider_account::GEMINI { "apiKey" } else { "api_key" }
+        if self.name == GEMINI { "apiKey" } else { "api_key" }
     }
 }
 

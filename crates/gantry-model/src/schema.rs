@@ -1,13 +1,14 @@
 //! JSON Schemas of all kinds (draft 2020-12), for editors and for validation.
 //!
 //! The structs in [`crate::kinds`] give them; the rows of the catalogue narrow them to what one
-//! provider takes. `cargo xtask codegen` writes [`all`] to `schemas/`. Validation uses the same
+//! provider takes. `cargo xtask codegen` writes [`files`] to `schemas/`. Validation uses the same
 //! schemas, compiled into shapes, so that an editor and `apply` never disagree.
 
 mod compile;
+pub mod files;
 
-use crate::catalogue::{self, Provider};
-use crate::kinds::provider_account::{GEMINI, KIND_PREFIX, ModelIntegration, ProviderAccount};
+use crate::catalogue::{self, GEMINI, KIND_PREFIX, Provider};
+use crate::kinds::provider_account::{ModelIntegration, ProviderAccount};
 use crate::kinds::{GlobalSettings, VirtualAccount, VirtualModelAccount};
 use crate::kinds::{global_settings, virtual_account, virtual_model};
 use crate::manifest::shape::Shape;
@@ -19,62 +20,6 @@ use std::sync::OnceLock;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 const REF: &str = "#/$defs/";
-
-/// One generated file of the folder `schemas/`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SchemaFile {
-    /// Without a folder: `provider-account.openai.schema.json`.
-    pub file_name: String,
-    pub json: Value,
-}
-
-/// A schema for each kind, and `gantry.schema.json` for all together.
-#[must_use]
-pub fn all() -> Vec<SchemaFile> {
-    let kinds = crate::kinds::all();
-    let mut files = Vec::new();
-    let mut shared = Map::new();
-    let mut choices = Vec::new();
-    for kind in &kinds {
-        let Some(mut json) = kind_schema(kind) else { continue };
-        publish(&mut json);
-        if let (Some(example), Some(root)) = (example(kind), json.as_object_mut()) {
-            root.insert("examples".to_owned(), json!([example]));
-        }
-        files.push(SchemaFile {
-            file_name: format!("{}.schema.json", kind.replace('/', ".")),
-            json: json.clone(),
-        });
-        let Some(mut root) = take_object(&mut json) else { continue };
-        root.remove("$schema");
-        if let Some(Value::Object(defs)) = root.remove("$defs") {
-            shared.extend(defs);
-        }
-        let name = kind.replace('/', ".");
-        choices.push(json!({
-            "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
-            "then": {"$ref": format!("{REF}{name}")},
-        }));
-        shared.insert(name, Value::Object(root));
-    }
-    shared.sort_keys();
-    let whole = json!({
-        "$schema": DRAFT,
-        "title": "A manifest of Gantry",
-        "type": "object",
-        "properties": {"type": {"description": "The kind.", "enum": kinds}},
-        "required": ["type"],
-        "allOf": choices,
-        "$defs": shared,
-    });
-    files.push(SchemaFile { file_name: "gantry.schema.json".to_owned(), json: whole });
-    files
-}
-
-fn example(kind: &str) -> Option<Value> {
-    let text = crate::kinds::example(kind)?;
-    Some(crate::manifest::parse("", &text).ok()?.first()?.to_json())
-}
 
 /// The shape of a kind's manifests.
 pub(crate) fn shape(kind: &str) -> Option<&'static Shape> {
@@ -312,16 +257,6 @@ fn prune(root: &mut Value) {
     }
 }
 
-/// Takes Gantry's own keywords out, leaving a pattern where a rule can be said as one.
-fn publish(root: &mut Value) {
-    each_object(root, &mut |fields| {
-        if let Some(pattern) = compile::pattern(fields) {
-            fields.entry("pattern").or_insert_with(|| pattern.into());
-        }
-        fields.retain(|name, _| !name.starts_with("x-"));
-    });
-}
-
 /// Calls `change` on every object in a schema, the outer ones first.
 fn each_object(schema: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>)) {
     match schema {
@@ -332,10 +267,6 @@ fn each_object(schema: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value
         Value::Array(items) => items.iter_mut().for_each(|item| each_object(item, change)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
-}
-
-fn take_object(value: &mut Value) -> Option<Map<String, Value>> {
-    value.as_object_mut().map(std::mem::take)
 }
 
 #[cfg(test)]

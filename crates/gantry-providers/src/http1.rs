@@ -7,14 +7,14 @@
 
 use gantry_runtime::http1::FramingError;
 
-mod body;
 mod connection;
 mod outgoing;
+mod reply;
 mod request;
 mod stream;
 
-pub use body::{Finished, ReplyBody};
-pub use connection::{Connection, Reply};
+pub use connection::Connection;
+pub use reply::{Finished, Reply, ReplyBody};
 pub use request::{Request, RequestHead};
 pub(crate) use stream::Stream;
 

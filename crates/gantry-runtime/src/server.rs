@@ -27,8 +27,9 @@ use tokio::sync::mpsc;
 use worker::Worker;
 
 pub use detached::{DetachedBody, DetachedError, detached};
-pub use request::{BodyError, Rejected, Rejection, Request, RequestBody};
+pub use request::{Rejected, Rejection, Request, RequestBody};
 pub use response::Response;
+pub use wire::BodyError;
 
 /// Connections that wait to be accepted. What does not fit waits a second or more for the client's
 /// next attempt, so thousands of callers that connect at once must fit.

@@ -15,6 +15,7 @@ pub use provider_account::ProviderAccount;
 pub use virtual_account::VirtualAccount;
 pub use virtual_model::VirtualModelAccount;
 
+use crate::catalogue;
 use serde::{Deserialize, Serialize};
 
 /// A validated manifest of any kind, as stored and published.
@@ -82,7 +83,7 @@ pub fn example(kind: &str) -> Option<String> {
         virtual_account::KIND => Some(virtual_account::EXAMPLE.to_owned()),
         global_settings::KIND => Some(global_settings::EXAMPLE.to_owned()),
         account => {
-            let name = account.strip_prefix(provider_account::KIND_PREFIX)?;
+            let name = account.strip_prefix(catalogue::KIND_PREFIX)?;
             crate::catalogue::provider(name).map(provider_account::example)
         }
     }

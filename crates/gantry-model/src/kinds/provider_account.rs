@@ -4,15 +4,12 @@
 //! optional fields below its accounts and models may carry.
 
 use super::common::{AuthData, Collaborator, Cost, OwnedBy};
-use crate::catalogue::Provider;
+use crate::catalogue::{self, Provider};
 use crate::secret::Secret;
 use crate::subject::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Prefix of the kinds in this family.
-pub const KIND_PREFIX: &str = "provider-account/";
 
 /// Credentials for one upstream and the models served through it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,7 +67,7 @@ impl ProviderAccount {
     /// The row of the catalogue: `openai` for `provider-account/openai`.
     #[must_use]
     pub fn provider(&self) -> &str {
-        self.kind.strip_prefix(KIND_PREFIX).unwrap_or(&self.kind)
+        self.kind.strip_prefix(catalogue::KIND_PREFIX).unwrap_or(&self.kind)
     }
 }
 
@@ -125,9 +122,6 @@ pub(crate) fn example(row: &Provider) -> String {
     }
     text + "    model_types: [chat]\n"
 }
-
-/// Spells the key of its `auth_data` `apiKey`.
-pub(crate) const GEMINI: &str = "google-gemini";
 
 /// One model of an account. Callers name it `account/name`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

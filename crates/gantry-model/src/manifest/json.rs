@@ -5,7 +5,7 @@
 
 use super::Document;
 use super::tree::{Member, Node, Position, Tree};
-use crate::kinds::provider_account::{GEMINI, KIND_PREFIX};
+use crate::catalogue::{GEMINI, KIND_PREFIX};
 use crate::kinds::{Manifest, global_settings, virtual_account, virtual_model};
 use serde_json::{Map, Value};
 

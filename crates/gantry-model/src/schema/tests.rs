@@ -1,5 +1,6 @@
 //! The generated schemas: checked in, complete, and wholly understood by validation.
 
+use super::files::{SchemaFile, all};
 use super::*;
 use std::fs;
 use std::path::Path;

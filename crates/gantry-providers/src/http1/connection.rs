@@ -1,6 +1,5 @@
-//! One connection: sends a request, reads the reply's head, hands out its body.
+//! One connection: sends a request and reads the reply's head.
 
-use super::body::{Finished, ReplyBody};
 use super::outgoing::{Outgoing, Rest};
 use super::{Error, HEAD_BYTES_MAX, Request, Stream};
 use bytes::Bytes;
@@ -27,17 +26,10 @@ pub struct Connection {
     rest: Option<Box<Rest>>,
 }
 
-/// The beginning of a reply, and its body.
-pub struct Reply<F> {
-    pub status: StatusCode,
-    pub fields: Fields,
-    pub body: ReplyBody<F>,
-}
-
 /// A head as it was parsed.
-struct Head {
-    status: StatusCode,
-    fields: Fields,
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) fields: Fields,
     /// Whether the connection stays open after the reply.
     stays: bool,
     since_1_1: bool,
@@ -48,18 +40,8 @@ impl Connection {
         Self { stream, held: Bytes::new(), looked_at: 0, reusable: true, rest: None }
     }
 
-    /// Sends one request and waits for the head of its reply. A reply that comes before the whole
-    /// request went out is taken, as when an upstream refuses a large body early; with a good
-    /// status, the rest of the request goes out while the reply's body is read. `finished` gets
-    /// the connection when the reply was read to its end.
-    ///
-    /// # Errors
-    /// When the connection breaks before the head is there, or the head is malformed.
-    pub async fn exchange<F: Finished>(
-        mut self,
-        request: &Request,
-        finished: F,
-    ) -> Result<Reply<F>, Error> {
+    /// Sends one request, and returns the head of its reply with the framing of its body.
+    pub(super) async fn send(&mut self, request: &Request) -> Result<(Head, Framing), Error> {
         let mut outgoing = Outgoing::new(request);
         let head = poll_fn(|cx| self.poll_exchange(&mut outgoing, cx)).await?;
         self.reusable = head.stays;
@@ -75,8 +57,7 @@ impl Connection {
         if matches!(framing, Framing::Chunked(_)) {
             self.reusable &= head.since_1_1 && !head.fields.contains("content-length");
         }
-        let body = ReplyBody::new(framing, self, finished);
-        Ok(Reply { status: head.status, fields: head.fields, body })
+        Ok((head, framing))
     }
 
     fn poll_exchange(

@@ -1,7 +1,7 @@
 //! A request as the services of a worker see it, and why there is none.
 
-use super::wire::Wire;
-use crate::http1::{Fields, FramingError};
+use super::wire::{BodyError, Wire};
+use crate::http1::Fields;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use std::cell::RefCell;
@@ -29,23 +29,6 @@ impl Request {
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.fields.to_map();
         request
-    }
-}
-
-/// Why a body did not come whole.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    #[error("read the request body")]
-    Read(#[from] std::io::Error),
-    #[error("the connection was closed in the middle of the request body")]
-    Cut,
-    #[error("the request body is malformed: {0}")]
-    Framing(FramingError),
-}
-
-impl From<FramingError> for BodyError {
-    fn from(error: FramingError) -> Self {
-        Self::Framing(error)
     }
 }
 

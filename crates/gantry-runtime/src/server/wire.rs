@@ -2,8 +2,7 @@
 //!
 //! The connection's loop and the body of the request in progress share it, on one thread.
 
-use super::request::BodyError;
-use crate::http1::{Framing, is_silent, poll_fill, skip_empty_lines};
+use crate::http1::{Framing, FramingError, is_silent, poll_fill, skip_empty_lines};
 use bytes::{BufMut as _, Bytes};
 use socket2::SockRef;
 use std::io::{self, IoSlice};
@@ -12,6 +11,23 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
+
+/// Why a body did not come whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error("read the request body")]
+    Read(#[from] std::io::Error),
+    #[error("the connection was closed in the middle of the request body")]
+    Cut,
+    #[error("the request body is malformed: {0}")]
+    Framing(FramingError),
+}
+
+impl From<FramingError> for BodyError {
+    fn from(error: FramingError) -> Self {
+        Self::Framing(error)
+    }
+}
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 

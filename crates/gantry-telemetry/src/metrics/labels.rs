@@ -4,9 +4,11 @@
 //! from callers, so only the first [`VALUES_MAX`] of each key are kept apart: it never lets a
 //! caller make as many time series as it likes.
 
-use super::series::OTHER;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+
+/// Stands for all label values beyond the limit.
+pub(super) const OTHER: &str = "other";
 
 /// Most metadata keys that may be labels.
 ///

@@ -1,13 +1,11 @@
 //! The labelled metrics, filled from records on the writer thread. Used by `Metrics` only.
 
 use super::histogram::{GAP_BOUNDS_US, Histogram, OVERHEAD_BOUNDS_US, REQUEST_BOUNDS_US};
-use super::labels::{KEYS_MAX, MetadataLabels, Values};
+use super::labels::{KEYS_MAX, MetadataLabels, OTHER, Values};
 use super::text::{Fixed, Page};
 use crate::names::{self, Metric};
 use gantry_model::record::RequestRecord;
 
-/// Stands for all label values beyond the limit.
-pub(super) const OTHER: &str = "other";
 /// Stands for an absent value: no model answered, no caller was identified.
 const NONE: &str = "none";
 /// Outcomes of `Attempt::outcome`; anything else is counted as `other`.

@@ -1,9 +1,10 @@
-//! The body of a reply, read as far as its framing says.
+//! A reply: asked for on a connection, its body read as far as the framing says.
 
-use super::Error;
 use super::connection::Connection;
+use super::{Error, Request};
 use bytes::Bytes;
-use gantry_runtime::http1::Framing;
+use gantry_runtime::http1::{Fields, Framing};
+use http::StatusCode;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -15,6 +16,32 @@ pub trait Finished {
 /// Nobody wants the connection back.
 impl Finished for () {
     fn finished(self, _: Connection) {}
+}
+
+/// The beginning of a reply, and its body.
+pub struct Reply<F> {
+    pub status: StatusCode,
+    pub fields: Fields,
+    pub body: ReplyBody<F>,
+}
+
+impl Connection {
+    /// Sends one request and waits for the head of its reply. A reply that comes before the whole
+    /// request went out is taken, as when an upstream refuses a large body early; with a good
+    /// status, the rest of the request goes out while the reply's body is read. `finished` gets
+    /// the connection when the reply was read to its end.
+    ///
+    /// # Errors
+    /// When the connection breaks before the head is there, or the head is malformed.
+    pub async fn exchange<F: Finished>(
+        mut self,
+        request: &Request,
+        finished: F,
+    ) -> Result<Reply<F>, Error> {
+        let (head, framing) = self.send(request).await?;
+        let body = ReplyBody::new(framing, self, finished);
+        Ok(Reply { status: head.status, fields: head.fields, body })
+    }
 }
 
 /// A reply's body. Dropping it before its end closes the connection.
