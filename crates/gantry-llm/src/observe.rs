@@ -11,8 +11,9 @@ mod tests;
 mod usage;
 pub(crate) mod value;
 
+use crate::scan::Fault;
 use crate::scan::ScanError;
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::cursor::Cursor;
 use crate::sse;
 use gantry_model::usage::TokenUsage;
 use usage::Counts;

@@ -12,11 +12,12 @@ mod index;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use error::Fault;
 pub use error::{Problem, ScanError};
 pub use index::Index;
 pub(crate) use index::Member;
 
-use cursor::{Cursor, Fault, Str, count};
+use cursor::{Cursor, Str, count};
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -4,7 +4,8 @@
 //! `x-tfy-strict-openai`. It prints the members of the objects that it changes without the white
 //! space between them, and never touches a reply that has no `choices`, such as an error.
 
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::Fault;
+use crate::scan::cursor::Cursor;
 use crate::sse;
 use bytes::Bytes;
 

@@ -13,7 +13,7 @@ mod tests;
 pub use marked::{Cut, cut_marked};
 pub use pieces::Pieces;
 
-use crate::scan::cursor::Fault;
+use crate::scan::Fault;
 use crate::scan::{Index, Member, Problem, ScanError};
 use bytes::Bytes;
 use pieces::Printer;

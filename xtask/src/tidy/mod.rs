@@ -5,11 +5,13 @@
 //! It reads only; it never reaches the network once the dependencies are there.
 
 mod banned;
+mod circles;
 mod docs;
 mod edges;
 mod finding;
 mod graph;
 mod licence;
+mod modules;
 mod packages;
 mod size;
 mod sources;
@@ -54,6 +56,7 @@ fn findings() -> anyhow::Result<Vec<Finding>> {
         docs::check_links(source, &mut found);
     }
     values::check(&sources, &mut found);
+    circles::check(&sources, &mut found);
     docs::check_architecture(&sources, &graph, &mut found);
     edges::check(&graph, &mut found);
     packages::check(&graph, &mut found);

@@ -5,7 +5,8 @@ use super::value::{
     array, error, error_of, keep_first, object as members, owned, string, text_len,
 };
 use super::{Found, Observer, Seen};
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::Fault;
+use crate::scan::cursor::Cursor;
 use crate::sse;
 use std::borrow::Cow;
 

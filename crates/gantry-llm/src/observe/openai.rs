@@ -3,7 +3,8 @@
 use super::usage::Counts;
 use super::value::{array, error, keep_first, object as members, owned, says_something, text_len};
 use super::{Found, Observer, Wire};
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::Fault;
+use crate::scan::cursor::Cursor;
 
 /// Reads a reply or chunk; the cursor stands on its `{`.
 pub(super) fn object(

@@ -1,7 +1,8 @@
 //! Token counts as upstreams spell them, and their one normal form.
 
 use super::value::object;
-use crate::scan::cursor::{Cursor, Fault, count};
+use crate::scan::Fault;
+use crate::scan::cursor::{Cursor, count};
 use gantry_model::usage::TokenUsage;
 
 /// Most tokens of one kind that are believed of one call: ten times the largest context window

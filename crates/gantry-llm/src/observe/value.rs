@@ -2,7 +2,8 @@
 
 use super::UpstreamError;
 use crate::neutral::unescaped_len;
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::Fault;
+use crate::scan::cursor::Cursor;
 use std::borrow::Cow;
 use std::ops::Range;
 

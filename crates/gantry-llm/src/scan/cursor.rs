@@ -4,25 +4,10 @@
 //! RFC does. UTF-8 is checked on the way: only strings may hold bytes beyond ASCII, and only a
 //! string that has some is looked at again.
 
+use super::DEPTH_MAX;
 use super::block::{self, Stop};
-use super::{DEPTH_MAX, Problem};
+use super::error::{Fault, Problem};
 use std::ops::Range;
-
-/// A problem at a byte position, before line and column are known. Boxed, so that the results of
-/// the many small steps fit into registers.
-#[derive(Debug)]
-pub(crate) struct Fault(Box<(Problem, usize)>);
-
-impl Fault {
-    #[cold]
-    pub(crate) fn new(problem: Problem, at: usize) -> Self {
-        Self(Box::new((problem, at)))
-    }
-
-    pub(crate) fn into_parts(self) -> (Problem, usize) {
-        *self.0
-    }
-}
 
 /// A string's place, quotes included.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! Why a body is refused, with the place, in words fit for a 400.
 
-use super::cursor::Fault;
-
 /// What is wrong with a body and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem} at line {line} column {column}")]
@@ -13,6 +11,22 @@ pub struct ScanError {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+}
+
+/// A problem at a byte position, before line and column are known. Boxed, so that the results of
+/// the many small steps fit into registers.
+#[derive(Debug)]
+pub(crate) struct Fault(Box<(Problem, usize)>);
+
+impl Fault {
+    #[cold]
+    pub(crate) fn new(problem: Problem, at: usize) -> Self {
+        Self(Box::new((problem, at)))
+    }
+
+    pub(crate) fn into_parts(self) -> (Problem, usize) {
+        *self.0
+    }
 }
 
 /// The kinds of mistake.

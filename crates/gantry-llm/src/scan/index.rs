@@ -3,7 +3,8 @@
 //! `scan` fills one for each request; `splice` reads it. It holds places only, and fits no other
 //! text than the one it was made from.
 
-use super::cursor::{Cursor, Fault, Str};
+use super::cursor::{Cursor, Str};
+use super::error::Fault;
 use super::{MEMBERS_MAX, Problem, ScanError};
 use std::ops::Range;
 

@@ -5,8 +5,9 @@
 
 use crate::marks::QUOTED_MARK;
 use crate::neutral::{Losses, Place};
+use crate::scan::Fault;
 use crate::scan::Index;
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::cursor::Cursor;
 use gantry_model::record::Loss;
 use std::ops::Range;
 

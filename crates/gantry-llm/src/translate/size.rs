@@ -6,7 +6,8 @@
 
 use super::PromptSize;
 use crate::observe::value::{array, object, string, text_len};
-use crate::scan::cursor::{Cursor, Fault};
+use crate::scan::Fault;
+use crate::scan::cursor::Cursor;
 use gantry_model::estimate::BYTES_PER_TOKEN;
 
 /// What a part of a message is to the model.
