@@ -97,7 +97,12 @@ impl Relay {
         self.ledger.as_ref().is_some_and(|ledger| ledger.shared().shutdown.ending())
     }
 
+    /// A stream whose end mark is there already was whole.
     fn stop(&mut self) {
+        if self.pump.observer.ended() {
+            let step = self.pump.end();
+            return self.step(step);
+        }
         let message = STOPPED.to_owned();
         self.push_error("stopped", ErrorKind::Internal, 503, message);
         self.cancelled(STOPPED);
@@ -113,9 +118,13 @@ impl Relay {
             if self.ledger.is_none() {
                 return Poll::Ready(None);
             }
+            // First: an upstream that always has more, or a slow caller, must not put it off.
+            if self.stops() {
+                self.stop();
+                continue;
+            }
             match self.pump.poll_step(cx) {
                 Poll::Ready(step) => self.step(step),
-                Poll::Pending if self.stops() => self.stop(),
                 Poll::Pending => ready!(self.poll_idle(cx)),
             }
         }
@@ -333,10 +342,13 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Unsettled: the caller left, or the drain is over. The ledger's own drop says which; the
-        // tokens are charged here.
+        // Unsettled: the caller left, which the ledger's own drop says, or took nothing any more
+        // when the drain was over. The tokens are charged here.
         let cut = self.ledger.as_ref().map_or("", Ledger::cut);
         self.cancelled(cut);
-        self.account();
+        match self.stops() {
+            true => self.settle(Ending::stopped(200)),
+            false => self.account(),
+        }
     }
 }

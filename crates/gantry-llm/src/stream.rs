@@ -93,6 +93,7 @@ impl StreamTranslator {
             Ok(()) => Ok(()),
             Err(Failure::Malformed(error)) => Err(error),
             Err(Failure::Upstream(mut view)) => {
+                self.tool_names.restore_text(&mut view.message);
                 let error = Error::new("error", view.message.clone());
                 view.request_id.clone_from(&self.request_id);
                 self.upstream_error = Some(view);

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -25,7 +26,9 @@ enum Stage {
 
 #[derive(Debug, Default)]
 struct Held {
-    count: std::sync::atomic::AtomicUsize,
+    count: AtomicUsize,
+    /// Beside the stage, because every stream asks for it again and again.
+    ending: AtomicBool,
     ended: Notify,
 }
 
@@ -57,7 +60,7 @@ impl Shutdown {
     /// Whether the drain is over, so that what is left is being dropped.
     #[must_use]
     pub fn ending(&self) -> bool {
-        *self.stage.borrow() >= Stage::Ending
+        self.held.ending.load(Ordering::Relaxed)
     }
 
     /// Returns when the shutdown has begun.
@@ -79,7 +82,7 @@ impl Shutdown {
     /// Delays the end of the process until the returned value is dropped (or time runs out).
     #[must_use]
     pub fn hold(&self) -> Hold {
-        self.held.count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.held.count.fetch_add(1, Ordering::SeqCst);
         Hold(self.held.clone())
     }
 
@@ -88,6 +91,7 @@ impl Shutdown {
     pub async fn drained(&self, limit: Duration) -> usize {
         let left = self.holds_dropped(limit).await;
         if left > 0 {
+            self.held.ending.store(true, Ordering::Relaxed);
             self.stage.send_replace(Stage::Ending);
             self.holds_dropped(ENDING_LIMIT).await;
         }
@@ -98,7 +102,7 @@ impl Shutdown {
         let all_dropped = async {
             loop {
                 let ended = self.held.ended.notified();
-                if self.held.count.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+                if self.held.count.load(Ordering::SeqCst) == 0 {
                     return;
                 }
                 ended.await;
@@ -106,13 +110,13 @@ impl Shutdown {
         };
         // A timeout is not an error here: the count says what was left.
         let _ = tokio::time::timeout(limit, all_dropped).await;
-        self.held.count.load(std::sync::atomic::Ordering::SeqCst)
+        self.held.count.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.ended.notify_waiters();
         }
     }

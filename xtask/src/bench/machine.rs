@@ -120,8 +120,8 @@ impl CoreTime {
 
     fn parse(text: &str) -> Self {
         let line = text.lines().next().unwrap_or_default();
-        let ticks = line.split_whitespace().skip(1).map(|field| field.parse::<u32>().unwrap_or(0));
-        let seconds: Vec<f64> = ticks.take(8).map(|ticks| f64::from(ticks) / 100.0).collect();
+        let ticks = line.split_whitespace().skip(1).map(|field| field.parse::<u64>().unwrap_or(0));
+        let seconds: Vec<f64> = ticks.take(8).map(|ticks| ticks as f64 / 100.0).collect();
         let busy = seconds.iter().enumerate().filter(|(index, _)| !matches!(index, 3 | 4));
         Self {
             busy: busy.map(|(_, seconds)| seconds).sum(),

@@ -198,8 +198,8 @@ pub(super) struct Plan {
     pub(super) streams_ms: u64,
     /// Rest between start and the reading of the idle memory.
     pub(super) idle_ms: u64,
-    /// Measurements that may be taken again because the host was busy, in the whole run.
-    pub(super) repeated_most: u32,
+    /// How often measurements may be taken again in a round because the host was busy.
+    pub(super) repetitions_most: u32,
 }
 
 impl Plan {
@@ -214,7 +214,7 @@ impl Plan {
             streams_warm_ms: 4000,
             streams_ms: 4000,
             idle_ms: 2000,
-            repeated_most: 30 * rounds.unwrap_or(3).max(1),
+            repetitions_most: 40,
         };
         if !quick {
             return long;
@@ -228,7 +228,7 @@ impl Plan {
             streams_warm_ms: 2000,
             streams_ms: 1500,
             idle_ms: 1000,
-            repeated_most: 10,
+            repetitions_most: 10,
         }
     }
 }

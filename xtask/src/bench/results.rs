@@ -15,8 +15,10 @@ pub(super) struct Results {
     pub(super) record_bytes: Vec<f64>,
     /// Cores that were busy while nothing was measured, one number a round.
     pub(super) other_work: Vec<f64>,
-    /// Measurements that were taken again because the host took too much time.
+    /// Measurements that were taken again because the host took too much time, and how often that
+    /// was done in all.
     pub(super) repeated: u32,
+    pub(super) repetitions: u32,
     /// The share of the cores' time that the host took in each measurement that counts.
     pub(super) stolen: Vec<f64>,
 }

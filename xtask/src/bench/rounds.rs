@@ -33,6 +33,8 @@ struct Round<'a> {
     results: &'a mut Results,
     /// Answers of Gantry so far.
     gantry_requests: u64,
+    /// How often a measurement may still be taken again.
+    repetitions_left: u32,
 }
 
 /// Measures everything once.
@@ -44,7 +46,14 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let mock = proxies::mock(machine)?;
     let upstream = mock.address.clone();
-    let mut round = Round { machine, plan, proxies: BTreeMap::new(), results, gantry_requests: 0 };
+    let mut round = Round {
+        machine,
+        plan,
+        proxies: BTreeMap::new(),
+        results,
+        gantry_requests: 0,
+        repetitions_left: plan.repetitions_most,
+    };
     round.proxies.insert(Contender::Direct, mock);
     for contender in [Contender::PassThrough, Contender::Nginx, Contender::Gantry] {
         round.start(contender, &upstream, only)?;
@@ -114,7 +123,9 @@ impl Round<'_> {
                 ..self.spec(contender, Case::Slow)
             };
             let due = due_events(&spec, SLOW_GAP_MS);
-            let outcome = self.load(contender, &spec, due);
+            // Memory does not depend on the host's time, but on what the proxy did before.
+            let outcome = self.load_once(contender, &spec, &due).1;
+            let outcome = self.valid(contender, &spec, outcome);
             let kib = outcome.and_then(|outcome| outcome.rss_kib);
             kib.into_iter().for_each(|kib| {
                 self.results.add(Row::Streams, contender, kib as f64 / 1024.0);
@@ -232,24 +243,34 @@ impl Round<'_> {
     /// again, and the least disturbed one counts, whatever it says.
     fn load(&mut self, contender: Contender, spec: &Spec, due: Due) -> Option<Outcome> {
         let mut best = self.load_once(contender, spec, &due);
-        for _ in 1..TRIES_MOST {
-            if best.0 <= STOLEN_MOST || self.results.repeated >= self.plan.repeated_most {
-                break;
-            }
-            self.results.repeated += 1;
+        let mut tries = 1;
+        while best.0 > STOLEN_MOST && tries < TRIES_MOST && self.repetitions_left > 0 {
+            tries += 1;
+            self.repetitions_left -= 1;
             let again = self.load_once(contender, spec, &due);
             best = if again.0 < best.0 { again } else { best };
         }
+        self.results.repetitions += tries - 1;
+        self.results.repeated += u32::from(tries > 1);
         let (stolen, outcome) = best;
-        self.results.stolen.push(stolen);
-        let wrong = match outcome {
-            Ok(outcome) => return Some(outcome),
-            Err(wrong) => wrong,
+        let outcome = self.valid(contender, spec, outcome);
+        self.results.stolen.extend(outcome.as_ref().map(|_| stolen));
+        outcome
+    }
+
+    /// The outcome, if it is valid; if not, that is noted.
+    fn valid(
+        &mut self,
+        contender: Contender,
+        spec: &Spec,
+        outcome: Result<Outcome, String>,
+    ) -> Option<Outcome> {
+        let note = |wrong| {
+            let text = format!("{}, {:?}: {wrong}", contender.name(), spec.case);
+            eprintln!("invalid: {text}");
+            self.results.invalid.push(text);
         };
-        let text = format!("{}, {:?}: {wrong}", contender.name(), spec.case);
-        eprintln!("invalid: {text}");
-        self.results.invalid.push(text);
-        None
+        outcome.map_err(note).ok()
     }
 
     /// The share of time that the host took meanwhile, and the outcome or what is wrong with it.

@@ -108,15 +108,17 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
 
 /// What else went on in this machine and in its host.
 fn print_disturbance(text: &mut String, results: &Results) -> std::fmt::Result {
-    let count = results.stolen.len();
     let most = results.stolen.iter().copied().fold(0.0, f64::max);
+    let above = results.stolen.iter().filter(|share| **share > STOLEN_MOST).count();
     writeln!(
         text,
-        "\nOf {count} measurements, {} were taken again because the host took more than {} of \
-         the cores' time meanwhile; the least disturbed counts. In those that count it took {} at \
-         most.",
-        results.repeated,
+        "\nThe host took more than {} of the cores' time from {} measurements of CPU time and \
+         latency; they were taken again, {} times in all, and the least disturbed count. Of the {} \
+         that count, {above} stayed above; the worst lost {}.",
         percent(STOLEN_MOST),
+        results.repeated,
+        results.repetitions,
+        results.stolen.len(),
         percent(most)
     )?;
     let others = median(&results.other_work).unwrap_or_default();

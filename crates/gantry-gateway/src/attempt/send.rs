@@ -66,7 +66,7 @@ async fn exchange(
         .await
         .map_err(|error| broken(&error))?;
     if !reply.status.is_success() {
-        return Err(refused(worker, hop, reply).await);
+        return Err(refused(target, reply).await);
     }
     if call.stream {
         return gate(target, reply, started_us).await;
@@ -83,7 +83,8 @@ fn broken(error: &pool::Error) -> Failure {
 }
 
 /// An error status, with what comes of its body in time.
-async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
+async fn refused(target: &Target<'_>, reply: Reply) -> Failure {
+    let Target { worker, hop, encoded, .. } = *target;
     let status = reply.status.as_u16();
     let mut collected = Collected::default();
     let read = collected.read(reply.body, ERROR_BYTES_MAX);
@@ -96,10 +97,12 @@ async fn refused(worker: &Worker, hop: &Hop, reply: Reply) -> Failure {
     }
     // Before parsing, which shortens long texts: it must not cut a credential in two.
     Secrets::of(&hop.model, &hop.policies).bytes(&mut body);
+    let mut error = errors::parse(hop.model.dialect(), status, &body);
+    encoded.tool_names.restore_text(&mut error.message);
     Failure {
         outcome: Outcome::Status,
         status,
-        error: Box::new(errors::parse(hop.model.dialect(), status, &body)),
+        error: Box::new(error),
         retry_after: retry_after(&reply.fields, worker.shared.clock.unix_ms()),
         reply: Some(Box::new(UpstreamReply { fields: reply.fields, body })),
     }

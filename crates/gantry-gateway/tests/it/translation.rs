@@ -97,6 +97,12 @@ async fn a_tool_whose_name_the_upstream_finds_too_long_is_called_by_it_all_the_s
         let lost = answer.headers["x-gantry-fidelity"].to_str().unwrap();
         assert!(lost.contains("tools[0].name"), "{lost}");
     }
+    let undeclared = json!({
+        "model": "gpt/m", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}],
+        "tool_choice": {"type": "tool", "name": &whole},
+    });
+    let refused = gateway.post("/v1/messages", &undeclared.to_string()).await;
+    assert!(refused.status == 400 && text(&refused).contains(&whole), "{}", text(&refused));
 }
 
 /// A reply of a server that adds to OpenAI's schema.

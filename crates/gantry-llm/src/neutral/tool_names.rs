@@ -18,27 +18,34 @@ impl ToolNames {
     /// Shortens what is longer than `most` characters.
     pub(crate) fn shorten(request: &mut Request<'_>, most: usize, losses: &mut Losses) -> Self {
         let mut names = Self::default();
+        let note = format!("longer than {most} characters: cut, and whole in the answer");
         for tool in &mut request.tools {
             if names.fit(&mut tool.name, most) {
-                let note = format!("longer than {most} characters: cut, and whole in the answer");
                 losses.approximated(format_args!("{}.name", tool.place), &note);
             }
         }
         let calls = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
         for part in calls {
-            if let Body::ToolCall(call) = &mut part.body {
-                names.fit(&mut call.name, most);
+            if let Body::ToolCall(call) = &mut part.body
+                && names.fit(&mut call.name, most)
+            {
+                losses.approximated(format_args!("{}.name", part.place), &note);
             }
         }
-        if let Some(ToolChoice::Tool(name)) = &mut request.tool_choice {
-            names.fit(name, most);
-        }
-        for name in request.allowed_tools.iter_mut().flatten() {
-            names.fit(name, most);
+        // Only of tools that are there: another one is refused by the name that the caller gave.
+        let chosen = request.tool_choice.iter_mut().filter_map(|choice| match choice {
+            ToolChoice::Tool(name) => Some(name),
+            ToolChoice::Auto | ToolChoice::None | ToolChoice::Any => None,
+        });
+        for name in chosen.chain(request.allowed_tools.iter_mut().flatten()) {
+            if names.0.values().any(|whole| **whole == **name) {
+                names.fit(name, most);
+            }
         }
         names
     }
 
+    /// Whether the name is shortened for the first time.
     fn fit(&mut self, name: &mut Str<'_>, most: usize) -> bool {
         // Bytes are at least as many as characters, and quicker to count.
         if name.len() <= most || name.chars().count() <= most {
@@ -46,13 +53,21 @@ impl ToolNames {
         }
         let short = short(name, most);
         let whole = std::mem::replace(name, short.clone().into());
-        self.0.insert(short, whole.0.into_owned());
-        true
+        self.0.insert(short, whole.0.into_owned()).is_none()
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The same for what an upstream says in words.
+    pub fn restore_text(&self, text: &mut String) {
+        for (short, whole) in &self.0 {
+            if text.contains(short) {
+                *text = text.replace(short, whole);
+            }
+        }
     }
 
     /// Names the tools of an answer as the caller knows them.
