@@ -35,7 +35,7 @@ usage: ./dev COMMAND
   help     this text
 
 It needs a Rust toolchain, a C compiler, make, Python 3.11 or later and Node. What it installs
-$GANTRY_DEV_HOME (else ~/.cache/gantry/dev) and in .dev/, and nowhere else.
+lies in $GANTRY_DEV_HOME (else ~/.cache/gantry/dev) and in .dev/, and nowhere else.
 """
 
 DATA = ROOT / ".dev"

@@ -45,7 +45,8 @@ pub struct Config {
     pub logged_body_bytes_max: usize,
     /// A `Retry-After` longer than this is not waited for. Default 10 s.
     pub retry_after_max_ms: u64,
-    /// Threads that serve requests; 0 means one per core.
+    /// Threads that serve requests, at most 1024; 0 means one per core.
+    #[serde(deserialize_with = "workers")]
     pub workers: usize,
     /// Microseconds, at most 10 000, for which a worker that has run out of work looks for more
     /// before it sleeps. Default 0. A worker with traffic then keeps a core busy and spares each
@@ -104,11 +105,23 @@ impl Config {
 /// Longer polling would only find what comes so seldom that it need not be found at once.
 const BUSY_POLL_US_MAX: u64 = 10_000;
 
+/// More threads than this are more than any machine has cores.
+const WORKERS_MAX: u64 = 1024;
+
 fn busy_poll<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let us = u64::deserialize(from)?;
-    if us > BUSY_POLL_US_MAX {
-        let text = format!("{us} is too large: expected at most {BUSY_POLL_US_MAX} (10 ms)");
+    at_most(from, BUSY_POLL_US_MAX, " (10 ms)")
+}
+
+fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    // Below the limit it fits.
+    at_most(from, WORKERS_MAX, "; 0 means one per core").map(|count| count as usize)
+}
+
+fn at_most<'de, D: Deserializer<'de>>(from: D, most: u64, hint: &str) -> Result<u64, D::Error> {
+    let found = u64::deserialize(from)?;
+    if found > most {
+        let text = format!("{found} is too large: expected at most {most}{hint}");
         return Err(D::Error::custom(text));
     }
-    Ok(us)
+    Ok(found)
 }

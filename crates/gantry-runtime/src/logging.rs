@@ -1,6 +1,7 @@
 //! Log output: one line an event on standard error, text for people or JSON for collectors.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use tracing::metadata::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -21,9 +22,20 @@ impl TryFrom<String> for Filter {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        // As everywhere, what is empty counts as absent.
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        // A word alone may name a module, all of whose lines are then wanted and no others; but it
+        // is a misspelled level.
+        let unclear = |part: &str| {
+            let word = part.chars().all(|each| each.is_ascii_alphanumeric());
+            word && part.parse::<LevelFilter>().is_err()
+        };
+        let unclear = text.split(',').map(str::trim).any(unclear);
         match EnvFilter::try_new(&text) {
-            Ok(_) => Ok(Self(text)),
-            Err(_) => Err(format!(
+            Ok(_) if !unclear => Ok(Self(text)),
+            _ => Err(format!(
                 "`{text}` is no log filter: expected such as `info` or `info,gantry::request=off`"
             )),
         }
@@ -36,10 +48,26 @@ impl Default for Filter {
     }
 }
 
+/// Standard error, with nobody who has to read it: a line that cannot be written is lost, where the
+/// library would report that in the same place and panic.
+#[derive(Clone, Copy, Debug)]
+struct Unread;
+
+impl Write for Unread {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Starts logging. A second call in the same process does nothing.
 pub fn start(format: Format, filter: &Filter) {
     let filter = EnvFilter::new(&filter.0);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unread);
     // An error means that logging runs already, which is what was asked for.
     let _ = match format {
         Format::Text => {
@@ -56,10 +84,11 @@ mod tests {
 
     #[test]
     fn an_unreadable_filter_is_refused_with_an_example() {
-        for text in ["info", "warn,gantry::request=off", "gantry_lake=debug", ""] {
+        for text in ["info", "warn,gantry::request=off", "gantry_lake=debug", "DEBUG"] {
             assert_eq!(Filter::try_from(text.to_owned()), Ok(Filter(text.to_owned())));
         }
-        for text in ["in=fo=x,,,", "gantry=loud"] {
+        assert_eq!(Filter::try_from(" ".to_owned()), Ok(Filter::default()));
+        for text in ["in=fo=x,,,", "gantry=loud", "inof", "warn,inof"] {
             let error = Filter::try_from(text.to_owned()).unwrap_err();
             assert!(error.contains(text) && error.contains("gantry::request=off"), "{error}");
         }

@@ -32,10 +32,10 @@ pub use users::User;
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
 use seal::Sealer;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,6 +185,12 @@ async fn pool(options: SqliteConnectOptions, size: u32) -> Result<SqlitePool, Er
         .acquire_timeout(BUSY_TIMEOUT * 2)
         .idle_timeout(None)
         .max_lifetime(None)
+        // After a failed write SQLite may have undone the transaction, of which sqlx still counts
+        // one: nothing could be begun on such a connection any more.
+        .before_acquire(|connection, _| {
+            let clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(clean) })
+        })
         .connect_with(options)
         .await?;
     Ok(pool)

@@ -95,3 +95,25 @@ pub(crate) fn from_sql(table: &'static str, value: i64) -> Result<u64, Error> {
     u64::try_from(value)
         .map_err(|_| Error::BadRow { table, problem: format!("negative number {value}") })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Store, StoreConfig};
+    use gantry_runtime::clock::Clock;
+
+    /// After an error of the disk SQLite ends the transaction itself, so that the rollback fails.
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_has_undone_is_not_in_the_way_of_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data_dir, clock) = (dir.path().to_owned(), Clock::manual(1));
+        let config = StoreConfig { data_dir, clock, master_key: None };
+        let store = Store::open(config).await.unwrap();
+        store.create_tenant("acme").await.unwrap();
+        for _ in 0..2 {
+            let mut tx = store.write("acme").await.unwrap();
+            sqlx::query("ROLLBACK").execute(&mut *tx.inner).await.unwrap();
+            drop(tx);
+        }
+        store.write("acme").await.unwrap().commit().await.unwrap();
+    }
+}

@@ -230,6 +230,8 @@ mod tests {
             ("[gateway]\nidle_timeout_ms = 0", "2:19: 0 is too small", "at least 1"),
             ("[gateway]\nrequest_bytes_max = 0", "2:21: 0 is too small", "at least 1"),
             ("[gateway]\nbusy_poll_us = 20000", "2:16: 20000 is too large", "at most 10000"),
+            ("[gateway]\nworkers = 100000", "2:11: 100000 is too large", "at most 1024"),
+            ("[log]\nfilter = \"inof\"", "2:10: `inof` is no log filter", "`info`"),
             (
                 "[gateway]\ncors_origins = \"https://a.example\"",
                 "2:16: invalid type: string \"https://a.example\"",

@@ -286,6 +286,28 @@ def test_stopping_lets_streams_end(start, tmp_path):
     assert ask(port, token) == 0
 
 
+def test_it_serves_on_when_nobody_reads_its_log_any_more(tmp_path):
+    port = free_port()
+    arguments = ["up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{port}"]
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    with subprocess.Popen([os.environ["GANTRY_BIN"], *map(str, arguments)], env=home, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
+        try:
+            token = next(filter(None, map(TOKEN.search, up.stdout))).group()
+            until("a start", lambda: ask(port, token) == 404)
+            up.stdout.close()
+            host = {"GANTRY_HOST": f"http://127.0.0.1:{port}", "GANTRY_TOKEN": token}
+            account = ACCOUNT.format(mock=os.environ["MOCK_URL"])
+            # Each prints a line of its own; the first one may still fit into the pipe.
+            for _ in range(3):
+                assert cli(tmp_path, "apply", "-f", "-", stdin=account, **host)[0] == 0
+                assert cli(tmp_path, "delete", "-f", "-", stdin=account, **host)[0] == 0
+            assert ask(port, token) == 404
+            assert up.poll() is None, "it runs on"
+        finally:
+            up.kill()
+
+
 def test_without_any_provider_it_starts_and_says_how_to_add_one(start, tmp_path):
     up = start("up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{free_port()}")
     up.wait_for("gantry up|Gantry is up")
@@ -300,6 +322,7 @@ def test_without_any_provider_it_starts_and_says_how_to_add_one(start, tmp_path)
     ("[gateway]\nworkers = \"two\"\n", {}, "boot.toml:2:11: invalid type: string \"two\""),
     ("", {"GANTRY_GATEWAY__WORKRS": "2"}, "GANTRY_GATEWAY__WORKRS: unknown field `workrs`"),
     ("[log]\nfilter = \"in=fo=x,,,\"\n", {}, "boot.toml:2:10: `in=fo=x,,,` is no log filter"),
+    ("", {"GANTRY_LOG__FILTER": "inof"}, "GANTRY_LOG__FILTER: `inof` is no log filter"),
     ("[gateway]\nidle_timeout_ms = 0\n", {}, "boot.toml:2:19: 0 is too small"),
     ("", {"GANTRY_LISTEN": "here"}, "`here` is no address: expected IP and port, such as 127"),
     ("", {"GANTRY_LOCAL_SERVERS": "nonsense"}, "GANTRY_LOCAL_SERVERS: `nonsense` is no URL"),

@@ -36,15 +36,23 @@ impl Printer {
     pub fn start(mut out: impl Write + Send + 'static, metrics: Arc<Metrics>) -> io::Result<Self> {
         let (queue, pieces) = sync_channel::<Vec<u8>>(QUEUE_PIECES);
         let (ending, ended) = sync_channel::<()>(0);
+        let counts = metrics.clone();
         std::thread::Builder::new().name("gantry-log".to_owned()).spawn(move || {
             let _ending = ending;
             for piece in pieces {
                 // A log that nobody can read any more is no reason to stop serving.
-                let _ = out.write_all(&piece);
+                if out.write_all(&piece).is_err() {
+                    drop_lines(&counts, &piece);
+                }
             }
         })?;
         Ok(Self { queue: Some(queue), ended, metrics })
     }
+}
+
+fn drop_lines(metrics: &Metrics, lines: &[u8]) {
+    let count = lines.iter().filter(|byte| **byte == b'\n').count();
+    metrics.dropped(DropReason::LogQueue, count as u64);
 }
 
 impl Write for Printer {
@@ -52,8 +60,7 @@ impl Write for Printer {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let taken = self.queue.as_ref().is_some_and(|queue| queue.try_send(lines.to_vec()).is_ok());
         if !taken {
-            let count = lines.iter().filter(|byte| **byte == b'\n').count();
-            self.metrics.dropped(DropReason::LogQueue, count as u64);
+            drop_lines(&self.metrics, lines);
         }
         Ok(lines.len())
     }

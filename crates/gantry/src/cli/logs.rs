@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     /// Only requests of this trace (W3C trace id).
     #[arg(long, value_name = "TRACE-ID")]
     trace: Option<String>,
-    /// At most so many, newest first.
+    /// At most so many of the newest, 1000 at most; the newest is printed last.
     #[arg(long, default_value_t = 50)]
     limit: u32,
     /// Print records as JSON, one a line.

@@ -131,7 +131,7 @@ impl Remote {
             StatusCode::NOT_MODIFIED => Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 bail!(
-                    "the control plane refuses the token; create one with `gantry token --gateway`"
+                    "the control plane refuses the token; create one with `gantry token NAME --gateway`"
                 )
             }
             status => {

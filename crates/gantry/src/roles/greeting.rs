@@ -1,6 +1,7 @@
 //! What a person needs after `gantry up` has started. Pure: from the state to a text.
 
 use super::discovery::Search;
+use crate::boot::default_data_dir;
 use crate::cli;
 use gantry_control::FirstStart;
 use gantry_model::kinds::provider_account::{ModelIntegration, ModelType};
@@ -48,7 +49,16 @@ pub(super) fn text(started: &Started<'_>) -> String {
         Some(model) => out += &example(started, &model),
         None => out += "\n  None of them has a chat model that can be called.\n",
     }
-    out + "\n  gantry logs, gantry usage and gantry apply work from another terminal.\n"
+    out + &elsewhere(started.data_dir)
+}
+
+/// What works from another terminal, which finds the usual data directory by itself.
+fn elsewhere(data_dir: &Path) -> String {
+    let named = match data_dir == default_data_dir() {
+        true => String::new(),
+        false => format!(", with --data-dir {}", data_dir.display()),
+    };
+    format!("\n  gantry logs, gantry usage and gantry apply work from another terminal{named}.\n")
 }
 
 /// Lines under a title; nothing at all when there are none.
