@@ -29,7 +29,9 @@ impl Control {
         require_admin(caller, "apply manifests")?;
         let manifests = manifests::from_sources(&sources)?;
         if manifests.is_empty() {
-            return Err(Error::BadRequest("there is no manifest in what was sent".to_owned()));
+            let files: Vec<&str> = sources.iter().map(|source| source.file.as_str()).collect();
+            let text = format!("there is no manifest in {}", files.join(", "));
+            return Err(Error::BadRequest(text));
         }
         self.apply_manifests(caller, manifests, dry_run).await
     }

@@ -42,8 +42,8 @@ pub(super) struct Encoded {
 pub(super) enum Error {
     #[error("{field}: {message}")]
     Untranslatable { field: String, message: String },
-    #[error("the route is strict, and the target would lose {lost}")]
-    Strict { lost: String },
+    #[error("{wish}, and the target would lose {lost}")]
+    Strict { wish: &'static str, lost: String },
     #[error("the model's upstream has no {0}")]
     Operation(&'static str),
     #[error("splice the request body")]
@@ -68,7 +68,11 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     let strict = hop.strict() || call.wishes.strict;
     if strict && !losses.is_empty() {
         let lost: Vec<&str> = losses.iter().map(|loss| loss.field.as_str()).collect();
-        return Err(Error::Strict { lost: lost.join(", ") });
+        let wish = match hop.strict() {
+            true => "the route is strict",
+            false => "x-gantry-strict is set",
+        };
+        return Err(Error::Strict { wish, lost: lost.join(", ") });
     }
     losses.append(&mut added);
     let path = path(call, hop, operation)?;

@@ -15,6 +15,18 @@ const BACK_MS: u64 = 15 * 60 * 1000;
 /// come within a minute: its segments are sealed after 30 s and shipped within seconds.
 const LATE_MS: u64 = 2 * 60 * 1000;
 
+/// Records of the control plane's own gateway can be read as soon as the request has ended. To look
+/// back further each time would fetch the same records again and again.
+const NEAR_MS: u64 = 5 * 1000;
+
+/// How far back a question goes behind the last record.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reach {
+    Near,
+    /// To records that remote gateways have shipped since.
+    Far,
+}
+
 /// Most records of a page: the most that the control plane answers with.
 const PAGE: u32 = 1000;
 
@@ -28,10 +40,14 @@ pub(super) struct Known {
 
 impl Known {
     /// What is asked at `now_ms`, by the user's own conditions: the first page.
-    pub(super) fn question(&self, query: &LogQuery, now_ms: UnixMs) -> LogQuery {
+    pub(super) fn question(&self, query: &LogQuery, now_ms: UnixMs, reach: Reach) -> LogQuery {
         let back = now_ms.saturating_sub(BACK_MS);
+        let reach_ms = match reach {
+            Reach::Near => NEAR_MS,
+            Reach::Far => LATE_MS,
+        };
         // By the clocks of the records, since the one here may be ahead of them.
-        let late = self.ended_ms.map(|ended_ms| ended_ms.min(now_ms).saturating_sub(LATE_MS));
+        let late = self.ended_ms.map(|ended_ms| ended_ms.min(now_ms).saturating_sub(reach_ms));
         LogQuery {
             from_ms: Some(query.from_ms.unwrap_or_default().max(back)),
             ended_from_ms: Some(late.unwrap_or(back)),
@@ -108,7 +124,7 @@ mod tests {
         };
         let back = NOW_MS - BACK_MS;
         for (from_ms, expected) in [(None, back), (Some(7), back), (Some(NOW_MS), NOW_MS)] {
-            let question = Known::default().question(&asked(from_ms), NOW_MS);
+            let question = Known::default().question(&asked(from_ms), NOW_MS, Reach::Far);
             assert_eq!((question.from_ms, question.limit), (Some(expected), Some(1000)));
             assert_eq!(question.model, model);
         }
@@ -129,14 +145,17 @@ mod tests {
         for (records, expected) in cases {
             let mut known = Known::default();
             known.look(&records);
-            let question = known.question(&LogQuery::default(), NOW_MS);
+            let question = known.question(&LogQuery::default(), NOW_MS, Reach::Far);
             assert_eq!(question.ended_from_ms, Some(expected));
+            let near = known.question(&LogQuery::default(), NOW_MS, Reach::Near);
+            let nearer = if records.is_empty() { 0 } else { LATE_MS - NEAR_MS };
+            assert_eq!(near.ended_from_ms, Some(expected + nearer));
         }
     }
 
     #[test]
     fn a_full_page_is_followed_by_the_next_one() {
-        let question = Known::default().question(&LogQuery::default(), NOW_MS);
+        let question = Known::default().question(&LogQuery::default(), NOW_MS, Reach::Far);
         assert_eq!(question.after_id, Some("0".repeat(32)), "the oldest first");
         let page: Vec<_> = (0..1000).map(|number| record(NOW_MS + number)).collect();
         let next = Known::next(question.clone(), &page).unwrap();

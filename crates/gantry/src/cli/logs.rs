@@ -1,7 +1,7 @@
 //! `gantry logs`: requests one a line, one request whole, and why it went where it went.
 
 use super::connection::{Connection, Flags, encoded};
-use super::follow::Known;
+use super::follow::{Known, Reach};
 use super::{block_on, text};
 use crate::out;
 use anyhow::Context;
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// How often `--follow` asks.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(700);
+
+/// One question in so many reaches back to what remote gateways have shipped: one in about 14 s.
+const FAR_ROUNDS: u64 = 20;
 
 /// Digits of an id that a list shows: 12 are the millisecond, one is the version, and the rest
 /// hold 26 random bits, so that one in millions of requests of the same millisecond has a twin.
@@ -114,9 +117,9 @@ async fn show(
         let record = connection.send(Method::GET, &path, None::<&()>).await?;
         return whole(arguments, &record);
     }
-    let lately = async |known: &Known| -> anyhow::Result<Vec<RequestRecord>> {
+    let lately = async |known: &Known, reach: Reach| -> anyhow::Result<Vec<RequestRecord>> {
         let mut found = Vec::new();
-        let mut question = Some(known.question(&query, Clock::system().unix_ms()));
+        let mut question = Some(known.question(&query, Clock::system().unix_ms(), reach));
         while let Some(asked) = question {
             let page = fetch(&asked).await?;
             question = Known::next(asked, &page);
@@ -129,7 +132,7 @@ async fn show(
     let before = match arguments.follow {
         true => {
             known.look(&fetch(&LogQuery { limit: Some(1), ..query.clone() }).await?);
-            lately(&known).await?
+            lately(&known, Reach::Far).await?
         }
         false => Vec::new(),
     };
@@ -144,12 +147,14 @@ async fn show(
     }
     known.news(before);
     known.news(records);
-    loop {
+    for round in 1_u64.. {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
-        let found = lately(&known).await?;
+        let far = round.is_multiple_of(FAR_ROUNDS);
+        let found = lately(&known, if far { Reach::Far } else { Reach::Near }).await?;
         print_all(arguments, &known.news(found))?;
         known.forget(Clock::system().unix_ms());
     }
+    Ok(())
 }
 
 fn print_all(arguments: &Arguments, records: &[RequestRecord]) -> anyhow::Result<()> {

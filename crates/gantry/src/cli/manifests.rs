@@ -201,7 +201,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
         }
     }
     if sources.is_empty() {
-        bail!("no manifests: the directory holds no .yaml, .yml or .json file");
+        let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        bail!("no manifests: {} holds no .yaml, .yml or .json file", paths.join(", "));
     }
     Ok(sources)
 }
