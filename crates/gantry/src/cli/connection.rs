@@ -164,8 +164,8 @@ fn chosen(
     };
     let Some(host) = host.map(|host| host.trim_end_matches('/').to_owned()) else {
         bail!(
-            "no control plane: start one with `gantry up`, or name one with --host or GANTRY_HOST, or \
-             its data directory on this machine with --data-dir"
+            "no control plane: start one with `gantry up`, or name one with --host or \
+             GANTRY_HOST, or its data directory on this machine with --data-dir"
         )
     };
     let given = flag("--token", &flags.token).or_else(|| first(["GANTRY_TOKEN", "TFY_API_KEY"]));

@@ -131,7 +131,8 @@ impl Remote {
             StatusCode::NOT_MODIFIED => Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 bail!(
-                    "the control plane refuses the token; create one with `gantry token NAME --gateway`"
+                    "the control plane refuses the token; create one with `gantry token NAME \
+                     --gateway`"
                 )
             }
             status => {
