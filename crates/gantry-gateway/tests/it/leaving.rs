@@ -128,22 +128,6 @@ async fn a_stream_that_is_whole_is_no_failure_when_the_drain_ends_before_its_fra
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_nothing_does_not_hold_up_the_end() {
-    let mock = MockUpstream::start().await.unwrap();
-    let gateway = gateway(&mock).await;
-    mock.script(vec![Step::Fault(Fault::Huge { mib: 24 })]);
-    let body = chat_stream("mock/m");
-    let mut connection = connect(&gateway, &body, body.len()).await;
-    let read = connection.read(&mut [0; 100]).await.unwrap();
-    assert!(read > 0, "the stream has begun");
-    gateway.shutdown.begin();
-    assert!(gateway.shutdown.drained(Duration::from_millis(20)).await > 0);
-    let record = gateway.records_until(1).await.remove(0);
-    let found = (record.status, record.refusal.as_ref(), record.fault.as_ref());
-    assert_eq!(found, (200, "stopped", "gantry"), "{record:#?}");
-}
-
-#[tokio::test]
 async fn an_answer_that_outlives_the_drain_is_not_blamed_on_the_caller() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;
