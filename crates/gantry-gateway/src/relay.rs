@@ -105,7 +105,7 @@ impl Relay {
         }
         let message = STOPPED.to_owned();
         self.push_error("stopped", ErrorKind::Internal, 503, message);
-        self.cancelled(STOPPED);
+        self.attempt_ended("cancelled", STOPPED);
         self.settle(Ending::stopped(200));
     }
 
@@ -262,22 +262,17 @@ impl Relay {
     }
 
     fn failed(&mut self, outcome: &'static str, message: String) {
-        let elapsed_us = self.elapsed_us();
-        self.note(|attempt| {
-            attempt.outcome = outcome.into();
-            attempt.error.clone_from(&message);
-            attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
-        });
+        self.attempt_ended(outcome, &message);
         // The status line went out with 200; the record says what the reply was worth.
         self.settle(Ending { status: 200, refusal: outcome, fault: "upstream", error: message });
     }
 
-    /// The attempt ends for a reason that is not the upstream's.
-    fn cancelled(&mut self, why: &'static str) {
+    /// Writes into the record how the attempt ended that brought the stream.
+    fn attempt_ended(&mut self, outcome: &'static str, error: &str) {
         let elapsed_us = self.elapsed_us();
         self.note(|attempt| {
-            attempt.outcome = "cancelled".into();
-            attempt.error = why.to_owned();
+            attempt.outcome = outcome.into();
+            attempt.error = error.to_owned();
             attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
         });
     }
@@ -345,7 +340,7 @@ impl Drop for Relay {
         // Unsettled: the caller left, which the ledger's own drop says, or took nothing any more
         // when the drain was over. The tokens are charged here.
         let cut = self.ledger.as_ref().map_or("", Ledger::cut);
-        self.cancelled(cut);
+        self.attempt_ended("cancelled", cut);
         match self.stops() {
             true => self.settle(Ending::stopped(200)),
             false => self.account(),

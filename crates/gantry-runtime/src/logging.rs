@@ -26,8 +26,8 @@ impl TryFrom<String> for Filter {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        // A word alone may name a module, all of whose lines are then wanted and no others; but it
-        // is a misspelled level.
+        // The library takes a word alone for a module, whose lines are then the only ones. Nobody
+        // means that: it is a misspelled level.
         let unclear = |part: &str| {
             let word = part.chars().all(|each| each.is_ascii_alphanumeric());
             word && part.parse::<LevelFilter>().is_err()
