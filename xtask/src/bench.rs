@@ -35,7 +35,8 @@ pub(crate) struct Args {
     /// Write the table to this file as well.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// This Gantry instead of a release build of the working tree.
+    /// This Gantry instead of a `dist` build of the working tree, which takes half an hour when
+    /// nothing is built yet.
     #[arg(long, value_name = "PATH")]
     gantry: Option<PathBuf>,
     /// The proxies to measure beside the pass-through.

@@ -92,6 +92,7 @@ async fn delete_in(
 fn find<'a>(stored: &'a StoredSet, target: &ManifestRef) -> Result<&'a manifests::Stored, Error> {
     let name = target.name.as_deref().unwrap_or(&target.kind);
     let family = family(&target.kind);
+    read::check_kind(&target.kind)?;
     let found = stored.find(family, name).ok_or_else(|| {
         Error::NotFound(format!(
             "there is no {family} named {name:?}; `gantry get {family}` lists them"

@@ -95,7 +95,8 @@ impl Control {
     /// Ends one of the caller's own tokens.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the caller has no such token.
+    /// [`Error::NotFound`] when the caller has no such token, [`Error::Conflict`] when it is the
+    /// last one that works.
     pub async fn revoke_personal_token(&self, caller: &Caller, id: &str) -> Result<(), Error> {
         let subject = caller.subject.clone();
         let mine = move |t: &Token| t.purpose == Purpose::Personal && t.subject == subject;
@@ -190,11 +191,13 @@ impl Control {
         let (control, actor, id) = (self.clone(), caller.subject.clone(), id.to_owned());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            let found = tx.tokens().await?.into_iter().find(|t| t.id == id && mine(t));
-            let token = found.ok_or_else(|| {
+            let mut tokens = tx.tokens().await?;
+            let found = tokens.iter().position(|t| t.id == id && mine(t)).ok_or_else(|| {
                 let text = "`gantry token --list` shows those there are";
                 Error::NotFound(format!("there is no token with id {id:?}; {text}"))
             })?;
+            let token = tokens.swap_remove(found);
+            check_not_last(&token, &tokens, control.0.clock.unix_ms())?;
             tx.revoke_token(&token.id).await?;
             tx.audit(&deed(&actor, "token.revoke", &token)).await?;
             tx.commit().await?;
@@ -203,6 +206,21 @@ impl Control {
         })
         .await
     }
+}
+
+/// Refuses to end the last token of a person, who could not even make another without it.
+fn check_not_last(token: &Token, others: &[Token], now_ms: UnixMs) -> Result<(), Error> {
+    let opens = |other: &Token| {
+        other.purpose == Purpose::Personal && other.subject == token.subject && other.live(now_ms)
+    };
+    if !opens(token) || others.iter().any(opens) {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "{:?} is the only token of {} that works; make another first, with `gantry token NAME`, \
+         and use that to end this one",
+        token.name, token.subject
+    )))
 }
 
 /// Refuses a name that a token of the subject has already. It looks inside the transaction that

@@ -53,7 +53,7 @@ impl Control {
 }
 
 /// Refuses what is neither a kind nor a family: an empty list would say that it has no resources.
-fn check_kind(kind: &str) -> Result<(), Error> {
+pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
     let all = kinds::all();
     if all.iter().any(|known| known == kind || family(known) == kind) {
         return Ok(());

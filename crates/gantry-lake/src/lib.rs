@@ -47,7 +47,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use objects::Error as ObjectsError;
+pub use objects::{Error as ObjectsError, check_address};
 pub use schema::schema;
 
 /// Priority of the lake's threads, of 100 with 50 as usual: niceness 9 on Linux, so that beside a

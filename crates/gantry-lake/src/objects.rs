@@ -13,7 +13,8 @@ mod s3;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{Address, SCHEMES, shown};
+pub use address::check_address;
+pub(crate) use address::{Address, Location, read, shown};
 pub use error::Error;
 pub(crate) use remote::Remote;
 

@@ -1,7 +1,7 @@
 //! The object store: where files are, which of them count. No Parquet here.
 
 use crate::Error;
-use crate::objects::{self, Address, Remote, SCHEMES};
+use crate::objects::{self, Address, Location, Remote};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use gantry_providers::credentials::Environment;
@@ -118,20 +118,22 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, Error> {
         let failed = |why: String| Error::Address { url: objects::shown(address), why };
-        let url =
-            Url::parse(address).map_err(|error| failed(format!("{error}: expected {SCHEMES}")))?;
-        match Address::parse(&url) {
-            Some(parsed) => Self::remote(&url, &parsed.map_err(failed)?, environment, clock),
-            None if url.scheme() == "file" => Self::folder(url, failed),
-            None => {
-                Err(failed(format!("{} is no scheme of a lake: expected {SCHEMES}", url.scheme())))
-            }
+        match objects::read(address).map_err(failed)? {
+            (url, Location::Folder(path)) => Self::folder(url, &path, failed),
+            (url, Location::Remote(at)) => Self::remote(&url, &at, environment, clock),
         }
     }
 
-    fn folder(url: Url, failed: impl Fn(String) -> Error) -> Result<Self, Error> {
-        let path = url.to_file_path().map_err(|()| failed("not a path".to_owned()))?;
-        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+    fn folder(
+        url: Url,
+        path: &std::path::Path,
+        failed: impl Fn(String) -> Error,
+    ) -> Result<Self, Error> {
+        let probe = path.join(".writable");
+        std::fs::create_dir_all(path)
+            .and_then(|()| std::fs::write(&probe, []))
+            .and_then(|()| std::fs::remove_file(&probe))
+            .map_err(|error| failed(format!("write there: {error}")))?;
         let base = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
         let local = LocalFileSystem::new();
         let mut root = url;

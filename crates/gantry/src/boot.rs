@@ -54,6 +54,7 @@ pub(crate) struct Log {
 pub(crate) struct Records {
     /// `file:///folder`, `s3://bucket/prefix` or `azure://container/prefix`, with credentials by
     /// the vendors' variables (`docs/operating.md`). Default: `lake` in the data directory.
+    #[serde(deserialize_with = "lake_address")]
     pub objects_url: Option<String>,
 }
 
@@ -195,6 +196,12 @@ pub(crate) fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
+fn lake_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.iter().try_for_each(|text| gantry_lake::check_address(text)).map_err(D::Error::custom)?;
+    Ok(text)
+}
+
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     socket_address(&String::deserialize(from)?).map_err(D::Error::custom)
 }
@@ -246,6 +253,11 @@ mod tests {
                 "[telemetry]\nmetadata_labels = [\"a-b\", \"a.b\"]",
                 "2:19: `a-b` and `a.b` would both be the label `llm_gateway_metadata_a_b`",
                 "one of them",
+            ),
+            (
+                "[records]\nobjects_url = \"gs://lake\"",
+                "2:15: `gs://lake` is no address of a lake: gs is no scheme of a lake",
+                "s3://bucket",
             ),
             ("drain_timeout_ms = \"x\"", "1:20: invalid type: string \"x\"", "a whole number"),
         ];

@@ -5,12 +5,12 @@
 
 mod boot;
 mod cli;
+mod credentials;
 mod out;
 mod roles;
 
 use clap::{Parser, Subcommand};
 use gantry_runtime::errors::sentence;
-use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -65,8 +65,7 @@ fn main() -> ExitCode {
     match out::settled(done) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell when standard error is closed too.
-            let _ = writeln!(std::io::stderr(), "gantry: {}", sentence(error.as_ref()));
+            out::note(sentence(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! Standard output: the one place that writes to it. Commands and the start of roles use it.
+//! Standard output, and notes beside it: the one place that writes to it. Commands and the start of roles use it.
 //!
 //! A reader that has seen enough, as in `gantry logs | head -1`, is no failure: what writes gets
 //! [`Closed`], and `main` ends the command as if all had been read. Nothing here may panic.
@@ -25,6 +25,12 @@ pub(crate) fn text(text: impl Display) -> anyhow::Result<()> {
 /// As [`text`].
 pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
     write(std::io::stdout().lock(), &format!("{text}\n"))
+}
+
+/// Says something to the person in front of it, on standard error: what is read by a program stays
+/// clean. Whether anybody reads it does not matter.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "gantry: {text}");
 }
 
 /// What a command ends with: a closed output is as good as one that was read.

@@ -9,9 +9,12 @@ use std::fs::{File, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What is published is measured, the pass-through built the same way.
+const PROFILE: &str = "dist";
+
 /// Everything that stays the same during a run.
 pub(super) struct Machine {
-    /// `gantry-bench`, in release.
+    /// `gantry-bench`, built as Gantry is.
     pub(super) bench: PathBuf,
     /// Gantry, or why it cannot run.
     pub(super) gantry: Result<PathBuf, String>,
@@ -44,7 +47,7 @@ impl Machine {
         std::fs::create_dir_all(&folder)?;
         let (proxy_core, mock_core, load_core) = cores(args.core, core_count())?;
         Ok(Self {
-            bench: target.join("release/gantry-bench"),
+            bench: target.join(PROFILE).join("gantry-bench"),
             gantry,
             nginx,
             proxy_core,
@@ -145,9 +148,9 @@ fn target_folder() -> anyhow::Result<PathBuf> {
 
 fn build(package: &str) -> anyhow::Result<()> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--package", package]);
+    cargo.args(["build", "--profile", PROFILE, "--package", package]);
     let status = cargo.current_dir(crate::workspace::root()).status()?;
-    ensure!(status.success(), "`cargo build --release --package {package}` failed");
+    ensure!(status.success(), "`cargo build --profile {PROFILE} --package {package}` failed");
     Ok(())
 }
 
@@ -160,7 +163,7 @@ fn gantry(args: &Args, target: &Path) -> Result<PathBuf, String> {
         return Err("not run: left out".to_owned());
     }
     build("gantry").map_err(|error| format!("not run: {error}"))?;
-    Ok(target.join("release/gantry"))
+    Ok(target.join(PROFILE).join("gantry"))
 }
 
 fn core_count() -> usize {

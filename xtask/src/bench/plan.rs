@@ -191,8 +191,10 @@ impl LatencyCase {
 pub(super) struct Plan {
     pub(super) rounds: u32,
     pub(super) warm_ms: u64,
-    pub(super) request_ms: u64,
-    pub(super) event_ms: u64,
+    /// The contenders take so many turns in a measurement of CPU time, a short slice each.
+    pub(super) slices: u32,
+    pub(super) request_slice_ms: u64,
+    pub(super) event_slice_ms: u64,
     pub(super) latency_ms: u64,
     pub(super) streams_warm_ms: u64,
     pub(super) streams_ms: u64,
@@ -206,15 +208,16 @@ impl Plan {
     pub(super) fn new(quick: bool, rounds: Option<u32>) -> Self {
         let long = Self {
             rounds: rounds.unwrap_or(3).max(1),
-            warm_ms: 700,
-            request_ms: 3000,
-            // Two whole streams of 200 events at 10 ms.
-            event_ms: 4000,
+            warm_ms: 500,
+            slices: 5,
+            request_slice_ms: 800,
+            // A whole stream of 200 events at 10 ms.
+            event_slice_ms: 2000,
             latency_ms: 4000,
             streams_warm_ms: 4000,
             streams_ms: 4000,
             idle_ms: 2000,
-            repetitions_most: 40,
+            repetitions_most: 60,
         };
         if !quick {
             return long;
@@ -222,8 +225,9 @@ impl Plan {
         Self {
             rounds: rounds.unwrap_or(1).max(1),
             warm_ms: 300,
-            request_ms: 1000,
-            event_ms: 2000,
+            slices: 2,
+            request_slice_ms: 500,
+            event_slice_ms: 2000,
             latency_ms: 1500,
             streams_warm_ms: 2000,
             streams_ms: 1500,

@@ -1,7 +1,7 @@
 //! One round: all contenders are started afresh and take turns in every measurement.
 //!
-//! Turns within a measurement keep the contenders seconds apart, so that a change in the machine's
-//! speed hits all of them.
+//! Turns within a measurement keep the contenders a second or two apart, so that a change in the
+//! machine's speed hits all of them.
 
 use super::children::{Program, pause};
 use super::machine::{CoreTime, Machine};
@@ -10,7 +10,7 @@ use super::plan::{
     SLOW_GAP_MS, TICK_GAP_MS, Wait,
 };
 use super::proxies::{self, Proxy};
-use super::results::Results;
+use super::results::{Results, median};
 use super::spec::{Case, Outcome, Pace, Spec};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) fn run(
     round.measure_idle()?;
     round.measure_streams()?;
     for case in CPU_CASES {
-        round.measure_cpu(case)?;
+        round.measure_cpu(case);
     }
     for case in LATENCY_CASES {
         round.measure_latency(case)?;
@@ -134,24 +134,36 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn measure_cpu(&mut self, case: &CpuCase) -> anyhow::Result<()> {
-        for contender in self.running() {
-            if case.only_gantry && contender != Contender::Gantry {
-                continue;
+    /// The contenders take short turns, so that a change in the machine's speed, which lasts for
+    /// seconds, hits all of them; the median of a contender's slices is its figure of this round.
+    fn measure_cpu(&mut self, case: &CpuCase) {
+        let mut contenders = self.running();
+        contenders.retain(|contender| !case.only_gantry || *contender == Contender::Gantry);
+        let mut found = BTreeMap::<Contender, Vec<f64>>::new();
+        for _ in 0..self.plan.slices {
+            for contender in &contenders {
+                let slice = self.measure_slice(case, *contender);
+                found.entry(*contender).or_default().extend(slice);
             }
-            let measure_ms = if case.per_event { self.plan.event_ms } else { self.plan.request_ms };
-            let spec = Spec {
-                connections: case.connections,
-                measure_ms,
-                ..self.spec(contender, case.case)
-            };
-            let due = if case.per_event { due_events(&spec, TICK_GAP_MS) } else { Due::Any };
-            let Some(outcome) = self.load(contender, &spec, due) else { continue };
-            let count = if case.per_event { outcome.events } else { outcome.requests };
-            let cpu_us = outcome.cpu_us.unwrap_or_default() as f64;
-            self.results.add(case.row, contender, cpu_us / count as f64);
+            // Nobody always runs behind the same one.
+            contenders.reverse();
         }
-        Ok(())
+        for (contender, slices) in found {
+            let figure = median(&slices);
+            figure.into_iter().for_each(|figure| self.results.add(case.row, contender, figure));
+        }
+    }
+
+    /// CPU time per unit, in µs.
+    fn measure_slice(&mut self, case: &CpuCase, contender: Contender) -> Option<f64> {
+        let (request_ms, event_ms) = (self.plan.request_slice_ms, self.plan.event_slice_ms);
+        let measure_ms = if case.per_event { event_ms } else { request_ms };
+        let spec =
+            Spec { connections: case.connections, measure_ms, ..self.spec(contender, case.case) };
+        let due = if case.per_event { due_events(&spec, TICK_GAP_MS) } else { Due::Any };
+        let outcome = self.load(contender, &spec, due)?;
+        let count = if case.per_event { outcome.events } else { outcome.requests };
+        Some(outcome.cpu_us.unwrap_or_default() as f64 / count as f64)
     }
 
     fn measure_latency(&mut self, case: &LatencyCase) -> anyhow::Result<()> {
@@ -233,7 +245,7 @@ impl Round<'_> {
             connections: super::plan::CONNECTIONS,
             pace: Pace::Closed,
             warm_ms: self.plan.warm_ms,
-            measure_ms: self.plan.request_ms,
+            measure_ms: self.plan.request_slice_ms,
             watch_pid: proxy.map(|proxy| proxy.pid),
         }
     }

@@ -84,15 +84,16 @@ fn reached(line: &Line, results: &Results) -> Option<bool> {
 fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::Result {
     writeln!(
         text,
-        "\nMedians of {} interleaved rounds. CPU is user and system time of the proxy's process \
-         under 64 busy connections, or 200 streams with an event each 10 ms; translated rows are \
-         divided by the pass-through's plain figure. Added latency is the proxy's less that of \
+        "\nMedians of {} rounds. CPU is user and system time of the proxy's process under 64 busy \
+         connections, or 200 streams with an event each 10 ms, in each round the median of {} \
+         slices in which the proxies take turns; translated rows are divided by the \
+         pass-through's plain figure. Added latency is the proxy's less that of \
          the direct way, which its column shows whole, from the moment a request was due; a \
          virtual core that fell asleep takes tens of µs to wake, so it is measured with cores \
          kept awake by idle loops too, and with `busy_poll_us = {BUSY_POLL_US}`, which keeps its \
          core busy while there is traffic. \
          Gantry runs with token check, access check, routing, records and metrics on.",
-        plan.rounds
+        plan.rounds, plan.slices
     )?;
     if let Some(bytes) = median(&results.record_bytes) {
         writeln!(text, "\nGantry left about {bytes:.0} bytes of records per request.")?;

@@ -61,6 +61,9 @@ async fn what_is_not_there_or_is_another_kind_is_not_deleted() {
         let error = bed.control.delete(&admin(), vec![named(kind, name)], false).await;
         assert!(matches!(error, Err(Error::NotFound(_))), "{kind} {name}: {error:?}");
     }
+    let error = bed.control.delete(&admin(), vec![named("provider", "main")], false).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("there is no kind \"provider\"; there are"), "{error}");
     assert_eq!(bed.control.snapshot().manifests.len(), 1);
     bed.control.delete(&admin(), vec![named("provider-account", "main")], false).await.unwrap();
     assert!(bed.control.snapshot().manifests.is_empty(), "the family names it too");

@@ -174,6 +174,26 @@ async fn a_person_makes_lists_and_ends_own_tokens() {
 }
 
 #[tokio::test]
+async fn the_last_token_of_a_person_is_not_ended() {
+    let bed = bed().await;
+    let path = "/personal-access-tokens";
+    let (_, list) = bed.call("GET", path, Value::Null).await;
+    let first = format!("{path}/{}", list["data"][0]["id"].as_str().unwrap());
+    let (status, reply) = bed.call("DELETE", &first, Value::Null).await;
+    assert_eq!(status, 409, "{reply}");
+    assert!(reply["message"].as_str().unwrap().contains("gantry token NAME"), "{reply}");
+    let body = json!({ "name": "next", "expirationDate": "2026-11-22" });
+    let (_, made) = bed.call("POST", path, body).await;
+    let next = made["token"].as_str().unwrap();
+    bed.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(bed.call("DELETE", &first, Value::Null).await.0, 409, "the other has ended");
+    let (_, made) = bed.call("POST", path, json!({ "name": "last" })).await;
+    let last = made["token"].as_str().unwrap();
+    assert_eq!(bed.call_as(last, "DELETE", &first, Value::Null).await.0, 200);
+    assert_eq!(bed.call_as(next, "GET", path, Value::Null).await.0, 401);
+}
+
+#[tokio::test]
 async fn a_token_makes_none_that_outlives_it() {
     let bed = bed().await;
     let path = "/personal-access-tokens";

@@ -1,5 +1,6 @@
 //! The lake's address: `s3://bucket/prefix`, `azure://container/prefix` and its other spellings.
 
+use std::path::PathBuf;
 use url::Url;
 
 /// What an address may begin with, for messages.
@@ -19,19 +20,6 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads an address; `None` for a scheme of another store.
-    ///
-    /// # Errors
-    /// When it names no bucket, or carries what does not belong there; the text says what.
-    pub(crate) fn parse(url: &Url) -> Option<Result<Self, String>> {
-        let azure = match url.scheme() {
-            "s3" => false,
-            "azure" | "az" | "abfs" | "abfss" => true,
-            _ => return None,
-        };
-        Some(named(url, azure))
-    }
-
     /// The address under which DataFusion knows the store.
     pub(crate) fn root(&self) -> String {
         match self {
@@ -39,6 +27,42 @@ impl Address {
             Self::Azure { container, .. } => format!("azure://{container}/"),
         }
     }
+}
+
+/// Where an address leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    Folder(PathBuf),
+    Remote(Address),
+}
+
+/// Whether a lake may lie there, as far as the spelling tells.
+///
+/// # Errors
+/// What is wrong with it, and what is expected; it shows no secret that the address may hold.
+pub fn check_address(address: &str) -> Result<(), String> {
+    match read(address) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(format!("`{}` is no address of a lake: {why}", shown(address))),
+    }
+}
+
+/// Takes an address apart.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read(address: &str) -> Result<(Url, Location), String> {
+    let url = Url::parse(address).map_err(|error| format!("{error}: expected {SCHEMES}"))?;
+    let place = match url.scheme() {
+        "s3" => Location::Remote(named(&url, false)?),
+        "azure" | "az" | "abfs" | "abfss" => Location::Remote(named(&url, true)?),
+        "file" => {
+            let path = url.to_file_path();
+            Location::Folder(path.map_err(|()| format!("it names no folder: expected {SCHEMES}"))?)
+        }
+        scheme => return Err(format!("{scheme} is no scheme of a lake: expected {SCHEMES}")),
+    };
+    Ok((url, place))
 }
 
 fn named(url: &Url, azure: bool) -> Result<Address, String> {

@@ -337,9 +337,10 @@ fn secret(text: &str) -> Result<(), String> {
         "holds characters that no header may carry".to_owned()
     })?;
     if let Some(name) = text.strip_prefix(crate::secrets::VARIABLE) {
-        let right = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        return ensure(right, || format!("`{text}` is not of the form `env://NAME`"));
+        return ensure(is_variable(name), || format!("`{text}` is not of the form `env://NAME`"));
+    }
+    if let Some(name) = meant_variable(text) {
+        return Err(format!("`{text}` would be taken as it stands; write `env://{name}`"));
     }
     if let Some(rest) = text.strip_prefix(crate::secrets::STORED) {
         let parts: Vec<&str> = rest.splitn(3, ':').collect();
@@ -348,6 +349,20 @@ fn secret(text: &str) -> Result<(), String> {
         });
     }
     Ok(())
+}
+
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The variable that somebody means who spells it as a shell or another program does: `${NAME}`,
+/// `$NAME`, `env:NAME`.
+fn meant_variable(text: &str) -> Option<&str> {
+    let braced = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    let bare = braced.or_else(|| text.strip_prefix('$')).or_else(|| text.strip_prefix("env:"))?;
+    let name = bare.strip_prefix("env:").unwrap_or(bare);
+    is_variable(name).then_some(name)
 }
 
 fn certificate(text: &str) -> Result<(), String> {

@@ -8,7 +8,7 @@ use super::response::Response;
 use super::wire::Wire;
 use super::{Limits, Service};
 use crate::http1::skip_empty_lines;
-use crate::tasks::Shutdown;
+use crate::tasks::{Shutdown, queue_up};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -57,6 +57,7 @@ impl<S: Service> Connection<S> {
                     None => break,
                 },
             };
+            queue_up().await;
             match self.send(response, manner).await {
                 Ok(true) => self.heads.end(),
                 Ok(false) => break,

@@ -1,20 +1,18 @@
 //! Which control plane a command talks to, and as whom.
 
 use crate::boot::{http_url, variable};
+use crate::credentials::{self, Credentials};
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use gantry_providers::client::{Call, call};
+use gantry_providers::client::{self, Call, call};
 use gantry_providers::sign::percent_encoded;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// What `gantry up` leaves in its data directory for the commands on the same machine.
-pub(crate) const CREDENTIALS_FILE: &str = "credentials.json";
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -32,15 +30,23 @@ pub(super) struct Flags {
     data_dir: Option<PathBuf>,
 }
 
-/// Address and token.
-#[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct Credentials {
-    pub host: String,
-    pub token: String,
+/// A control plane to talk to.
+pub(super) struct Connection {
+    to: Credentials,
+    /// The data directory that the token was saved in, if it is that one.
+    saved_in: Option<PathBuf>,
 }
 
-/// A control plane to talk to.
-pub(super) struct Connection(Credentials);
+/// The control plane is not well: it may answer the next time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unwell(String);
+
+/// Whether what failed may work the next time, without anybody's doing here: the control plane
+/// could not be reached, or is not well.
+pub(super) fn may_pass(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<client::Error>() || cause.is::<Unwell>())
+}
 
 /// A part of a list.
 #[derive(Deserialize)]
@@ -74,7 +80,11 @@ impl Connection {
     /// # Errors
     /// When there is no address or no token; the message says how to give them.
     pub(super) fn open(flags: &Flags) -> anyhow::Result<Self> {
-        chosen(flags, &variable, local(flags)).map(Self)
+        let saved = credentials::read(&flags.data_dir());
+        let token = saved.as_ref().map(|saved| saved.token.clone());
+        let to = chosen(flags, &variable, saved)?;
+        let saved_in = (token.as_ref() == Some(&to.token)).then(|| flags.data_dir());
+        Ok(Self { to, saved_in })
     }
 
     /// All items of the list at `path`, which may have a query already.
@@ -101,25 +111,42 @@ impl Connection {
         body: Option<&B>,
     ) -> anyhow::Result<T> {
         let mut headers = HeaderMap::new();
-        let bearer = HeaderValue::from_str(&format!("Bearer {}", self.0.token))
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", self.to.token))
             .context("the token holds characters that no token has")?;
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-        let url = format!("{}/api/svc/v1/{path}", self.0.host);
+        let url = format!("{}/api/svc/v1/{path}", self.to.host);
         let answer =
             call(Call { method, url: &url, headers, body: Bytes::from(body), timeout: TIMEOUT })
                 .await
-                .with_context(|| format!("talk to the control plane at {}", self.0.host))?;
+                .with_context(|| format!("talk to the control plane at {}", self.to.host))?;
         if answer.status.is_success() {
             return serde_json::from_slice(&answer.body)
-                .with_context(|| format!("understand the answer: is {} Gantry?", self.0.host));
+                .with_context(|| format!("understand the answer: is {} Gantry?", self.to.host));
         }
-        match serde_json::from_slice::<ErrorBody>(&answer.body) {
-            Ok(error) => bail!("{}", error.message),
-            Err(_) => bail!("the control plane answered {}", answer.status),
+        let message = match serde_json::from_slice::<ErrorBody>(&answer.body) {
+            Ok(error) => error.message,
+            Err(_) => format!("the control plane answered {}", answer.status),
+        };
+        match &self.saved_in {
+            _ if answer.status.is_server_error() => bail!(Unwell(message)),
+            Some(dir) if answer.status == StatusCode::UNAUTHORIZED => {
+                bail!("{message}; {}", stale(dir))
+            }
+            _ => bail!(message),
         }
     }
+}
+
+/// What to do when a saved token is refused.
+fn stale(data_dir: &Path) -> String {
+    let (file, dir) = (credentials::path(data_dir), data_dir.display());
+    format!(
+        "it is the one in {}: with that control plane stopped, `gantry token NAME --admin \
+         --data-dir {dir}` makes another and leaves it there",
+        file.display()
+    )
 }
 
 /// Items that one page of a list holds at most.
@@ -201,11 +228,6 @@ fn same_server(saved: &str, named: &str) -> bool {
 /// A text as one part of a path or one value of a query (RFC 3986, section 2.3).
 pub(super) fn encoded(text: &str) -> String {
     percent_encoded(text, "")
-}
-
-fn local(flags: &Flags) -> Option<Credentials> {
-    let text = std::fs::read(flags.data_dir().join(CREDENTIALS_FILE)).ok()?;
-    serde_json::from_slice(&text).ok()
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! `gantry logs`: requests one a line, one request whole, and why it went where it went.
 
-use super::connection::{Connection, Flags, encoded};
+use super::connection::{Connection, Flags, encoded, may_pass};
 use super::follow::{Known, Reach};
 use super::{block_on, text};
 use crate::out;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::builder::NonEmptyStringValueParser;
 use gantry_model::record::{LossKind, RequestRecord};
 use gantry_model::rest::{LogQuery, StatusFilter};
 use gantry_runtime::clock::Clock;
+use gantry_runtime::errors::sentence;
 use http::Method;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     why: bool,
     /// Go on showing requests as they end.
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "until")]
     follow: bool,
     /// Only requests since then: 15m, 2h, 7d, 2026-03-01, 2026-03-01T12:00:00Z.
     #[arg(long, value_name = "TIME")]
@@ -59,7 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TRACE-ID")]
     trace: Option<String>,
     /// At most so many of the newest, 1000 at most; the newest is printed last.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Print records as JSON, one a line.
     #[arg(long)]
@@ -80,28 +81,40 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn query(arguments: &Arguments) -> anyhow::Result<LogQuery> {
     let now_ms = Clock::system().unix_ms();
-    let moment =
-        |text: &Option<String>| text.as_deref().map(|text| text::moment(text, now_ms)).transpose();
-    let status = match arguments.status.as_deref() {
-        None => None,
-        Some("ok") => Some(StatusFilter::Ok),
-        Some("error") => Some(StatusFilter::Error),
-        Some(number) => Some(StatusFilter::Exactly(
-            number.parse().context("--status takes a number, `ok` or `error`")?,
-        )),
-    };
+    let (since, until) = (arguments.since.as_deref(), arguments.until.as_deref());
+    let (from_ms, to_ms) = text::span(since, until, now_ms)?;
     Ok(LogQuery {
-        from_ms: moment(&arguments.since)?,
-        to_ms: moment(&arguments.until)?,
+        from_ms,
+        to_ms,
         after_id: None,
         ended_from_ms: None,
-        trace: arguments.trace.as_ref().map(|id| id.to_ascii_lowercase()),
+        trace: arguments.trace.as_deref().map(trace).transpose()?,
         model: arguments.model.clone(),
         subject: arguments.caller.clone(),
-        status,
+        status: arguments.status.as_deref().map(status).transpose()?,
         metadata: text::pairs(&arguments.metadata)?,
         limit: Some(arguments.limit),
     })
+}
+
+fn status(text: &str) -> anyhow::Result<StatusFilter> {
+    match text {
+        "ok" => return Ok(StatusFilter::Ok),
+        "error" => return Ok(StatusFilter::Error),
+        _ => {}
+    }
+    let number = text.parse().ok().filter(|number| (100..=599).contains(number));
+    number.map(StatusFilter::Exactly).with_context(|| {
+        format!("--status {text}: expected a number from 100 to 599, `ok` or `error`")
+    })
+}
+
+fn trace(text: &str) -> anyhow::Result<String> {
+    ensure!(
+        text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "--trace {text}: a trace id has 32 hexadecimal digits"
+    );
+    Ok(text.to_ascii_lowercase())
 }
 
 async fn show(
@@ -147,11 +160,22 @@ async fn show(
     }
     known.news(before);
     known.news(records);
+    let mut lost = false;
     for round in 1_u64.. {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
         let far = round.is_multiple_of(FAR_ROUNDS);
-        let found = lately(&known, if far { Reach::Far } else { Reach::Near }).await?;
-        print_all(arguments, &known.news(found))?;
+        match lately(&known, if far { Reach::Far } else { Reach::Near }).await {
+            Ok(found) => {
+                lost = false;
+                print_all(arguments, &known.news(found))?;
+            }
+            Err(error) if may_pass(&error) => {
+                if !std::mem::replace(&mut lost, true) {
+                    out::note(format_args!("{}; asking on", sentence(error.as_ref())));
+                }
+            }
+            Err(error) => return Err(error),
+        }
         known.forget(Clock::system().unix_ms());
     }
     Ok(())

@@ -10,8 +10,6 @@ pub(crate) mod token;
 pub(crate) mod usage;
 mod yaml;
 
-pub(crate) use connection::{CREDENTIALS_FILE, Credentials};
-
 use std::future::Future;
 
 /// Runs a command's future on a small runtime of its own.

@@ -1,5 +1,6 @@
 //! How the commands show times, durations and tables.
 
+use anyhow::ensure;
 use comfy_table::{ContentArrangement, Table};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -32,11 +33,27 @@ pub(super) fn duration(us: u64) -> String {
     }
 }
 
+/// The moments of `--since` and `--until`.
+///
+/// # Errors
+/// When one is no moment, or nothing lies between them.
+pub(super) fn span(
+    since: Option<&str>,
+    until: Option<&str>,
+    now_ms: u64,
+) -> anyhow::Result<(Option<u64>, Option<u64>)> {
+    let moment = |text: Option<&str>| text.map(|text| moment(text, now_ms)).transpose();
+    let (from_ms, to_ms) = (moment(since)?, moment(until)?);
+    let empty = from_ms.zip(to_ms).is_some_and(|(from_ms, to_ms)| from_ms >= to_ms);
+    ensure!(!empty, "nothing lies between --since and --until: --since is not before --until");
+    Ok((from_ms, to_ms))
+}
+
 /// A moment given as RFC 3339, `yyyy-mm-dd`, or an age such as `15m`, `2h`, `7d`.
 ///
 /// # Errors
 /// When it is none of these.
-pub(super) fn moment(text: &str, now_ms: u64) -> anyhow::Result<u64> {
+fn moment(text: &str, now_ms: u64) -> anyhow::Result<u64> {
     if let Some(age_ms) = age_ms(text) {
         return Ok(now_ms.saturating_sub(age_ms));
     }

@@ -3,6 +3,7 @@
 
 use super::connection::{Connection, Flags, encoded};
 use super::{block_on, text};
+use crate::credentials::{self, Credentials};
 use crate::{boot, out};
 use anyhow::{Context, bail};
 use gantry_control::{Control, ControlConfig};
@@ -68,7 +69,13 @@ struct Done {}
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.admin {
         let name = arguments.name.as_deref().unwrap_or_default();
-        let token = block_on(admin_token(&arguments.connection.data_dir(), name))?;
+        let data_dir = arguments.connection.data_dir();
+        let token = block_on(admin_token(&data_dir, name))?;
+        // The commands on this machine use it from now on; the one they had may have ended.
+        if let Some(left) = credentials::read(&data_dir) {
+            let token = token.expose().to_owned();
+            credentials::write(&data_dir, &Credentials { token, ..left })?;
+        }
         return out::line(token.expose());
     }
     let connection = Connection::open(&arguments.connection)?;

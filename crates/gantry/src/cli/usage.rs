@@ -41,11 +41,11 @@ pub(crate) struct Arguments {
 /// When a condition is unreadable or the control plane refuses.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let now_ms = Clock::system().unix_ms();
-    let moment =
-        |text: &Option<String>| text.as_deref().map(|text| text::moment(text, now_ms)).transpose();
+    let (since, until) = (arguments.since.as_deref(), arguments.until.as_deref());
+    let (from_ms, to_ms) = text::span(since, until, now_ms)?;
     let query = UsageQuery {
-        from_ms: moment(&arguments.since)?,
-        to_ms: moment(&arguments.until)?,
+        from_ms,
+        to_ms,
         by: arguments.by.iter().map(|name| key(name)).collect::<anyhow::Result<_>>()?,
         model: arguments.model.clone(),
         subject: arguments.caller.clone(),

@@ -18,10 +18,9 @@ pub(super) struct Admin {
     pub gateway: OnceLock<Gateway>,
     pub metrics: Option<Arc<Metrics>>,
     pub control: Option<Api>,
+    /// Whether models are called on the same port.
+    pub models: bool,
 }
-
-const GREETING: &str = "This is Gantry. Models are called below /v1 (OpenAI's and Anthropic's \
-    APIs), the control plane below /api/svc/v1; /healthz, /readyz and /metrics tell how it does.\n";
 
 /// Serves an [`Admin`] on a port of its own.
 pub(super) struct AdminService(pub Arc<Admin>);
@@ -51,7 +50,9 @@ impl OtherService for Admin {
         let local = match (request.uri().path(), &self.metrics) {
             ("/healthz", _) => Some(text(StatusCode::OK, TEXT, "ok\n")),
             ("/readyz", _) => Some(self.readiness()),
-            ("/", _) => Some(text(StatusCode::OK, TEXT, GREETING)),
+            ("/", _) => {
+                Some(text(StatusCode::OK, TEXT, format!("This is Gantry: {}.\n", self.here())))
+            }
             ("/metrics", Some(metrics)) => {
                 Some(text(StatusCode::OK, OPENMETRICS, metrics.render()))
             }
@@ -64,7 +65,10 @@ impl OtherService for Admin {
             Some(api) => Box::pin(async move {
                 api.call(request).await.map(|body| -> OtherBody { Box::pin(body) })
             }),
-            None => Box::pin(async { nothing() }),
+            None => {
+                let nothing = format!("nothing at {}: {}\n", request.uri().path(), self.here());
+                Box::pin(async { text(StatusCode::NOT_FOUND, TEXT, nothing) })
+            }
         }
     }
 }
@@ -77,10 +81,21 @@ impl Admin {
             false => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "no configuration yet\n"),
         }
     }
-}
 
-fn nothing() -> Response<OtherBody> {
-    text(StatusCode::NOT_FOUND, TEXT, "nothing here; models are called below /v1\n")
+    /// What this port serves, in words.
+    fn here(&self) -> String {
+        let models = match self.models {
+            true => "models are called here, below /v1 (OpenAI's and Anthropic's APIs)",
+            false => "models are not called here, but at a gateway",
+        };
+        let control = match self.control {
+            Some(_) => "; the control plane answers below /api/svc/v1",
+            None => "",
+        };
+        let metrics =
+            if self.metrics.is_some() { ", /readyz and /metrics" } else { " and /readyz" };
+        format!("{models}{control}; /healthz{metrics} tell how it does")
+    }
 }
 
 fn text(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Response<OtherBody> {
@@ -89,4 +104,26 @@ fn text(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Respon
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_says_what_it_serves() {
+        let metrics = Arc::new(Metrics::new(1, &Default::default()));
+        let admin = |models, metrics: Option<&Arc<Metrics>>| Admin {
+            gateway: OnceLock::new(),
+            metrics: metrics.cloned(),
+            control: None,
+            models,
+        };
+        let gateway = "models are called here, below /v1 (OpenAI's and Anthropic's APIs); /healthz \
+            and /readyz tell how it does";
+        assert_eq!(admin(true, None).here(), gateway);
+        let alone = "models are not called here, but at a gateway; /healthz, /readyz and /metrics \
+            tell how it does";
+        assert_eq!(admin(false, Some(&metrics)).here(), alone);
+    }
 }

@@ -40,6 +40,7 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
         control: Some(control.api()),
+        models: false,
     });
     let mut said =
         format!("Gantry's control plane is up at {host} (data in {})\n", data_dir.display());

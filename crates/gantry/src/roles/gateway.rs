@@ -60,7 +60,8 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     let data_dir = boot.data_dir()?.join("gateway");
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let beside = Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None });
+    let beside =
+        Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None, models: true });
     let gateway = serve::gateway(boot, &clock, &records, &beside, &shutdown);
     feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
     if arguments.config.is_some() {
@@ -80,6 +81,7 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
         gateway: OnceLock::from(gateway.clone()),
         metrics: Some(records.metrics.clone()),
         control: None,
+        models: false,
     });
     let stop = shutdown.clone();
     let beside = async move { serve::admin(admin_state, admin, &stop).await };

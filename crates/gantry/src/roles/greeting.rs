@@ -2,7 +2,7 @@
 
 use super::discovery::Search;
 use crate::boot::default_data_dir;
-use crate::cli;
+use crate::credentials;
 use gantry_control::FirstStart;
 use gantry_model::kinds::provider_account::{ModelIntegration, ModelType};
 use gantry_model::kinds::{Manifest, ProviderAccount};
@@ -143,7 +143,7 @@ fn example(started: &Started<'_>, model: &str) -> String {
     let token = match started.first {
         Some(first) => first.token.expose(),
         None => {
-            let file = started.data_dir.join(cli::CREDENTIALS_FILE);
+            let file = credentials::path(started.data_dir);
             out += "    (GANTRY_TOKEN is a token of yours; the first start's is in ";
             out += &format!("{})\n", file.display());
             "$GANTRY_TOKEN"

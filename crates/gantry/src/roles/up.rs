@@ -6,8 +6,7 @@ use super::greeting::{self, Started};
 use super::shipped::JournalSink;
 use super::{discovery, follow, process, serve, telemetry};
 use crate::boot::{self, Boot};
-use crate::cli::{self, Credentials};
-use anyhow::Context;
+use crate::credentials::{self, Credentials};
 use gantry_control::{Control, ControlConfig, FirstStart};
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
@@ -51,6 +50,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         gateway: OnceLock::new(),
         metrics: Some(records.metrics.clone()),
         control: Some(control.api()),
+        models: true,
     });
     let gateway = serve::gateway(boot, &clock, &records, &admin, &shutdown);
     let mut snapshots = control.subscribe();
@@ -96,57 +96,32 @@ pub(crate) fn remember(
     host: &str,
     first: Option<&FirstStart>,
 ) -> anyhow::Result<()> {
-    let path = data_dir.join(cli::CREDENTIALS_FILE);
-    let old: Option<Credentials> =
-        std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let token = first.map(|first| first.token.expose().to_owned()).or(old.map(|old| old.token));
+    let token = match first {
+        Some(first) => Some(first.token.expose().to_owned()),
+        None => credentials::read(data_dir).map(|left| left.token),
+    };
     let Some(token) = token else { return Ok(()) };
-    let credentials = Credentials { host: host.to_owned(), token };
-    replace_private(&path, &serde_json::to_vec_pretty(&credentials)?)
-        .with_context(|| format!("write {}", path.display()))
-}
-
-/// Replaces a file whole, so that an end at any moment leaves the one or the other.
-fn replace_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    if std::fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    let begun = path.with_extension("part");
-    let mut file = boot::create_private_file(&begun)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&begun, path)
+    credentials::write(data_dir, &Credentials { host: host.to_owned(), token })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
-    fn credentials_are_replaced_whole_and_only_when_they_changed() {
-        use std::os::unix::fs::MetadataExt;
+    fn the_first_token_stays_beside_a_new_address() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(cli::CREDENTIALS_FILE);
-        let inode = || std::fs::metadata(&path).unwrap().ino();
         let first = FirstStart {
             tenant: "default".to_owned(),
             admin: "admin@localhost".to_owned(),
             token: Secret::new("tfy_first"),
         };
-        remember(dir.path(), "http://127.0.0.1:7100", None).unwrap();
-        assert!(!path.exists(), "there is no token to leave");
-        remember(dir.path(), "http://127.0.0.1:7100", Some(&first)).unwrap();
-        // A second name keeps the old file's inode from being used again.
-        std::fs::hard_link(&path, dir.path().join("old")).unwrap();
-        let before = inode();
-        remember(dir.path(), "http://127.0.0.1:7100", None).unwrap();
-        assert_eq!(inode(), before);
-        remember(dir.path(), "http://127.0.0.1:7200", None).unwrap();
-        assert_ne!(inode(), before, "another file in its place");
-        let saved = std::fs::read_to_string(&path).unwrap();
-        assert!(saved.contains(":7200") && saved.contains("tfy_first"), "{saved}");
-        assert!(!path.with_extension("part").exists());
+        let left = || credentials::read(dir.path()).map(|left| (left.host, left.token));
+        let here = |port: u16| format!("http://127.0.0.1:{port}");
+        remember(dir.path(), &here(7100), None).unwrap();
+        assert_eq!(left(), None, "there is no token to leave");
+        remember(dir.path(), &here(7100), Some(&first)).unwrap();
+        remember(dir.path(), &here(7200), None).unwrap();
+        assert_eq!(left(), Some((here(7200), "tfy_first".to_owned())));
     }
 }
