@@ -1,4 +1,5 @@
-//! Standard output, and notes beside it: the one place that writes to it. Commands and the start of roles use it.
+//! Standard output, and notes beside it: the one place that writes to them. Commands and the start
+//! of roles use it.
 //!
 //! A reader that has seen enough, as in `gantry logs | head -1`, is no failure: what writes gets
 //! [`Closed`], and `main` ends the command as if all had been read. Nothing here may panic.
