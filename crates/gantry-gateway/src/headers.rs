@@ -99,7 +99,7 @@ pub(crate) struct Wishes {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RetryWish {
     pub attempts: Option<u8>,
     pub on_status_codes: Option<Vec<u16>>,
@@ -107,6 +107,7 @@ pub(crate) struct RetryWish {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LoggingWish {
     enabled: bool,
 }
@@ -229,6 +230,7 @@ mod tests {
             ("x-tfy-metadata", long.as_str(), "the value of `a` has more than 128 characters"),
             ("x-tfy-request-timeout", "2s", "expected a positive whole number of milliseconds"),
             ("x-tfy-logging-config", "{}", "missing field `enabled`"),
+            ("x-tfy-retry-config", "{\"retries\":2}", "unknown field `retries`, expected one of"),
             ("x-gantry-strict", "1", "expected `true` or `false`"),
             ("x-gantry-strict", "banana", "expected `true` or `false`"),
             ("x-gantry-strict", "", "expected `true` or `false`"),

@@ -15,8 +15,17 @@ pub enum Error {
     Tcp { origin: String, source: std::io::Error },
     #[error("connect to {origin} within {limit_ms} ms")]
     Timeout { origin: String, limit_ms: u64 },
-    #[error("agree on TLS with {origin}")]
+    #[error("agree on TLS with {origin}{}", hint(source))]
     Tls { origin: String, source: std::io::Error },
+}
+
+/// What an answer means that is no TLS at all.
+fn hint(error: &std::io::Error) -> &'static str {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    match error {
+        Some(rustls::Error::InvalidMessage(_)) => ", which answers without TLS: is it http://?",
+        _ => "",
+    }
 }
 
 /// Sends a request over a kept connection, which `take` gives, else over a new one, made within

@@ -8,7 +8,7 @@ use gantry_providers::client::{Call, call};
 use gantry_providers::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::{Shutdown, spawn};
-use gantry_telemetry::journal;
+use gantry_telemetry::journal::{self, Error::Locked};
 use gantry_telemetry::metrics::Metrics;
 use gantry_telemetry::otlp::{self, Transport};
 use gantry_telemetry::recorder::{self, Recorder};
@@ -57,10 +57,16 @@ pub(super) fn start(
         options.sinks.push(queue.sink());
         spawn("otlp exporter", exporter.run(shutdown.clone()));
     }
-    let recorder = Recorder::start(options).context(
-        "start the record of requests; each process needs a data directory of its own, by \
-         --data-dir",
-    )?;
+    let recorder = Recorder::start(options).map_err(|error| {
+        let taken = matches!(error, recorder::Error::Journal { source: Locked { .. } });
+        anyhow::Error::new(error).context(match taken {
+            true => {
+                "start the record of requests; each process needs a data directory of its own, by \
+                 --data-dir"
+            }
+            false => "start the record of requests",
+        })
+    })?;
     Ok(Records { recorder, metrics, traces, journal_dir })
 }
 
