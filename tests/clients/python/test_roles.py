@@ -324,6 +324,7 @@ def test_without_any_provider_it_starts_and_says_how_to_add_one(start, tmp_path)
     ("[log]\nfilter = \"in=fo=x,,,\"\n", {}, "boot.toml:2:10: `in=fo=x,,,` is no log filter"),
     ("", {"GANTRY_LOG__FILTER": "inof"}, "GANTRY_LOG__FILTER: `inof` is no log filter"),
     ("[gateway]\nidle_timeout_ms = 0\n", {}, "boot.toml:2:19: 0 is too small"),
+    ("[records]\nobjects_url = \"gs://x\"\n", {}, "boot.toml:2:15: `gs://x` is no address"),
     ("", {"GANTRY_LISTEN": "here"}, "`here` is no address: expected IP and port, such as 127"),
     ("", {"GANTRY_LOCAL_SERVERS": "nonsense"}, "GANTRY_LOCAL_SERVERS: `nonsense` is no URL"),
     ("", {"GANTRY_MASTER_KEY": "abc"}, "cannot use the master key GANTRY_MASTER_KEY: "),
@@ -351,6 +352,39 @@ def test_a_start_that_fails_loses_no_token_and_the_data_directory_gives_another(
     start("up", *data, "--listen", f"127.0.0.1:{port}")
     host = {"GANTRY_HOST": f"http://127.0.0.1:{port}", "GANTRY_TOKEN": again.strip()}
     until("a second start", lambda: cli(tmp_path, "get", **host)[0] == 0)
+
+
+def test_a_token_that_was_left_and_ended_is_told_and_another_takes_its_place(start, tmp_path):
+    data = ["--data-dir", tmp_path / "data"]
+    up = start("up", *data, "--listen", f"127.0.0.1:{free_port()}")
+    up.wait_for(TOKEN.pattern)
+    until("the credentials", lambda: cli(tmp_path, "get", *data)[0] == 0)
+    code, output = cli(tmp_path, "token", "--revoke", "first-start", *data)
+    assert code != 0 and "the only token of user:admin@localhost" in output, output
+    token = cli(tmp_path, "token", "next", *data)[1].strip()
+    code, output = cli(tmp_path, "token", "--revoke", "first-start", *data, GANTRY_TOKEN=token)
+    assert code == 0, output
+    code, output = cli(tmp_path, "get", *data)
+    assert code != 0 and "`gantry token NAME --admin --data-dir" in output, output
+    up.kill()
+    assert cli(tmp_path, "token", "again", "--admin", *data)[0] == 0
+    start("up", *data, "--listen", f"127.0.0.1:{free_port()}")
+    until("a second start", lambda: cli(tmp_path, "get", *data)[0] == 0)
+
+
+def test_following_goes_on_when_the_control_plane_was_away(start, tmp_path):
+    port = free_port()
+    arguments = ["up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{port}"]
+    up = start(*arguments)
+    token = up.wait_for(TOKEN.pattern).group()
+    until("an answer", lambda: ask(port, token) == 404)
+    follower = start("logs", "--follow", "--data-dir", tmp_path / "data")
+    follower.wait_for("TIME")
+    up.kill()
+    follower.wait_for("asking on")
+    start(*arguments)
+    until("an answer", lambda: ask(port, token, {**BODY, "model": "after/all"}) == 404)
+    follower.wait_for("after/all")
 
 
 def test_the_token_that_was_left_goes_to_no_other_address(start, tmp_path):
