@@ -64,6 +64,9 @@ pub(crate) struct Outcome {
     pub(crate) requests: u64,
     /// Stream events within the measurement.
     pub(crate) events: u64,
+    /// The same from the first request on, what came before the measurement included.
+    pub(crate) all_requests: u64,
+    pub(crate) all_events: u64,
     /// Answers that were wrong and connections that broke, from the first request on.
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,

@@ -9,6 +9,8 @@ mod instructions;
 mod machine;
 mod plan;
 mod probe;
+#[path = "../../bench/src/load/process.rs"]
+mod process;
 mod profile;
 mod proxies;
 mod results;

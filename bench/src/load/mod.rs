@@ -79,6 +79,8 @@ impl Mark {
         Outcome {
             requests: end.requests - self.requests,
             events: end.events - self.events,
+            all_requests: end.requests,
+            all_events: end.events,
             errors: job.totals.errors.load(Ordering::Relaxed),
             first_error: first_error.clone(),
             seconds: (end.at - self.at).as_secs_f64(),

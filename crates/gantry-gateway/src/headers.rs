@@ -230,6 +230,7 @@ mod tests {
             ("x-tfy-metadata", long.as_str(), "the value of `a` has more than 128 characters"),
             ("x-tfy-request-timeout", "2s", "expected a positive whole number of milliseconds"),
             ("x-tfy-logging-config", "{}", "missing field `enabled`"),
+            ("x-tfy-logging-config", "{\"enabled\":true,\"log\":1}", "unknown field `log`"),
             ("x-tfy-retry-config", "{\"retries\":2}", "unknown field `retries`, expected one of"),
             ("x-gantry-strict", "1", "expected `true` or `false`"),
             ("x-gantry-strict", "banana", "expected `true` or `false`"),

@@ -129,7 +129,8 @@ impl Store {
         path: &std::path::Path,
         failed: impl Fn(String) -> Error,
     ) -> Result<Self, Error> {
-        let probe = path.join(".writable");
+        // Of this process alone: another one may look at the same moment.
+        let probe = path.join(format!(".writable-{}", std::process::id()));
         std::fs::create_dir_all(path)
             .and_then(|()| std::fs::write(&probe, []))
             .and_then(|()| std::fs::remove_file(&probe))

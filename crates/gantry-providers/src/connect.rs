@@ -3,6 +3,7 @@
 use crate::endpoint::Endpoint;
 use crate::http1::{self, Connection, Finished, Reply, Request, Stream};
 use crate::tcp;
+use gantry_runtime::tasks::queue_up;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -41,6 +42,8 @@ pub(crate) async fn send<F: Finished, E: From<Error>>(
     lease: impl Fn() -> F,
     broken: impl Fn(http1::Error) -> E,
 ) -> Result<Reply<F>, E> {
+    // Before a connection is chosen: until then nothing has begun, and afterwards it may be closed.
+    queue_up().await;
     loop {
         let (connection, reused) = match take() {
             Some(connection) => (connection, true),
@@ -87,4 +90,19 @@ async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, Error> {
         .map_err(|source| Error::Lookup { host: endpoint.host.clone(), source })?;
     let connected = tcp::connect(addresses).await;
     connected.map_err(|source| Error::Tcp { origin: endpoint.origin(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_without_tls_is_named_as_such() {
+        let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        for (error, expected) in [(plain, true), (rustls::Error::DecryptError, false)] {
+            let origin = "https://a:1".to_owned();
+            let error = Error::Tls { origin, source: std::io::Error::other(error) };
+            assert_eq!(error.to_string().contains("is it http://?"), expected, "{error}");
+        }
+    }
 }

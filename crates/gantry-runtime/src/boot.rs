@@ -112,6 +112,7 @@ fn read_file<T: DeserializeOwned>(path: &Path) -> Result<Table, Error> {
     let at = |error: &toml::de::Error| {
         let (line, column) = place(&text, error.span().map_or(0, |span| span.start));
         let found = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+        let found = if may_hold_secret(found) { "***" } else { found };
         Error::File {
             path: path.to_owned(),
             line,
@@ -172,11 +173,17 @@ fn insert(table: &mut Table, keys: &[String], value: Value) {
     }
 }
 
-/// Values of keys that sound secret are not repeated in errors.
+/// Whether a text holds an address with more than a place: a password, or a signed query.
+fn may_hold_secret(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']))
+}
+
+/// Values of keys that sound secret, or that may hold one, are not repeated in errors.
 fn shown(keys: &[String], text: &str) -> String {
     let secret = ["token", "key", "password", "secret"];
     let names: BTreeSet<&str> = keys.iter().flat_map(|key| key.split('_')).collect();
-    if secret.iter().any(|word| names.contains(word)) { "***".to_owned() } else { text.to_owned() }
+    let secret = secret.iter().any(|word| names.contains(word)) || may_hold_secret(text);
+    if secret { "***".to_owned() } else { text.to_owned() }
 }
 
 fn place(text: &str, offset: usize) -> (usize, usize) {

@@ -268,6 +268,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_an_address_should_not_hold_is_not_repeated() {
+        for address in
+            ["s3://id:the-secret@lake", "azure://lake/x?sig=the-secret", "gs://a:the-secret@b"]
+        {
+            let line = format!("objects_url = \"{address}\"");
+            let by_file = load(&format!("[records]\n{line}")).unwrap_err();
+            let variable = ("GANTRY_RECORDS__OBJECTS_URL".to_owned(), address.to_owned());
+            let variables = [variable].into_iter();
+            let loaded = gantry_runtime::boot::load::<Boot>(None, variables, &KNOWN);
+            for error in [by_file, loaded.unwrap_err().to_string()] {
+                assert!(error.contains("is no address of a lake"), "{error}");
+                assert!(!error.contains("the-secret"), "{error}");
+            }
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_variable_of_somebody_else_may_hold_anything() {

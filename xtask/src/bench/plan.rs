@@ -200,7 +200,8 @@ pub(super) struct Plan {
     pub(super) streams_ms: u64,
     /// Rest between start and the reading of the idle memory.
     pub(super) idle_ms: u64,
-    /// How often measurements may be taken again in a round because the host was busy.
+    /// How often measurements of CPU time may be taken again in a round because the host was busy,
+    /// and those of latency.
     pub(super) repetitions_most: u32,
 }
 
@@ -217,7 +218,7 @@ impl Plan {
             streams_warm_ms: 4000,
             streams_ms: 4000,
             idle_ms: 2000,
-            repetitions_most: 60,
+            repetitions_most: 40,
         };
         if !quick {
             return long;

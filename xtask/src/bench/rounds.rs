@@ -1,7 +1,7 @@
 //! One round: all contenders are started afresh and take turns in every measurement.
 //!
-//! Turns within a measurement keep the contenders a second or two apart, so that a change in the
-//! machine's speed hits all of them.
+//! Turns within a measurement keep the contenders seconds apart, so that a change in the machine's
+//! speed hits all of them.
 
 use super::children::{Program, pause};
 use super::machine::{CoreTime, Machine};
@@ -9,9 +9,11 @@ use super::plan::{
     CPU_CASES, Contender, CpuCase, LATENCY_CASES, LatencyCase, OPEN_STREAMS, Plan, Row,
     SLOW_GAP_MS, TICK_GAP_MS, Wait,
 };
+use super::process;
 use super::proxies::{self, Proxy};
-use super::results::{Results, median};
+use super::results::Results;
 use super::spec::{Case, Outcome, Pace, Spec};
+use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,6 +21,9 @@ use std::time::Duration;
 const EVENTS_LEAST: f64 = 0.9;
 /// Share of the due requests that must be answered within the measurement.
 const REQUESTS_LEAST: f64 = 0.98;
+
+/// What was put off is done within this time: Gantry looks for records to store every 5 s.
+const PUT_OFF: Duration = Duration::from_secs(6);
 
 /// The share of the cores' time that the host may take during a measurement before it is taken
 /// again, and how often one is taken at most.
@@ -35,6 +40,23 @@ struct Round<'a> {
     gantry_requests: u64,
     /// How often a measurement may still be taken again.
     repetitions_left: u32,
+    /// What each contender did under load in the measurement of CPU time that is going on.
+    loaded: BTreeMap<Contender, Loaded>,
+}
+
+/// What a proxy did while loads ran, those that do not count included.
+#[derive(Clone, Copy, Default)]
+struct Loaded {
+    requests: u64,
+    events: u64,
+    cpu_us: u64,
+}
+
+/// The sums of a contender's slices.
+#[derive(Clone, Copy, Default)]
+struct Slices {
+    cpu_us: u64,
+    units: u64,
 }
 
 /// Measures everything once.
@@ -53,6 +75,7 @@ pub(super) fn run(
         results,
         gantry_requests: 0,
         repetitions_left: plan.repetitions_most,
+        loaded: BTreeMap::new(),
     };
     round.proxies.insert(Contender::Direct, mock);
     for contender in [Contender::PassThrough, Contender::Nginx, Contender::Gantry] {
@@ -61,8 +84,9 @@ pub(super) fn run(
     round.measure_idle()?;
     round.measure_streams()?;
     for case in CPU_CASES {
-        round.measure_cpu(case);
+        round.measure_cpu(case)?;
     }
+    round.repetitions_left = plan.repetitions_most;
     for case in LATENCY_CASES {
         round.measure_latency(case)?;
     }
@@ -108,8 +132,8 @@ impl Round<'_> {
         pause(time);
         self.results.other_work.push((CoreTime::now().busy - before) / time.as_secs_f64());
         for contender in self.running() {
-            let kib = self.memory_kib(contender, "VmRSS:")?;
-            self.results.add(Row::Idle, contender, kib / 1024.0);
+            let kib = self.sample(contender)?.rss_kib;
+            self.results.add(Row::Idle, contender, kib as f64 / 1024.0);
         }
         Ok(())
     }
@@ -135,35 +159,61 @@ impl Round<'_> {
     }
 
     /// The contenders take short turns, so that a change in the machine's speed, which lasts for
-    /// seconds, hits all of them; the median of a contender's slices is its figure of this round.
-    fn measure_cpu(&mut self, case: &CpuCase) {
+    /// seconds, hits all of them. What a proxy puts off, as Gantry does with its records, it does
+    /// while others have their turn or after the last one: that counts too, shared among all that
+    /// it answered.
+    fn measure_cpu(&mut self, case: &CpuCase) -> anyhow::Result<()> {
         let mut contenders = self.running();
         contenders.retain(|contender| !case.only_gantry || *contender == Contender::Gantry);
-        let mut found = BTreeMap::<Contender, Vec<f64>>::new();
+        self.loaded.clear();
+        let before = contenders.iter().map(|contender| self.cpu_us(*contender));
+        let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+        let before: BTreeMap<_, _> = contenders.iter().copied().zip(before).collect();
+        let mut found = BTreeMap::<Contender, Slices>::new();
         for _ in 0..self.plan.slices {
             for contender in &contenders {
-                let slice = self.measure_slice(case, *contender);
-                found.entry(*contender).or_default().extend(slice);
+                if let Some(slice) = self.measure_slice(case, *contender) {
+                    let sum = found.entry(*contender).or_default();
+                    sum.cpu_us += slice.cpu_us;
+                    sum.units += slice.units;
+                }
             }
             // Nobody always runs behind the same one.
             contenders.reverse();
         }
+        pause(PUT_OFF);
         for (contender, slices) in found {
-            let figure = median(&slices);
-            figure.into_iter().for_each(|figure| self.results.add(case.row, contender, figure));
+            let before = before.get(&contender).copied().unwrap_or_default();
+            let whole = self.cpu_us(contender)?.saturating_sub(before);
+            let loaded = self.loaded.get(&contender).copied().unwrap_or_default();
+            let all = if case.per_event { loaded.events } else { loaded.requests };
+            let put_off = whole.saturating_sub(loaded.cpu_us) as f64 / all.max(1) as f64;
+            let under_load = slices.cpu_us as f64 / slices.units.max(1) as f64;
+            self.results.add(case.row, contender, under_load + put_off);
         }
+        Ok(())
     }
 
-    /// CPU time per unit, in µs.
-    fn measure_slice(&mut self, case: &CpuCase, contender: Contender) -> Option<f64> {
+    /// One turn under load.
+    fn measure_slice(&mut self, case: &CpuCase, contender: Contender) -> Option<Slices> {
         let (request_ms, event_ms) = (self.plan.request_slice_ms, self.plan.event_slice_ms);
         let measure_ms = if case.per_event { event_ms } else { request_ms };
         let spec =
             Spec { connections: case.connections, measure_ms, ..self.spec(contender, case.case) };
         let due = if case.per_event { due_events(&spec, TICK_GAP_MS) } else { Due::Any };
         let outcome = self.load(contender, &spec, due)?;
-        let count = if case.per_event { outcome.events } else { outcome.requests };
-        Some(outcome.cpu_us.unwrap_or_default() as f64 / count as f64)
+        let units = if case.per_event { outcome.events } else { outcome.requests };
+        Some(Slices { cpu_us: outcome.cpu_us.unwrap_or_default(), units })
+    }
+
+    /// CPU time of a contender since its start.
+    fn cpu_us(&self, contender: Contender) -> anyhow::Result<u64> {
+        Ok(self.sample(contender)?.cpu_us)
+    }
+
+    fn sample(&self, contender: Contender) -> anyhow::Result<process::Sample> {
+        let pid = self.proxies.get(&contender).map_or(0, |proxy| proxy.pid);
+        process::sample(pid).with_context(|| format!("read what {} uses", contender.name()))
     }
 
     fn measure_latency(&mut self, case: &LatencyCase) -> anyhow::Result<()> {
@@ -216,8 +266,8 @@ impl Round<'_> {
 
     fn measure_peak(&mut self) -> anyhow::Result<()> {
         for contender in self.running() {
-            let kib = self.memory_kib(contender, "VmHWM:")?;
-            self.results.add(Row::Peak, contender, kib / 1024.0);
+            let kib = self.sample(contender)?.peak_kib;
+            self.results.add(Row::Peak, contender, kib as f64 / 1024.0);
         }
         Ok(())
     }
@@ -292,9 +342,16 @@ impl Round<'_> {
         spec: &Spec,
         due: &Due,
     ) -> (f64, Result<Outcome, String>) {
-        let before = CoreTime::now();
+        let (before, cpu_before) = (CoreTime::now(), self.cpu_us(contender).unwrap_or_default());
         let outcome = drive(self.machine, spec).map_err(|error| format!("{error:#}"));
         let stolen = CoreTime::now().stolen_since(before);
+        let cpu_after = self.cpu_us(contender).unwrap_or_default();
+        if let Ok(outcome) = &outcome {
+            let loaded = self.loaded.entry(contender).or_default();
+            loaded.requests += outcome.all_requests;
+            loaded.events += outcome.all_events;
+            loaded.cpu_us += cpu_after.saturating_sub(cpu_before);
+        }
         if let (Ok(outcome), Contender::Gantry) = (&outcome, contender) {
             self.gantry_requests += outcome.requests;
         }
@@ -303,14 +360,6 @@ impl Round<'_> {
             None => Ok(outcome),
         });
         (stolen, judged)
-    }
-
-    fn memory_kib(&self, contender: Contender, field: &str) -> anyhow::Result<f64> {
-        let pid = self.proxies.get(&contender).map_or(0, |proxy| proxy.pid);
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        number.ok_or_else(|| anyhow::anyhow!("find {field} of {}", contender.name()))
     }
 }
 

@@ -85,10 +85,10 @@ fn print_notes(text: &mut String, plan: &Plan, results: &Results) -> std::fmt::R
     writeln!(
         text,
         "\nMedians of {} rounds. CPU is user and system time of the proxy's process under 64 busy \
-         connections, or 200 streams with an event each 10 ms, in each round the median of {} \
-         slices in which the proxies take turns; translated rows are divided by the \
-         pass-through's plain figure. Added latency is the proxy's less that of \
-         the direct way, which its column shows whole, from the moment a request was due; a \
+         connections, or 200 streams with an event each 10 ms, in each round over {} slices in \
+         which the proxies take turns, what they put off to later included; translated rows are \
+         divided by the pass-through's plain figure. Added latency is the proxy's less that of the \
+         direct way, which its column shows whole, from the moment a request was due; a \
          virtual core that fell asleep takes tens of µs to wake, so it is measured with cores \
          kept awake by idle loops too, and with `busy_poll_us = {BUSY_POLL_US}`, which keeps its \
          core busy while there is traffic. \

@@ -339,9 +339,9 @@ fn secret(text: &str) -> Result<(), String> {
     if let Some(name) = text.strip_prefix(crate::secrets::VARIABLE) {
         return ensure(is_variable(name), || format!("`{text}` is not of the form `env://NAME`"));
     }
-    if let Some(name) = meant_variable(text) {
-        return Err(format!("`{text}` would be taken as it stands; write `env://{name}`"));
-    }
+    ensure(!means_variable(text), || {
+        "is taken as it stands; the value of a variable is spelled `env://NAME`".to_owned()
+    })?;
     if let Some(rest) = text.strip_prefix(crate::secrets::STORED) {
         let parts: Vec<&str> = rest.splitn(3, ':').collect();
         return ensure(parts.len() == 3 && parts.iter().all(|part| !part.is_empty()), || {
@@ -356,13 +356,11 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The variable that somebody means who spells it as a shell or another program does: `${NAME}`,
-/// `$NAME`, `env:NAME`.
-fn meant_variable(text: &str) -> Option<&str> {
+/// Whether somebody means a variable who spells it as a shell or another program does: `${NAME}`,
+/// `env:NAME`. A dollar sign alone may begin a password.
+fn means_variable(text: &str) -> bool {
     let braced = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    let bare = braced.or_else(|| text.strip_prefix('$')).or_else(|| text.strip_prefix("env:"))?;
-    let name = bare.strip_prefix("env:").unwrap_or(bare);
-    is_variable(name).then_some(name)
+    braced.or_else(|| text.strip_prefix("env:")).is_some_and(is_variable)
 }
 
 fn certificate(text: &str) -> Result<(), String> {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use gantry_runtime::http1::{
     FIELDS_MAX, Fields, Framing, FramingError, is_silent, poll_fill, skip_empty_lines, stays_open,
 };
-use gantry_runtime::tasks::queue_up;
 use http::StatusCode;
 use std::future::poll_fn;
 use std::io;
@@ -43,7 +42,6 @@ impl Connection {
 
     /// Sends one request, and returns the head of its reply with the framing of its body.
     pub(super) async fn send(&mut self, request: &Request) -> Result<(Head, Framing), Error> {
-        queue_up().await;
         let mut outgoing = Outgoing::new(request);
         let head = poll_fn(|cx| self.poll_exchange(&mut outgoing, cx)).await?;
         self.reusable = head.stays;

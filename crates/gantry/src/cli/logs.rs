@@ -19,6 +19,10 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(700);
 /// One question in so many reaches back to what remote gateways have shipped: one in about 14 s.
 const FAR_ROUNDS: u64 = 20;
 
+/// Said when the control plane answers again.
+const FOUND_AGAIN: &str = "the control plane answers again; `gantry logs --since` shows what may \
+    be missing here: requests that began over 15 minutes ago, and records that gateways send late";
+
 /// Digits of an id that a list shows: 12 are the millisecond, one is the version, and the rest
 /// hold 26 random bits, so that one in millions of requests of the same millisecond has a twin.
 const ID_DIGITS: usize = 20;
@@ -163,10 +167,12 @@ async fn show(
     let mut lost = false;
     for round in 1_u64.. {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
-        let far = round.is_multiple_of(FAR_ROUNDS);
+        let far = lost || round.is_multiple_of(FAR_ROUNDS);
         match lately(&known, if far { Reach::Far } else { Reach::Near }).await {
             Ok(found) => {
-                lost = false;
+                if std::mem::replace(&mut lost, false) {
+                    out::note(FOUND_AGAIN);
+                }
                 print_all(arguments, &known.news(found))?;
             }
             Err(error) if may_pass(&error) => {

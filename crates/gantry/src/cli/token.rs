@@ -8,6 +8,8 @@ use crate::{boot, out};
 use anyhow::{Context, bail};
 use gantry_control::{Control, ControlConfig};
 use gantry_model::secret::Secret;
+use gantry_runtime::clock::Clock;
+use gantry_runtime::digest::sha256_hex;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -70,13 +72,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.admin {
         let name = arguments.name.as_deref().unwrap_or_default();
         let data_dir = arguments.connection.data_dir();
-        let token = block_on(admin_token(&data_dir, name))?;
-        // The commands on this machine use it from now on; the one they had may have ended.
-        if let Some(left) = credentials::read(&data_dir) {
+        let left = credentials::read(&data_dir);
+        let (token, left_works) = block_on(admin_token(&data_dir, name, left.as_ref()))?;
+        out::line(token.expose())?;
+        // The commands on this machine need one that works.
+        if let Some(left) = left.filter(|_| !left_works) {
             let token = token.expose().to_owned();
             credentials::write(&data_dir, &Credentials { token, ..left })?;
+            out::note(
+                "the commands on this machine use it from now on: the one they had has ended",
+            );
         }
-        return out::line(token.expose());
+        return Ok(());
     }
     let connection = Connection::open(&arguments.connection)?;
     let path = if arguments.gateway { "gateway/tokens" } else { "personal-access-tokens" };
@@ -97,8 +104,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })
 }
 
-/// A further token of the administrator, made where no control plane runs.
-async fn admin_token(data_dir: &Path, name: &str) -> anyhow::Result<Secret> {
+/// A further token of the administrator, made where no control plane runs, and whether the one that
+/// was left there works.
+async fn admin_token(
+    data_dir: &Path,
+    name: &str,
+    left: Option<&Credentials>,
+) -> anyhow::Result<(Secret, bool)> {
     if !data_dir.join("gantry.db").exists() {
         bail!(
             "{} holds no control plane: name the data directory of one with --data-dir",
@@ -109,9 +121,14 @@ async fn admin_token(data_dir: &Path, name: &str) -> anyhow::Result<Secret> {
     let mut config = ControlConfig::new(data_dir);
     config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
     let (control, _) = Control::open(config).await.context("open the data directory")?;
+    let digest = left.map(|left| sha256_hex(left.token.as_bytes()));
+    let now_ms = Clock::system().unix_ms();
+    let works = control.snapshot().keys.iter().any(|key| {
+        digest.as_ref() == Some(&key.sha256) && key.expires_at_ms.is_none_or(|end| end > now_ms)
+    });
     let token = control.create_admin_token(name).await;
     control.close().await;
-    Ok(token?)
+    Ok((token?, works))
 }
 
 async fn listed(connection: &Connection, path: &str) -> anyhow::Result<Vec<Token>> {
@@ -148,18 +165,18 @@ mod tests {
     #[tokio::test]
     async fn who_has_the_data_directory_gets_a_token_of_the_administrator() {
         let dir = tempfile::tempdir().unwrap();
-        let none = admin_token(dir.path(), "again").await.unwrap_err().to_string();
+        let none = admin_token(dir.path(), "again", None).await.unwrap_err().to_string();
         assert!(none.contains("holds no control plane"), "{none}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
         let (control, _) = Control::open(ControlConfig::new(dir.path())).await.unwrap();
-        let runs = format!("{:#}", admin_token(dir.path(), "again").await.unwrap_err());
+        let runs = format!("{:#}", admin_token(dir.path(), "again", None).await.unwrap_err());
         assert!(runs.contains("another gantry process"), "{runs}");
         control.close().await;
         drop(control);
-        let token = admin_token(dir.path(), "again").await.unwrap();
+        let (token, _) = admin_token(dir.path(), "again", None).await.unwrap();
         let (control, first) = Control::open(ControlConfig::new(dir.path())).await.unwrap();
         assert!(first.is_none());
-        let digest = gantry_runtime::digest::sha256_hex(token.expose().as_bytes());
+        let digest = sha256_hex(token.expose().as_bytes());
         let known = control.snapshot();
         let key = known.keys.iter().find(|key| key.sha256 == digest).unwrap();
         assert!(key.caller.admin && key.name == "again", "{key:?}");
