@@ -9,14 +9,13 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, cast, not, when};
 use datafusion::prelude::{col, lit};
-use gantry_model::rest::{LogQuery, StatusFilter, UsageQuery};
+use gantry_model::rest::{LOGS_MAX, LogQuery, StatusFilter, UsageQuery};
 
 /// Times in an id and in its record may differ by this much; a clock may have been set between.
 const SLACK_MS: u64 = 300_000;
 /// Fewest digits of an id's beginning: 8 are a span of 65 seconds.
 const PREFIX_DIGITS: usize = 8;
 const LIMIT_DEFAULT: u32 = 100;
-const LIMIT_MAX: u32 = 1_000;
 
 /// A condition and the times at which rows that meet it were received.
 #[derive(Clone, Debug)]
@@ -129,7 +128,7 @@ pub(crate) fn logs(query: &LogQuery) -> Result<Logs, Error> {
         filter = filter.and(col("id").gt(lit(format!("{high:032x}"))));
     }
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if limit > LIMIT_MAX {
+    if limit > LOGS_MAX {
         let why = "is too large: expected at most 1000";
         return Err(Error::Invalid { field: "limit", found: limit.to_string(), why });
     }

@@ -14,7 +14,7 @@ mod s3;
 mod tests;
 
 pub use address::check_address;
-pub(crate) use address::{Address, Location, read, shown};
+pub(crate) use address::{Address, Location, locate, shown};
 pub use error::Error;
 pub(crate) use remote::Remote;
 

@@ -118,7 +118,7 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, Error> {
         let failed = |why: String| Error::Address { url: objects::shown(address), why };
-        match objects::read(address).map_err(failed)? {
+        match objects::locate(address).map_err(failed)? {
             (url, Location::Folder(path)) => Self::folder(url, &path, failed),
             (url, Location::Remote(at)) => Self::remote(&url, &at, environment, clock),
         }

@@ -95,6 +95,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Most records of one answer.
+pub const LOGS_MAX: u32 = 1000;
+
 /// Which records `gantry logs` lists, without bodies; absent conditions do not restrict. All must
 /// hold. An unknown condition is refused: left out, it would show more than was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -113,7 +116,7 @@ pub struct LogQuery {
     /// Only requests that ended then or later.
     pub ended_from_ms: Option<UnixMs>,
     pub metadata: BTreeMap<String, String>,
-    /// Newest first unless `after_id` is given. At most 1000.
+    /// Newest first unless `after_id` is given. At most [`LOGS_MAX`].
     pub limit: Option<u32>,
 }
 

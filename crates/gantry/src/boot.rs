@@ -8,6 +8,7 @@ use http::Uri;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use telemetry::Telemetry;
@@ -154,12 +155,28 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// Opens a file for writing anew, readable by its owner only.
-pub(crate) fn create_private_file(path: &Path) -> std::io::Result<std::fs::File> {
+fn create_private_file(path: &Path) -> std::io::Result<std::fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Replaces a file whole, so that an end at any moment leaves the one or the other. It is made for
+/// its owner only.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn replace_private_file(path: &Path, parts: &[&[u8]]) -> anyhow::Result<()> {
+    let begun = path.with_extension("part");
+    let replace = || -> std::io::Result<()> {
+        let mut file = create_private_file(&begun)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_all()?;
+        std::fs::rename(&begun, path)
+    };
+    replace().with_context(|| format!("write {}", path.display()))
 }
 
 /// From here on all files and folders of this process are made for their owner only.

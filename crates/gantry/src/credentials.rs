@@ -2,7 +2,6 @@
 //! same machine.
 
 use crate::boot;
-use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -29,21 +28,11 @@ pub(crate) fn read(data_dir: &Path) -> Option<Credentials> {
 /// When the file cannot be written.
 pub(crate) fn write(data_dir: &Path, credentials: &Credentials) -> anyhow::Result<()> {
     let path = path(data_dir);
-    replace_private(&path, &serde_json::to_vec_pretty(credentials)?)
-        .with_context(|| format!("write {}", path.display()))
-}
-
-/// Replaces a file whole, so that an end at any moment leaves the one or the other.
-fn replace_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+    let bytes = serde_json::to_vec_pretty(credentials)?;
+    if std::fs::read(&path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
-    let begun = path.with_extension("part");
-    let mut file = boot::create_private_file(&begun)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&begun, path)
+    boot::replace_private_file(&path, &[&bytes])
 }
 
 #[cfg(test)]

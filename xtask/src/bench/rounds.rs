@@ -40,23 +40,31 @@ struct Round<'a> {
     gantry_requests: u64,
     /// How often a measurement may still be taken again.
     repetitions_left: u32,
-    /// What each contender did under load in the measurement of CPU time that is going on.
-    loaded: BTreeMap<Contender, Loaded>,
+    /// What each contender did under load in the measurement of CPU time that is going on, loads
+    /// that do not count included.
+    loaded: BTreeMap<Contender, Work>,
 }
 
-/// What a proxy did while loads ran, those that do not count included.
+/// What a proxy answered, and the CPU time that went by.
 #[derive(Clone, Copy, Default)]
-struct Loaded {
+struct Work {
     requests: u64,
     events: u64,
     cpu_us: u64,
 }
 
-/// The sums of a contender's slices.
-#[derive(Clone, Copy, Default)]
-struct Slices {
-    cpu_us: u64,
-    units: u64,
+impl Work {
+    fn add(&mut self, more: Self) {
+        self.requests += more.requests;
+        self.events += more.events;
+        self.cpu_us += more.cpu_us;
+    }
+
+    /// `cpu_us` of this much work, in µs per request or event.
+    fn share(&self, cpu_us: u64, case: &CpuCase) -> f64 {
+        let units = if case.per_event { self.events } else { self.requests };
+        cpu_us as f64 / units.max(1) as f64
+    }
 }
 
 /// Measures everything once.
@@ -166,16 +174,15 @@ impl Round<'_> {
         let mut contenders = self.running();
         contenders.retain(|contender| !case.only_gantry || *contender == Contender::Gantry);
         self.loaded.clear();
-        let before = contenders.iter().map(|contender| self.cpu_us(*contender));
-        let before = before.collect::<anyhow::Result<Vec<_>>>()?;
-        let before: BTreeMap<_, _> = contenders.iter().copied().zip(before).collect();
-        let mut found = BTreeMap::<Contender, Slices>::new();
+        let mut before = BTreeMap::new();
+        for contender in &contenders {
+            before.insert(*contender, self.cpu_us(*contender)?);
+        }
+        let mut found = BTreeMap::<Contender, Work>::new();
         for _ in 0..self.plan.slices {
             for contender in &contenders {
                 if let Some(slice) = self.measure_slice(case, *contender) {
-                    let sum = found.entry(*contender).or_default();
-                    sum.cpu_us += slice.cpu_us;
-                    sum.units += slice.units;
+                    found.entry(*contender).or_default().add(slice);
                 }
             }
             // Nobody always runs behind the same one.
@@ -184,26 +191,25 @@ impl Round<'_> {
         pause(PUT_OFF);
         for (contender, slices) in found {
             let before = before.get(&contender).copied().unwrap_or_default();
-            let whole = self.cpu_us(contender)?.saturating_sub(before);
             let loaded = self.loaded.get(&contender).copied().unwrap_or_default();
-            let all = if case.per_event { loaded.events } else { loaded.requests };
-            let put_off = whole.saturating_sub(loaded.cpu_us) as f64 / all.max(1) as f64;
-            let under_load = slices.cpu_us as f64 / slices.units.max(1) as f64;
+            let whole_us = self.cpu_us(contender)?.saturating_sub(before);
+            let put_off = loaded.share(whole_us.saturating_sub(loaded.cpu_us), case);
+            let under_load = slices.share(slices.cpu_us, case);
             self.results.add(case.row, contender, under_load + put_off);
         }
         Ok(())
     }
 
     /// One turn under load.
-    fn measure_slice(&mut self, case: &CpuCase, contender: Contender) -> Option<Slices> {
+    fn measure_slice(&mut self, case: &CpuCase, contender: Contender) -> Option<Work> {
         let (request_ms, event_ms) = (self.plan.request_slice_ms, self.plan.event_slice_ms);
         let measure_ms = if case.per_event { event_ms } else { request_ms };
         let spec =
             Spec { connections: case.connections, measure_ms, ..self.spec(contender, case.case) };
         let due = if case.per_event { due_events(&spec, TICK_GAP_MS) } else { Due::Any };
         let outcome = self.load(contender, &spec, due)?;
-        let units = if case.per_event { outcome.events } else { outcome.requests };
-        Some(Slices { cpu_us: outcome.cpu_us.unwrap_or_default(), units })
+        let cpu_us = outcome.cpu_us.unwrap_or_default();
+        Some(Work { requests: outcome.requests, events: outcome.events, cpu_us })
     }
 
     /// CPU time of a contender since its start.
@@ -347,10 +353,10 @@ impl Round<'_> {
         let stolen = CoreTime::now().stolen_since(before);
         let cpu_after = self.cpu_us(contender).unwrap_or_default();
         if let Ok(outcome) = &outcome {
-            let loaded = self.loaded.entry(contender).or_default();
-            loaded.requests += outcome.all_requests;
-            loaded.events += outcome.all_events;
-            loaded.cpu_us += cpu_after.saturating_sub(cpu_before);
+            let (requests, events) = (outcome.all_requests, outcome.all_events);
+            let cpu_us = cpu_after.saturating_sub(cpu_before);
+            let work = Work { requests, events, cpu_us };
+            self.loaded.entry(contender).or_default().add(work);
         }
         if let (Ok(outcome), Contender::Gantry) = (&outcome, contender) {
             self.gantry_requests += outcome.requests;

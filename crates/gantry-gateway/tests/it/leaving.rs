@@ -76,14 +76,20 @@ async fn while_the_upstream_is_not_reached() {
 async fn streaming(gateway: &Harness) -> TcpStream {
     let body = chat_stream("mock/m");
     let mut connection = connect(gateway, &body, body.len()).await;
+    read_until(&mut connection, "\"content\":").await;
+    connection
+}
+
+/// What arrives until `mark` is in it.
+async fn read_until(connection: &mut TcpStream, mark: &str) -> String {
     let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("\"content\":") {
+    while !String::from_utf8_lossy(&seen).contains(mark) {
         let mut buffer = [0; 4096];
         let read = connection.read(&mut buffer).await.unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&seen));
         seen.extend_from_slice(&buffer[..read]);
     }
-    connection
+    String::from_utf8(seen).unwrap()
 }
 
 #[tokio::test]
@@ -113,12 +119,7 @@ async fn a_stream_that_is_whole_is_no_failure_when_the_drain_ends_before_its_fra
     mock.script(vec![Step::Fault(Fault::Pause { at: Place::AfterEnd, time: None })]);
     let body = chat_stream("mock/m");
     let mut connection = connect(&gateway, &body, body.len()).await;
-    let mut seen = String::new();
-    while !seen.contains("[DONE]") {
-        let mut buffer = [0; 4096];
-        let read = connection.read(&mut buffer).await.unwrap();
-        seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
-    }
+    let mut seen = read_until(&mut connection, "[DONE]").await;
     gateway.shutdown.begin();
     gateway.shutdown.drained(Duration::from_millis(20)).await;
     connection.read_to_string(&mut seen).await.unwrap();

@@ -41,7 +41,7 @@ pub(crate) enum Location {
 /// # Errors
 /// What is wrong with it, and what is expected; it shows no secret that the address may hold.
 pub fn check_address(address: &str) -> Result<(), String> {
-    match read(address) {
+    match locate(address) {
         Ok(_) => Ok(()),
         Err(why) => Err(format!("`{}` is no address of a lake: {why}", shown(address))),
     }
@@ -51,9 +51,9 @@ pub fn check_address(address: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn read(address: &str) -> Result<(Url, Location), String> {
+pub(crate) fn locate(address: &str) -> Result<(Url, Location), String> {
     let url = Url::parse(address).map_err(|error| format!("{error}: expected {SCHEMES}"))?;
-    let place = match url.scheme() {
+    let location = match url.scheme() {
         "s3" => Location::Remote(named(&url, false)?),
         "azure" | "az" | "abfs" | "abfss" => Location::Remote(named(&url, true)?),
         "file" => {
@@ -62,7 +62,7 @@ pub(crate) fn read(address: &str) -> Result<(Url, Location), String> {
         }
         scheme => return Err(format!("{scheme} is no scheme of a lake: expected {SCHEMES}")),
     };
-    Ok((url, place))
+    Ok((url, location))
 }
 
 fn named(url: &Url, azure: bool) -> Result<Address, String> {

@@ -49,9 +49,9 @@ fn addresses_are_read_and_what_is_wrong_is_said() {
         ("az://lake", azure("lake", None)),
         ("abfss://lake@a.dfs.core.windows.net/a", azure("lake", Some(host))),
     ] {
-        assert_eq!(read(url).unwrap().1, Location::Remote(expected), "{url}");
+        assert_eq!(locate(url).unwrap().1, Location::Remote(expected), "{url}");
     }
-    assert_eq!(read("file:///a/b").unwrap().1, Location::Folder("/a/b".into()));
+    assert_eq!(locate("file:///a/b").unwrap().1, Location::Folder("/a/b".into()));
     for (url, message) in [
         ("s3://", "names no bucket"),
         ("azure:///x", "names no container"),

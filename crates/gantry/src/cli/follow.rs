@@ -5,7 +5,7 @@
 
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::record::RequestRecord;
-use gantry_model::rest::LogQuery;
+use gantry_model::rest::{LOGS_MAX, LogQuery};
 use std::collections::HashSet;
 
 /// Requests that took longer than this are not shown when they end.
@@ -26,9 +26,6 @@ pub(super) enum Reach {
     /// To records that remote gateways have shipped since.
     Far,
 }
-
-/// Most records of a page: the most that the control plane answers with.
-const PAGE: u32 = 1000;
 
 /// The requests that were there before, or were shown.
 #[derive(Default)]
@@ -52,7 +49,7 @@ impl Known {
             from_ms: Some(query.from_ms.unwrap_or_default().max(back)),
             ended_from_ms: Some(late.unwrap_or(back)),
             after_id: Some(RequestId(0).to_string()),
-            limit: Some(PAGE),
+            limit: Some(LOGS_MAX),
             ..query.clone()
         }
     }
@@ -60,7 +57,7 @@ impl Known {
     /// The question for what follows a page; `None` after the last one.
     pub(super) fn next(question: LogQuery, page: &[RequestRecord]) -> Option<LogQuery> {
         let last = page.last()?.id?;
-        let more = page.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let more = page.len() >= usize::try_from(LOGS_MAX).unwrap_or(usize::MAX);
         more.then(|| LogQuery { after_id: Some(last.to_string()), ..question })
     }
 

@@ -6,8 +6,9 @@ use super::{block_on, text};
 use crate::out;
 use anyhow::{Context, ensure};
 use clap::builder::NonEmptyStringValueParser;
+use clap::value_parser;
 use gantry_model::record::{LossKind, RequestRecord};
-use gantry_model::rest::{LogQuery, StatusFilter};
+use gantry_model::rest::{LOGS_MAX, LogQuery, StatusFilter};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::errors::sentence;
 use http::Method;
@@ -64,7 +65,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TRACE-ID")]
     trace: Option<String>,
     /// At most so many of the newest, 1000 at most; the newest is printed last.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=LOGS_MAX.into()))]
     limit: u32,
     /// Print records as JSON, one a line.
     #[arg(long)]

@@ -2,12 +2,11 @@
 //!
 //! The key is derived from the gateway's own token, so the file is worth nothing without it.
 
-use crate::boot::create_private_file;
+use crate::boot::replace_private_file;
 use anyhow::{Context, bail};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest;
 use gantry_model::snapshot::SnapshotSource;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// First bytes of the file: what it is, and the format's version.
@@ -70,14 +69,7 @@ impl SnapshotFile {
                 &mut body,
             )
             .map_err(|_| anyhow::anyhow!("seal the snapshot"))?;
-        let begun = self.path.with_extension("part");
-        let mut file = create_private_file(&begun)?;
-        for part in [MAGIC.as_slice(), &nonce, &body] {
-            file.write_all(part)?;
-        }
-        file.sync_all()?;
-        std::fs::rename(&begun, &self.path)
-            .with_context(|| format!("write {}", self.path.display()))
+        replace_private_file(&self.path, &[MAGIC.as_slice(), &nonce, &body])
     }
 }
 
