@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use gantry_model::price::{PriceCatalogue, provider_map};
+use gantry_kinds::price::{PriceCatalogue, provider_map};
 
 /// The one release that is imported; a newer one is a change here and in
-/// `crates/gantry-model/data/prices.requirements.txt`.
+/// `crates/gantry-kinds/data/prices.requirements.txt`.
 const PACKAGE: &str = "genai-prices";
 const VERSION: &str = "0.2.3";
 /// Day on which that release was published.
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long)]
     check: bool,
     /// The file to write.
-    #[arg(long, default_value = "crates/gantry-model/data/prices.tsv")]
+    #[arg(long, default_value = "crates/gantry-kinds/data/prices.tsv")]
     to: PathBuf,
 }
 

@@ -3,11 +3,11 @@
 use crate::accounts;
 use crate::manifests::{self, Authored, Stored, StoredSet, to_spec};
 use crate::{Control, Error, publish, require_admin, to_the_end};
+use gantry_kinds::kinds::Manifest;
+use gantry_kinds::manifest::{Document, SetEntry, Tenancy};
+use gantry_kinds::secrets;
 use gantry_model::ids::UnixMs;
-use gantry_model::kinds::Manifest;
-use gantry_model::manifest::{Document, SetEntry, Tenancy};
 use gantry_model::rest::{Applied, Problem, Source};
-use gantry_model::secrets;
 use gantry_model::snapshot::Caller;
 use gantry_store::{AuditEntry, Put, Tx};
 use serde_json::Value;

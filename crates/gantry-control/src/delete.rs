@@ -3,8 +3,8 @@
 use crate::apply::forget_unreferenced;
 use crate::manifests::{self, StoredSet};
 use crate::{Control, Error, read, require_admin, to_the_end};
-use gantry_model::kinds::{family, virtual_account};
-use gantry_model::manifest::{SetEntry, Tenancy};
+use gantry_kinds::kinds::{family, virtual_account};
+use gantry_kinds::manifest::{SetEntry, Tenancy};
 use gantry_model::rest::{ManifestRef, Problem, Source, StoredManifest};
 use gantry_model::snapshot::Caller;
 use gantry_store::{AuditEntry, Purpose, Tx};

@@ -37,8 +37,8 @@ pub use ports::{
 };
 
 use arc_swap::ArcSwap;
+use gantry_kinds::snapshot::{Caller, SnapshotSource, Unresolved};
 use gantry_model::secret::Secret;
-use gantry_model::snapshot::{Caller, SnapshotSource, Unresolved};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_store::{Store, StoreConfig};

@@ -1,8 +1,8 @@
 //! Manifests between text, model and store.
 
 use crate::Error;
-use gantry_model::kinds::{Manifest, VirtualAccount};
-use gantry_model::manifest::{
+use gantry_kinds::kinds::{Manifest, VirtualAccount};
+use gantry_kinds::manifest::{
     Document, SetEntry, Tenancy, check_access, check_set, parse, to_json,
 };
 use gantry_model::rest::{Problem, Source};
@@ -120,7 +120,7 @@ impl StoredSet {
     }
 
     pub(crate) fn virtual_account(&self, name: &str) -> Option<&VirtualAccount> {
-        match &self.find(gantry_model::kinds::virtual_account::KIND, name)?.manifest {
+        match &self.find(gantry_kinds::kinds::virtual_account::KIND, name)?.manifest {
             Manifest::VirtualAccount(account) => Some(account),
             _ => None,
         }

@@ -2,12 +2,12 @@
 
 use crate::manifests::StoredSet;
 use crate::{Control, Error, Inner, time};
+use gantry_kinds::kinds::VirtualAccount;
+use gantry_kinds::roles;
+use gantry_kinds::secrets;
+use gantry_kinds::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, Unresolved, assemble};
 use gantry_model::ids::UnixMs;
-use gantry_model::kinds::VirtualAccount;
-use gantry_model::roles;
 use gantry_model::secret::Secret;
-use gantry_model::secrets;
-use gantry_model::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, Unresolved, assemble};
 use gantry_runtime::errors::sentence;
 use gantry_runtime::tasks::spawn;
 use gantry_store::{Purpose, Token, Tx, User, sha256_hex};

@@ -2,7 +2,7 @@
 
 use crate::manifests::{Stored, StoredSet};
 use crate::{Control, Error, require_admin};
-use gantry_model::kinds::{self, family};
+use gantry_kinds::kinds::{self, family};
 use gantry_model::rest::StoredManifest;
 use gantry_model::snapshot::Caller;
 use gantry_store::AuditEntry;

@@ -6,9 +6,9 @@
 use crate::receive::Inbound;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::snapshot::Snapshot;
+use gantry_http::http1::Fields;
 use gantry_model::snapshot::Caller;
 use gantry_runtime::clock::Clock;
-use gantry_runtime::http1::Fields;
 use std::sync::Arc;
 
 /// Who is calling, and by which token.

@@ -2,7 +2,7 @@
 
 use crate::relay::Relay;
 use bytes::Bytes;
-use gantry_runtime::server::{DetachedBody, DetachedError};
+use gantry_http::server::{DetachedBody, DetachedError};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};

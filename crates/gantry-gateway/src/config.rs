@@ -1,8 +1,8 @@
 //! Boot configuration of the request path: `[gateway]`.
 
 use crate::cors::Origins;
+use gantry_http::server::Workers;
 use gantry_runtime::boot::positive;
-use gantry_runtime::server::Workers;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //! browsers refuse. Callers send a token in a header, never a cookie, so credentials in the sense
 //! of CORS are not allowed for anybody.
 
-use gantry_runtime::http1::{FieldLines, Fields};
+use gantry_http::http1::{FieldLines, Fields};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,

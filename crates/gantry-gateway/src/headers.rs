@@ -1,7 +1,7 @@
 //! The headers that Gantry reads from callers and writes to them: one closed list.
 
 use crate::refusal::{Refusal, RefusalKind};
-use gantry_runtime::http1::{Field, Fields};
+use gantry_http::http1::{Field, Fields};
 use http::header::CONNECTION;
 use serde::Deserialize;
 use std::collections::BTreeMap;

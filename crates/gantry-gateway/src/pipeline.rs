@@ -17,7 +17,7 @@ use crate::route;
 use crate::settle::{Ledger, Opening};
 use crate::shared::Worker;
 use crate::snapshot::Snapshot;
-use gantry_runtime::server::{Rejected, Request, Response, detached};
+use gantry_http::server::{Rejected, Request, Response, detached};
 use std::sync::Arc;
 
 /// Answers one request.

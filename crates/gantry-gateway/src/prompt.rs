@@ -2,7 +2,7 @@
 
 use crate::decode::Call;
 use bytes::Bytes;
-use gantry_model::catalogue::Dialect;
+use gantry_model::facts::Dialect;
 
 /// About what providers count for one image of a megapixel, or a page of a document.
 const TOKENS_PER_ATTACHMENT: u64 = 1_000;

@@ -1,10 +1,10 @@
 //! Stage 1, receive: which operation a path means, in which dialect. It reads no body.
 
 use crate::refusal::{Refusal, RefusalKind};
-use gantry_model::catalogue::Dialect;
+use gantry_http::http1::Fields;
+use gantry_http::server::{Request, RequestBody};
+use gantry_model::facts::Dialect;
 use gantry_providers::upstream;
-use gantry_runtime::http1::Fields;
-use gantry_runtime::server::{Request, RequestBody};
 use http::{Method, Uri};
 
 /// The API that a caller speaks.

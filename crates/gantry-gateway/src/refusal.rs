@@ -1,8 +1,8 @@
 //! Why Gantry answers instead of the upstream: the one error type at the gateway's edge.
 
 use crate::route;
+use gantry_http::server::{Rejected, Rejection};
 use gantry_llm::errors::ErrorKind;
-use gantry_runtime::server::{Rejected, Rejection};
 use http::Method;
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use crate::prompt::Prompt;
 use crate::settle::{Ending, Ledger, Observed, STOPPED};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
-use gantry_model::catalogue::Dialect;
+use gantry_model::facts::Dialect;
 use gantry_telemetry::metrics::OpenStream;
 use std::collections::VecDeque;
 use std::future::Future;

@@ -15,14 +15,14 @@ use crate::route::Plan;
 use crate::shared::Shared;
 use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
+use gantry_http::server::Rejected;
+use gantry_kinds::kinds::global_settings::LoggingSettings;
 use gantry_model::estimate;
 use gantry_model::ids::{RequestId, UnixMs};
-use gantry_model::kinds::global_settings::LoggingSettings;
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::trace::{SAMPLED, TraceParent, span_id};
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::ids::request_id;
-use gantry_runtime::server::Rejected;
 use http::HeaderValue;
 use std::sync::Arc;
 

@@ -36,8 +36,8 @@ mod tests;
 mod usage;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use gantry_cloud::credentials::Environment;
 use gantry_model::record::RequestRecord;
-use gantry_providers::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::journal;

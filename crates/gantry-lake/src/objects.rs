@@ -18,8 +18,8 @@ pub(crate) use address::{Address, Location, locate, shown};
 pub use error::Error;
 pub(crate) use remote::Remote;
 
-use gantry_providers::client::Answer;
-use gantry_providers::endpoint::Endpoint;
+use gantry_http::client::Answer;
+use gantry_http::endpoint::Endpoint;
 use gantry_runtime::errors::sentence;
 use http::{HeaderMap, Method};
 

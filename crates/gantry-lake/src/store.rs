@@ -4,7 +4,7 @@ use crate::Error;
 use crate::objects::{self, Address, Location, Remote};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use gantry_providers::credentials::Environment;
+use gantry_cloud::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path, PathPart};

@@ -4,7 +4,7 @@
 
 use crate::errors::view::ErrorView;
 use crate::neutral::ToolNames;
-use gantry_model::catalogue::{Claude, ModelTraits, Quirks};
+use gantry_model::facts::{Claude, ModelTraits, Quirks};
 use std::fmt::Display;
 
 /// Why a body cannot be translated, fit for a 400 when it was the caller's.
@@ -37,7 +37,7 @@ pub struct RequestContext<'a> {
     pub traits: Option<&'a ModelTraits>,
     /// What the catalogue knows of Claude models with such a name, as [`claude`] finds it.
     ///
-    /// [`claude`]: gantry_model::catalogue::claude
+    /// [`claude`]: gantry_kinds::catalogue::claude
     pub claude: &'a Claude,
     /// The `anthropic-version` that the upstream will be told.
     pub anthropic_version: &'a str,

@@ -11,7 +11,7 @@ pub(crate) use parse::parse_value;
 pub use view::{ErrorKind, ErrorView};
 
 use crate::dialect::json::{Json, Piece};
-use gantry_model::catalogue::Dialect;
+use gantry_model::facts::Dialect;
 
 /// The body of an HTTP error in the caller's envelope.
 #[must_use]

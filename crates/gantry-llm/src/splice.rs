@@ -6,17 +6,17 @@
 //! never re-prints.
 
 mod marked;
-mod pieces;
+mod printer;
 #[cfg(test)]
 mod tests;
 
 pub use marked::{Cut, cut_marked};
-pub use pieces::Pieces;
 
 use crate::scan::Fault;
 use crate::scan::{Index, Member, Problem, ScanError};
 use bytes::Bytes;
-use pieces::Printer;
+use gantry_model::pieces::Pieces;
+use printer::Printer;
 
 /// A body with edits, made one after the other. Keys compare after unescaping.
 ///

@@ -10,7 +10,7 @@ use crate::context::{Error, Failure};
 use crate::dialect::{anthropic, openai};
 use crate::errors::{ErrorView, print_event};
 use crate::neutral::{Restoring, Sink, ToolNames};
-use gantry_model::catalogue::Dialect;
+use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 

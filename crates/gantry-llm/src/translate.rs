@@ -18,7 +18,7 @@ pub use crate::neutral::ToolNames;
 
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
-use gantry_model::catalogue::Dialect;
+use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 
 /// A body in another dialect.

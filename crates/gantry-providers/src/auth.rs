@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gantry_model::catalogue::AuthScheme;
-use gantry_model::kinds::common::AuthData;
+use gantry_kinds::catalogue::AuthScheme;
+use gantry_kinds::kinds::common::AuthData;
 use gantry_model::secret::Secret;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
@@ -57,7 +57,7 @@ pub fn header(
 /// # Errors
 /// When the reference has no value.
 pub fn clear(secret: &Secret, resolve: &Resolve<'_>) -> Result<Secret, Error> {
-    if !gantry_model::secrets::is_reference(secret.expose()) {
+    if !gantry_kinds::secrets::is_reference(secret.expose()) {
         return Ok(secret.clone());
     }
     resolve(secret.expose())
@@ -69,7 +69,5 @@ pub fn clear(secret: &Secret, resolve: &Resolve<'_>) -> Result<Secret, Error> {
 /// # Errors
 /// When `text` holds characters that no header may carry.
 pub fn sensitive(text: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(text.trim()).map_err(|_| Error::Characters)?;
-    value.set_sensitive(true);
-    Ok(value)
+    gantry_cloud::sign::sensitive(text).map_err(|_| Error::Characters)
 }

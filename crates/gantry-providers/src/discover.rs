@@ -2,9 +2,9 @@
 //!
 //! `gantry up` calls it on each start. It only finds; what becomes of a find is the caller's.
 
-use crate::client::{Call, call};
 use bytes::Bytes;
-use gantry_model::catalogue::{Discovery, Provider, providers};
+use gantry_http::client::{Call, call};
+use gantry_kinds::catalogue::{Discovery, Provider, providers};
 use http::{HeaderMap, Method};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,13 +1,15 @@
 //! A model's upstream, compiled from its manifest: address, paths, headers, dialect.
 
 use crate::auth::{self, Resolve};
-use crate::endpoint::{self, Endpoint};
-use crate::sign::percent_encoded;
-use gantry_model::catalogue::{self, Dialect, Provider, UrlStyle};
-use gantry_model::kinds::ProviderAccount;
-use gantry_model::kinds::common::is_own_header;
-use gantry_model::kinds::provider_account::ModelIntegration;
-use gantry_runtime::http1::FieldLines;
+use gantry_cloud::sign::percent_encoded;
+use gantry_http::endpoint::{self, Endpoint};
+use gantry_http::http1::FieldLines;
+use gantry_http::tls::TlsSettings;
+use gantry_kinds::catalogue::{self, Provider, UrlStyle};
+use gantry_kinds::kinds::ProviderAccount;
+use gantry_kinds::kinds::common::is_own_header;
+use gantry_kinds::kinds::provider_account::ModelIntegration;
+use gantry_model::facts::Dialect;
 use http::header::{ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
@@ -91,7 +93,11 @@ impl Upstream {
         let name = account.provider();
         let provider = catalogue::provider(name).ok_or_else(|| Error::Provider(name.to_owned()))?;
         let url = address(provider, account, model)?;
-        let endpoint = Endpoint::parse(&url, model.tls_settings.as_ref())?;
+        let tls = model.tls_settings.as_ref().map(|tls| TlsSettings {
+            reject_unauthorized: tls.reject_unauthorized,
+            ca_cert: tls.ca_cert.clone(),
+        });
+        let endpoint = Endpoint::parse(&url, tls.as_ref())?;
         let (prefix, query) = match provider.url_style {
             UrlStyle::Plain => (plain_prefix(provider, &endpoint), String::new()),
             UrlStyle::Azure => azure_prefix(model, &endpoint),

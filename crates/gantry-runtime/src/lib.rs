@@ -1,5 +1,5 @@
 //! The process kit: clock, ids, tasks, shutdown, boot configuration, logs, digests and errors in
-//! words, HTTP server loop.
+//! words.
 //!
 //! Every crate that runs something uses it, so that time, randomness and tasks have one door each
 //! (`clippy.toml` bans the others). It knows nothing of gateways or control planes.
@@ -8,8 +8,6 @@ pub mod boot;
 pub mod clock;
 pub mod digest;
 pub mod errors;
-pub mod http1;
 pub mod ids;
 pub mod logging;
-pub mod server;
 pub mod tasks;

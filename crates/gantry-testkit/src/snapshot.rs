@@ -3,7 +3,7 @@
 //! Tests of the gateway use them. They are written as the JSON that the control plane publishes, so
 //! a field that is added with a default does not break them.
 
-use gantry_model::snapshot::SnapshotSource;
+use gantry_kinds::snapshot::SnapshotSource;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;

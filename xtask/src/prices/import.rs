@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail, ensure};
-use gantry_model::price::decimal_units;
+use gantry_kinds::price::decimal_units;
 
 use super::patterns;
 use super::python::Value;

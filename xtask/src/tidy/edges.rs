@@ -8,23 +8,43 @@ use super::graph::{Graph, Package};
 /// Crates of this repository and the ones each may use.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("gantry-model", &[]),
-    ("gantry-llm", &["gantry-model"]),
+    ("gantry-kinds", &["gantry-model"]),
+    ("gantry-llm", &["gantry-model", "gantry-kinds"]),
     ("gantry-runtime", &["gantry-model"]),
-    ("gantry-providers", &["gantry-model", "gantry-llm", "gantry-runtime"]),
-    ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-providers"]),
-    ("gantry-lake", &["gantry-model", "gantry-runtime", "gantry-providers", "gantry-telemetry"]),
+    ("gantry-http", &["gantry-model", "gantry-runtime"]),
+    ("gantry-cloud", &["gantry-model", "gantry-runtime", "gantry-http"]),
+    (
+        "gantry-providers",
+        &["gantry-model", "gantry-kinds", "gantry-runtime", "gantry-http", "gantry-cloud"],
+    ),
+    ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-http"]),
+    (
+        "gantry-lake",
+        &["gantry-model", "gantry-runtime", "gantry-http", "gantry-cloud", "gantry-telemetry"],
+    ),
     (
         "gantry-gateway",
-        &["gantry-model", "gantry-llm", "gantry-runtime", "gantry-providers", "gantry-telemetry"],
+        &[
+            "gantry-model",
+            "gantry-kinds",
+            "gantry-llm",
+            "gantry-runtime",
+            "gantry-http",
+            "gantry-providers",
+            "gantry-telemetry",
+        ],
     ),
     ("gantry-store", &["gantry-model", "gantry-runtime"]),
-    ("gantry-control", &["gantry-model", "gantry-runtime", "gantry-store", "gantry-telemetry"]),
+    ("gantry-control", &["gantry-model", "gantry-kinds", "gantry-runtime", "gantry-store"]),
     (
         "gantry",
         &[
             "gantry-model",
+            "gantry-kinds",
             "gantry-llm",
             "gantry-runtime",
+            "gantry-http",
+            "gantry-cloud",
             "gantry-providers",
             "gantry-telemetry",
             "gantry-lake",
@@ -33,9 +53,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gantry-control",
         ],
     ),
-    ("gantry-testkit", &["gantry-model"]),
+    ("gantry-testkit", &["gantry-model", "gantry-kinds"]),
     ("gantry-bench", &[]),
-    ("xtask", &["gantry-model", "gantry-testkit"]),
+    ("xtask", &["gantry-kinds", "gantry-testkit"]),
 ];
 
 /// The one crate that tests may use everywhere, beside what their crate may use anyway.
@@ -59,7 +79,7 @@ const NOT_OURS: &[(&str, &str)] =
     &[("chrono", "`time`"), ("lazy_static", "`std::sync::LazyLock`"), ("rand", "an injected seed")];
 
 /// Crates that are pure, and what must not be anywhere below them.
-const PURE: &[&str] = &["gantry-model", "gantry-llm"];
+const PURE: &[&str] = &["gantry-model", "gantry-kinds", "gantry-llm"];
 const IMPURE: &[&str] = &["tokio", "hyper", "mio", "socket2", "async-trait", "futures-util"];
 
 /// Checks the edges between our crates and to the packages with a home.

@@ -9,7 +9,7 @@ const BANNED: &[(&str, &str)] = &[
     ("native-tls", "use `rustls` with `aws-lc-rs`"),
     ("openssl", "use `rustls` with `aws-lc-rs`"),
     ("openssl-sys", "use `rustls` with `aws-lc-rs`"),
-    ("reqwest", "use the client of `gantry-providers`"),
+    ("reqwest", "use the client of `gantry-http`"),
     ("ring", "use `aws-lc-rs`"),
     ("serde_yaml", "it is unmaintained: manifests are read with `saphyr-parser`"),
 ];

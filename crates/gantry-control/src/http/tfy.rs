@@ -6,7 +6,7 @@ use crate::order::{Item, in_order};
 use crate::{Control, Error};
 use axum::Json;
 use axum::extract::State;
-use gantry_model::kinds::{family, virtual_account};
+use gantry_kinds::kinds::{family, virtual_account};
 use gantry_model::rest::ManifestRef;
 use gantry_model::subject;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use crate::accounts::{Account, no_account};
 use crate::{Control, Error, NewToken, time};
 use axum::Json;
 use axum::extract::{Path, State};
-use gantry_model::kinds::virtual_account;
+use gantry_kinds::kinds::virtual_account;
 use gantry_model::rest::{ManifestRef, StoredManifest};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::Caller;

@@ -2,7 +2,7 @@
 
 use crate::{admin, bed, bot, openai, source, still_waits, virtual_model};
 use gantry_control::Error;
-use gantry_model::kinds::Manifest;
+use gantry_kinds::kinds::Manifest;
 use gantry_model::rest::Source;
 use gantry_model::snapshot::Caller;
 use gantry_model::subject::Subject;

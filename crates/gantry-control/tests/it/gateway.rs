@@ -6,9 +6,9 @@ use futures_util::future::BoxFuture;
 use gantry_control::{
     Analytics, AnalyticsError, Control, ControlConfig, OneRequest, RecordsSink, Segment, SinkError,
 };
+use gantry_kinds::snapshot::SnapshotSource;
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
-use gantry_model::snapshot::SnapshotSource;
 use gantry_runtime::clock::Clock;
 use http::Request;
 use http_body_util::BodyExt;

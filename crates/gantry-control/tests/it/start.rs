@@ -2,8 +2,8 @@
 
 use crate::{admin, bed, bot, config, openai, source};
 use gantry_control::{Control, ControlConfig, Error};
+use gantry_kinds::kinds::Manifest;
 use gantry_model::ids::Generation;
-use gantry_model::kinds::Manifest;
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
 use gantry_store::{Put, Store, StoreConfig};

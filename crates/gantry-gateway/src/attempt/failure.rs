@@ -2,10 +2,10 @@
 
 use crate::config::Config;
 use crate::headers::{self, Wishes};
+use gantry_http::http1::Fields;
 use gantry_llm::errors::ErrorView;
 use gantry_model::ids::UnixMs;
 use gantry_runtime::clock::HTTP_DATE;
-use gantry_runtime::http1::Fields;
 use http::header;
 use std::time::Duration;
 use time::PrimitiveDateTime;

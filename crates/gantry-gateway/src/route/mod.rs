@@ -12,8 +12,8 @@ mod tests;
 pub(crate) use order::lot;
 
 use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
+use gantry_http::http1::Fields;
 use gantry_model::record::{Name, RouteStep};
-use gantry_runtime::http1::Fields;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@
 use super::health::View;
 use super::{Choice, Input, mismatch};
 use crate::snapshot::{Entry, Strategy, Target};
-use gantry_model::kinds::virtual_model::{SessionSource, StickyRouting};
+use gantry_kinds::kinds::virtual_model::{SessionSource, StickyRouting};
 use gantry_model::record::Name;
 use std::hash::{DefaultHasher, Hash, Hasher};
 

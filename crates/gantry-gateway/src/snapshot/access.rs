@@ -1,7 +1,7 @@
 //! Who may use a model: decided in memory from the manifests' subjects.
 
-use gantry_model::kinds::Collaborator;
-use gantry_model::roles;
+use gantry_kinds::kinds::Collaborator;
+use gantry_kinds::roles;
 use gantry_model::snapshot::Caller;
 use gantry_model::subject::{EVERYONE, SERVICE_ACCOUNT, Subject, VIRTUAL_ACCOUNT};
 use std::collections::BTreeSet;

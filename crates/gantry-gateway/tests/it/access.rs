@@ -192,7 +192,7 @@ async fn the_list_shows_only_what_the_caller_may_use() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;
     let member = format!("Bearer {MEMBER_TOKEN}");
-    let ids = |answer: &gantry_providers::client::Answer| -> Vec<String> {
+    let ids = |answer: &gantry_http::client::Answer| -> Vec<String> {
         let data = json(answer)["data"].as_array().cloned().unwrap_or_default();
         data.iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
     };

@@ -3,7 +3,7 @@
 use crate::harness::{Harness, chat, chat_stream, text};
 use gantry_gateway::Config;
 use gantry_gateway::cors::Origins;
-use gantry_providers::client::Answer;
+use gantry_http::client::Answer;
 use gantry_testkit::MockUpstream;
 use gantry_testkit::snapshot::one_account;
 use http::Method;

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use gantry_gateway::{Config, Gateway, OtherBody, OtherService, Parts};
+use gantry_http::client::{Answer, Call, call};
+use gantry_http::server::{DetachedBody, Limits, Workers, accept, listen, start_workers};
+use gantry_kinds::snapshot::SnapshotSource;
 use gantry_model::record::RequestRecord;
-use gantry_model::snapshot::SnapshotSource;
-use gantry_providers::client::{Answer, Call, call};
 use gantry_runtime::clock::Clock;
-use gantry_runtime::server::{DetachedBody, Limits, Workers, accept, listen, start_workers};
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Reader};
 use gantry_telemetry::metrics::{MetadataLabels, Metrics};

@@ -2,7 +2,7 @@
 
 use crate::harness::{Harness, PATIENCE, Setup, chat, chat_stream, json, text};
 use gantry_gateway::Config;
-use gantry_runtime::server::Limits;
+use gantry_http::server::Limits;
 use gantry_testkit::snapshot::{ADMIN_TOKEN, one_account};
 use gantry_testkit::{Act, MockUpstream, Raw, Step};
 use std::time::Duration;

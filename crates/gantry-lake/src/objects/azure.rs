@@ -3,14 +3,14 @@
 //! The rules are in Microsoft's "Blob service REST API", in the version that each request names.
 
 use super::{Ask, Error, Listed, Page, Signed, Span, base};
-use gantry_providers::auth::sensitive;
-use gantry_providers::client::Client;
-use gantry_providers::credentials::azure::{self, Proof};
-use gantry_providers::credentials::{self, Environment};
-use gantry_providers::endpoint::Endpoint;
-use gantry_providers::sign::azure::{Unsigned, http_date, shared_key};
-use gantry_providers::sign::{percent_encoded, query};
-use gantry_providers::xml::Element;
+use gantry_cloud::credentials::azure::{self, Proof};
+use gantry_cloud::credentials::{self, Environment};
+use gantry_cloud::sign::azure::{Unsigned, http_date, shared_key};
+use gantry_cloud::sign::sensitive;
+use gantry_cloud::sign::{percent_encoded, query};
+use gantry_cloud::xml::Element;
+use gantry_http::client::Client;
+use gantry_http::endpoint::Endpoint;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;

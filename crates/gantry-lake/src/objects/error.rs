@@ -1,7 +1,8 @@
 //! Why an object store did not do what was asked, in words that say what to do.
 
-use gantry_providers::xml::Element;
-use gantry_providers::{client, credentials};
+use gantry_cloud::credentials;
+use gantry_cloud::xml::Element;
+use gantry_http::client;
 use http::StatusCode;
 
 /// Why an object store did not do what was asked.

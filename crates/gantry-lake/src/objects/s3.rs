@@ -4,13 +4,13 @@
 //! somebody else, named by `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, is asked in path style.
 
 use super::{Ask, Error, Listed, Page, Signed, Span, base};
-use gantry_providers::client::Client;
-use gantry_providers::credentials::aws::Aws;
-use gantry_providers::credentials::{self, Environment};
-use gantry_providers::endpoint::Endpoint;
-use gantry_providers::sign::aws::{Scope, Unsigned, sign};
-use gantry_providers::sign::{percent_encoded, query};
-use gantry_providers::xml::Element;
+use gantry_cloud::credentials::aws::Aws;
+use gantry_cloud::credentials::{self, Environment};
+use gantry_cloud::sign::aws::{Scope, Unsigned, sign};
+use gantry_cloud::sign::{percent_encoded, query};
+use gantry_cloud::xml::Element;
+use gantry_http::client::Client;
+use gantry_http::endpoint::Endpoint;
 use http::{HeaderMap, HeaderValue, Method, header};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -3,9 +3,9 @@
 
 use super::address::shown;
 use super::*;
+use gantry_cloud::credentials::Environment;
+use gantry_http::client::Client;
 use gantry_model::secret::Secret;
-use gantry_providers::client::Client;
-use gantry_providers::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};

@@ -6,7 +6,7 @@
 use super::{ErrorKind, ErrorView};
 use crate::dialect::wire::{self, Few, wire};
 use crate::neutral::{Raw, Str, StrOr};
-use gantry_model::catalogue::Dialect;
+use gantry_model::facts::Dialect;
 
 /// Longest part of a body that is no JSON to show, in characters.
 const TEXT_CHARS_MAX: usize = 300;

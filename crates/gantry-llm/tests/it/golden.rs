@@ -5,12 +5,13 @@
 //! `in.txt`. `UPDATE_GOLDEN=1` rewrites the outputs, which a person then reads.
 
 use crate::support::{CREATED_S, REQUEST_ID, events, stream_context};
+use gantry_kinds::catalogue;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::stream::StreamTranslator;
 use gantry_llm::translate::{
     self, Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
 };
-use gantry_model::catalogue::{self, Dialect, Quirks};
+use gantry_model::facts::{Dialect, Quirks};
 use gantry_model::record::Loss;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Requests that both dialects can say survive the way there and back.
 
 use crate::support::request;
-use gantry_model::catalogue::Dialect::{Anthropic, OpenAi};
+use gantry_model::facts::Dialect::{Anthropic, OpenAi};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

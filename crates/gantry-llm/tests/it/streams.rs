@@ -2,7 +2,7 @@
 //! cut it into events.
 
 use crate::support::{join_chat, join_message, reply, stream};
-use gantry_model::catalogue::Dialect::{Anthropic, OpenAi};
+use gantry_model::facts::Dialect::{Anthropic, OpenAi};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};

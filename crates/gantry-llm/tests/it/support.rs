@@ -1,10 +1,11 @@
 //! What the tests share: contexts, an SSE reader, and readers that put streams together again.
 
+use gantry_kinds::catalogue;
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{
     Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
 };
-use gantry_model::catalogue::{self, Dialect, Quirks};
+use gantry_model::facts::{Dialect, Quirks};
 use serde_json::{Map, Value, json};
 
 pub(crate) const REQUEST_ID: &str = "0197";

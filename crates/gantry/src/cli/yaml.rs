@@ -104,7 +104,7 @@ fn pad(indent: usize, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gantry_model::manifest;
+    use gantry_kinds::manifest;
     use serde_json::json;
 
     #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gantry_control::Api;
 use gantry_gateway::{Gateway, OtherBody, OtherService};
-use gantry_runtime::server::{self, DetachedBody, Rejected, Service, detached};
+use gantry_http::server::{self, DetachedBody, Rejected, Service, detached};
 use gantry_telemetry::metrics::Metrics;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};

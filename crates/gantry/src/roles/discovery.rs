@@ -3,7 +3,7 @@
 use crate::boot::{self, variable};
 use anyhow::Context;
 use gantry_control::Control;
-use gantry_model::catalogue::Provider;
+use gantry_kinds::catalogue::Provider;
 use gantry_model::rest::Source;
 use gantry_providers::discover::{self, Found};
 use serde_json::{Map, Value, json};
@@ -139,7 +139,7 @@ fn address_of(account: &Value) -> Option<&str> {
 }
 
 fn manifest(found: &Found) -> Value {
-    let row = gantry_model::catalogue::provider(found.provider);
+    let row = gantry_kinds::catalogue::provider(found.provider);
     let kind = row.map(|row| row.model_kind.clone()).unwrap_or_default();
     let models: Vec<Value> = named_models(&found.models)
         .into_iter()
@@ -230,8 +230,8 @@ async fn put(control: &Control, manifest: &Value) -> anyhow::Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gantry_model::catalogue::providers;
-    use gantry_model::manifest::parse;
+    use gantry_kinds::catalogue::providers;
+    use gantry_kinds::manifest::parse;
 
     /// A value that a field of this name takes.
     fn value(field: &str) -> &'static str {

@@ -4,10 +4,10 @@ use super::discovery::Search;
 use crate::boot::default_data_dir;
 use crate::credentials;
 use gantry_control::FirstStart;
-use gantry_model::kinds::provider_account::{ModelIntegration, ModelType};
-use gantry_model::kinds::{Manifest, ProviderAccount};
-use gantry_model::secrets;
-use gantry_model::snapshot::SnapshotSource;
+use gantry_kinds::kinds::provider_account::{ModelIntegration, ModelType};
+use gantry_kinds::kinds::{Manifest, ProviderAccount};
+use gantry_kinds::secrets;
+use gantry_kinds::snapshot::SnapshotSource;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -162,7 +162,7 @@ fn example(started: &Started<'_>, model: &str) -> String {
 mod tests {
     use super::*;
     use crate::roles::discovery::Line;
-    use gantry_model::manifest::parse;
+    use gantry_kinds::manifest::parse;
     use gantry_model::secret::Secret;
 
     const EMBEDS: &str = "{type: provider-account/openai, name: embeds, integrations: [\

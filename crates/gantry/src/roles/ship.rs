@@ -6,7 +6,7 @@
 use super::follow::bearer;
 use anyhow::bail;
 use bytes::Bytes;
-use gantry_providers::client::{Call, call};
+use gantry_http::client::{Call, call};
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::journal::Reader;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};

@@ -6,7 +6,7 @@ use crate::boot::replace_private_file;
 use anyhow::{Context, bail};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest;
-use gantry_model::snapshot::SnapshotSource;
+use gantry_kinds::snapshot::SnapshotSource;
 use std::path::PathBuf;
 
 /// First bytes of the file: what it is, and the format's version.

@@ -2,10 +2,10 @@
 
 use crate::boot::{Boot, variable};
 use anyhow::Context;
+use gantry_cloud::credentials::Environment;
+use gantry_http::client::{Call, call};
 use gantry_lake::{Lake, LakeConfig};
 use gantry_model::secret::Secret;
-use gantry_providers::client::{Call, call};
-use gantry_providers::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Error::Locked};

@@ -8,7 +8,7 @@ use super::schema::{self, Room, Titles};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, wire};
 use crate::neutral::{Format, Losses, Raw, Request, Str, Text};
-use gantry_model::catalogue::Claude;
+use gantry_model::facts::Claude;
 use std::borrow::Cow;
 
 /// Stands for a response format that is JSON without a schema, which Anthropic does not have.

@@ -11,7 +11,7 @@ use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{Losses, Raw, Request, Sampling, Tier, Tool, ToolChoice};
-use gantry_model::catalogue::{Claude, Sampling as Takes};
+use gantry_model::facts::{Claude, Sampling as Takes};
 
 /// First version of the API without sampling fields and with system messages in mid-conversation.
 const VERSION_2026_10: &str = "2026-10-21";

@@ -5,7 +5,7 @@
 
 use crate::dialect::json::Json;
 use crate::neutral::{Body, Display, Effort, Losses, Request, Role, ThinkingMode, ToolChoice};
-use gantry_model::catalogue::{Claude, Thinking};
+use gantry_model::facts::{Claude, Thinking};
 
 /// Least budget that Anthropic takes, in tokens.
 const BUDGET_MIN: u64 = 1024;

@@ -5,7 +5,7 @@
 
 use crate::context::RequestContext;
 use crate::neutral::{Effort, Losses, Reasoning, Request, ThinkingMode};
-use gantry_model::catalogue::ModelTraits;
+use gantry_model::facts::ModelTraits;
 
 /// What one model takes of one request.
 pub(super) struct Fit<'q> {

@@ -9,7 +9,7 @@ use crate::dialect::json::{Json, Piece as Word};
 use crate::neutral::{
     Arguments, Body, Document, Losses, Media, Part, Place, Role, Text, ToolCall, ToolResult, Turn,
 };
-use gantry_model::catalogue::Quirks;
+use gantry_model::facts::Quirks;
 
 /// Stands between texts that were separate blocks and become one string.
 const GAP: &str = "\n\n";

@@ -7,7 +7,7 @@ use super::{print_messages, schema};
 use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
 use crate::neutral::{Format, Losses, Request, Sampling, Str, Tier, Tool, ToolChoice};
-use gantry_model::catalogue::Quirks;
+use gantry_model::facts::Quirks;
 
 /// Most stop sequences that OpenAI takes.
 const STOPS_MAX: usize = 4;

@@ -1,0 +1,4 @@
+//! Both sides against real sockets.
+
+mod exchange;
+mod server;

@@ -1,0 +1,135 @@
+//! From the text of manifests to validated [`Manifest`]s, and every problem on the way.
+//!
+//! The control plane's apply, `gantry gateway --config` and `gantry diff` call [`parse`], then
+//! [`Document::check`] on each document, then [`check_set`] on everything that would be stored; the
+//! control plane calls [`check_access`] too, a gateway that runs from files [`check_subjects`].
+//! All problems are reported, not the first only, with the place of the offending field. Nothing
+//! here reads files, and no message shows the value of a secret.
+
+mod access;
+mod checks;
+mod json;
+mod scalar;
+mod set;
+pub(crate) mod shape;
+mod tree;
+mod validate;
+mod yaml;
+
+pub use access::{Tenancy, check_access, check_subjects};
+pub use checks::nearest;
+pub use json::to_json;
+pub use set::{SetEntry, check_set};
+pub use tree::{Position, Step};
+pub use yaml::parse;
+
+use crate::kinds::{self, Manifest};
+use gantry_model::rest::Problem;
+use std::fmt;
+use tree::{Node, Tree};
+use validate::Validator;
+
+/// One manifest as it was written.
+///
+/// Its debug output says kind and name only, because the rest may hold secrets.
+#[derive(Clone)]
+pub struct Document {
+    file: String,
+    root: Node,
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("file", &self.file)
+            .field("kind", &self.kind())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Document {
+    /// The manifest's `type`, if it has one.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.root.get("type")?.text()
+    }
+
+    /// The manifest's `name`, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.root.get("name")?.text()
+    }
+
+    /// The file it came from; empty when it did not come as text.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Reads and validates the manifest as far as that is possible without the others.
+    ///
+    /// # Errors
+    /// All problems, in the order of the text.
+    pub fn check(&self) -> Result<Manifest, Vec<Problem>> {
+        let kind = self.known_kind().map_err(|problem| vec![problem])?;
+        let mut validator = Validator::new(&self.file);
+        if let Some(shape) = crate::schema::shape(&kind) {
+            validator.check(&self.root, shape);
+        }
+        let mut problems = validator.into_problems();
+        if !problems.is_empty() {
+            problems.sort_by_key(|problem| (problem.line, problem.column));
+            return Err(problems);
+        }
+        // Fails only where a shape is laxer than its struct, which tests keep from happening.
+        json::read(&kind, &self.root).map_err(|error| vec![self.problem(&[], error.to_string())])
+    }
+
+    /// A problem with the field at `path`, or with the nearest one around it that exists.
+    #[must_use]
+    pub fn problem(&self, path: &[Step], message: String) -> Problem {
+        let at = self.root.locate(path);
+        let (file, field) = (self.file.clone(), tree::print(path));
+        Problem { file, line: at.line, column: at.column, field, message }
+    }
+
+    /// A problem with the first field that holds this text, or with the whole manifest when none
+    /// does.
+    #[must_use]
+    pub fn problem_at_text(&self, text: &str, message: String) -> Problem {
+        self.problem(&self.root.path_to(text).unwrap_or_default(), message)
+    }
+
+    fn known_kind(&self) -> Result<String, Problem> {
+        if !matches!(self.root.value, Tree::Map(_)) {
+            let found = self.root.describe();
+            return Err(self.problem(&[], format!("expected a manifest, found {found}")));
+        }
+        let Some(node) = self.root.get("type") else {
+            let known = "such as `provider-account/openai` or `virtual-account`";
+            return Err(self.problem(&[], format!("missing field `type`, {known}")));
+        };
+        let path = ["type".into()];
+        let Some(kind) = node.text() else {
+            let found = node.describe();
+            return Err(self.problem(&path, format!("expected text, found {found}")));
+        };
+        let known = kinds::all();
+        if known.iter().any(|name| name == kind) {
+            return Ok(kind.to_owned());
+        }
+        let message = if crate::schema::later_kind(kind) {
+            format!("kind `{kind}` is not supported yet")
+        } else {
+            match checks::nearest(kind, known.iter().map(String::as_str)) {
+                Some(near) => format!("unknown kind `{kind}`; did you mean `{near}`?"),
+                None => format!("unknown kind `{kind}`"),
+            }
+        };
+        Err(self.problem(&path, message))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Facts about upstreams and their models that printers of requests go by.
+//!
+//! The catalogue fills them in from data; a snapshot carries them, so that a gateway needs no
+//! catalogue. `gantry-llm` reads them. They decide nothing by themselves.
+
+mod claude;
+
+pub use claude::{Claude, Sampling, Thinking};
+
+use crate::glob;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The wire format that an upstream (or a caller) speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenAI chat completions, completions and embeddings.
+    OpenAi,
+    /// Anthropic Messages.
+    Anthropic,
+}
+
+/// Where an upstream differs from its dialect's reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// Name of the output cap in chat requests that Gantry itself writes.
+    pub max_tokens_field: String,
+    /// Understands `stream_options: {"include_usage": true}`.
+    pub stream_usage: bool,
+    /// Understands role `developer`; else it is sent as `system`.
+    pub developer_role: bool,
+    /// Field of an earlier answer that carries its reasoning text: `reasoning_content`,
+    /// `reasoning`. New answers are read under both names.
+    pub reasoning_field: String,
+    /// Takes the reasoning of earlier turns back, beside the tool calls that it led to. Some models
+    /// behind such servers refuse a tool loop without it (DeepSeek, Kimi).
+    pub reasoning_back: bool,
+    /// Continues the assistant's message that a request ends with when it is told
+    /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM, SGLang).
+    pub continues_answers: bool,
+    /// Longest name of a tool that the upstream takes, in characters. Anthropic takes 128.
+    pub tool_name_chars_max: Option<u32>,
+    /// Stands in for the signature of a call that has none; empty: the upstream knows none. One
+    /// that does gives each call, or the first of several, a signature in
+    /// `extra_content.google.thought_signature` and wants it back in the tool loop (Gemini).
+    pub call_signature: String,
+    /// `anthropic-version` sent when the caller did not send one.
+    pub anthropic_version: String,
+    /// Top-level fields of a request that the upstream refuses, and that Gantry therefore drops
+    /// and reports.
+    pub unsupported: Vec<String>,
+    /// Top-level fields of a request that the upstream spells differently: ours to its.
+    pub rename: BTreeMap<String, String>,
+    /// What is known of its models, from `data/models.toml`.
+    pub models: Vec<ModelTraits>,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            max_tokens_field: "max_tokens".to_owned(),
+            stream_usage: true,
+            developer_role: true,
+            reasoning_field: "reasoning_content".to_owned(),
+            reasoning_back: false,
+            continues_answers: false,
+            tool_name_chars_max: None,
+            call_signature: String::new(),
+            anthropic_version: "2023-06-01".to_owned(),
+            unsupported: Vec::new(),
+            rename: BTreeMap::new(),
+            models: Vec::new(),
+        }
+    }
+}
+
+/// What a model takes of a request, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelTraits {
+    /// Providers at which this is so.
+    pub providers: Vec<String>,
+    /// Patterns of names at the upstream, in lower case: `*` any text, `#` a digit, `!` before
+    /// what must not match.
+    pub names: Vec<String>,
+    /// Most tokens of output that may be asked for.
+    pub output_tokens_max: Option<u32>,
+    /// Values of `reasoning_effort` that it takes, least to most. Empty: it refuses the field.
+    pub efforts: Option<Vec<String>>,
+    /// The effort that holds when a request says none.
+    pub default_effort: Option<String>,
+    /// The one effort with which it takes functions.
+    pub tools_effort: Option<String>,
+    /// Fields of a request that it refuses.
+    pub refuses: Vec<String>,
+    /// Fields that it refuses unless the effort is `none`.
+    pub refuses_reasoning: Vec<String>,
+}
+
+impl Quirks {
+    /// What is known of a model by its name at the upstream.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&ModelTraits> {
+        if self.models.is_empty() {
+            return None;
+        }
+        let name = name.to_ascii_lowercase();
+        let known = |row: &&ModelTraits| row.names.iter().any(|each| glob::matches(each, &name));
+        self.models.iter().find(known)
+    }
+}
