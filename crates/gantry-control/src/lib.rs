@@ -12,6 +12,7 @@
 //!
 //! Nothing secret leaves it but in a snapshot, and a token in the reply that made it.
 
+mod access;
 mod accounts;
 mod api;
 mod apply;
@@ -28,9 +29,11 @@ mod publish;
 mod read;
 mod time;
 
+pub use access::Permission;
 pub use api::{Api, BodyError};
 pub use bootstrap::FirstStart;
 pub use error::Error;
+pub use http::{Access, Route};
 pub use people::NewToken;
 pub use ports::{
     Analytics, AnalyticsError, Environment, OneRequest, RecordsSink, Segment, SinkError,
@@ -158,6 +161,12 @@ impl Control {
         http::router(self.clone())
     }
 
+    /// The routes of [`Control::router`] with who may use them.
+    #[must_use]
+    pub fn routes() -> Vec<Route> {
+        http::routes()
+    }
+
     /// Name of the tenant.
     #[must_use]
     pub fn tenant(&self) -> &str {
@@ -218,18 +227,6 @@ async fn to_the_end<T: Send + 'static>(
     });
     result.await.unwrap_or_else(|_| {
         let text = "the change was interrupted: look whether it was stored before trying again";
-        Err(Error::Internal(text.to_owned()))
+        Err(Error::Unavailable(text.to_owned()))
     })
-}
-
-/// Refuses whoever is not an administrator.
-fn require_admin(caller: &Caller, deed: &str) -> Result<(), Error> {
-    if caller.admin {
-        return Ok(());
-    }
-    Err(Error::Forbidden(format!(
-        "{} may not {deed}: only administrators may; use an administrator's token, or have the \
-         permission resource_type tenant, role_id tenant-admin added to the virtual account",
-        caller.subject
-    )))
 }

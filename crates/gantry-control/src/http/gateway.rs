@@ -98,7 +98,10 @@ pub(crate) async fn records(
     match sink.accept(segment).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(SinkError::Malformed(why)) => Err(Error::BadRequest(why).into()),
-        Err(SinkError::Failed(why)) => Err(Error::Unavailable(why).into()),
+        Err(SinkError::Failed(why)) => {
+            tracing::error!(error = why, "records of a gateway were not kept");
+            Err(Error::Unavailable("the records could not be kept; send them again".into()).into())
+        }
     }
 }
 
@@ -180,6 +183,7 @@ fn analytics_failed(error: AnalyticsError) -> Error {
             Error::Unavailable("the records could not be read; try again, or see the log".into())
         }
         AnalyticsError::Store(why) => {
+            // Its own words hold neither secrets nor hosts.
             Error::Unavailable(format!("the records cannot be read: {why}; the log says more"))
         }
     }

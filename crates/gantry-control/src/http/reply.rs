@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::{IntoResponse, Response};
 use gantry_model::rest::Problem;
+use gantry_runtime::errors::sentence;
 use gantry_store::Error as StoreError;
 use http::StatusCode;
 use http::request::Parts;
@@ -40,15 +41,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
-        let status = match error {
-            Error::Invalid(problems) => {
-                return Self {
-                    status: StatusCode::UNPROCESSABLE_ENTITY,
-                    message,
-                    details: problems,
-                };
-            }
+        let status = match &error {
+            Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BadRequest(_) => StatusCode::BAD_REQUEST,
             Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
@@ -61,11 +55,22 @@ impl From<Error> for Failure {
             Error::Store(StoreError::Full) => StatusCode::INSUFFICIENT_STORAGE,
             Error::Store(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if status.is_server_error() {
-            tracing::error!(error = message, status = status.as_u16(), "control request failed");
+        let message = error.public().unwrap_or_else(|| logged(&error, status));
+        match error {
+            Error::Invalid(details) => Self { status, message, details },
+            _ => Self::new(status, message),
         }
-        Self::new(status, message)
     }
+}
+
+/// Logs what callers may not read, under a number that they may name.
+fn logged(error: &Error, status: StatusCode) -> String {
+    // Without random bits there is a line in the log all the same.
+    let id = crate::mint::id().unwrap_or_default();
+    let id = id.get(..12).unwrap_or_default();
+    let text = sentence(error);
+    tracing::error!(error = text, status = status.as_u16(), id, "control request failed");
+    format!("Gantry failed; whoever runs it finds the reason in its log, as error {id}")
 }
 
 impl IntoResponse for Failure {
@@ -146,5 +151,43 @@ impl<T> Page<T> {
         let (offset, limit) = (query.offset.unwrap_or(0), query.limit.unwrap_or(PAGE));
         let pagination = Pagination { total: all.len(), offset, limit };
         Self { data: all.into_iter().skip(offset).take(limit).collect(), pagination }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What callers read of an error.
+    fn told(error: Error) -> (u16, String) {
+        let failure = Failure::from(error);
+        (failure.status.as_u16(), failure.message)
+    }
+
+    #[test]
+    fn what_failed_inside_is_told_to_the_log_only() {
+        let directory = StoreError::Directory {
+            path: "/srv/secret-place".into(),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let row = StoreError::BadRow { table: "tokens", problem: "near SELECT".to_owned() };
+        let inside = [
+            Error::Store(directory),
+            Error::Store(row),
+            Error::Store(StoreError::Corrupt),
+            Error::Store(StoreError::NoTenant("acme".to_owned())),
+            Error::Internal("read /srv/secret-place".to_owned()),
+        ];
+        for error in inside {
+            let said = error.to_string();
+            let (status, message) = told(error);
+            let (general, id) = message.rsplit_once(' ').unwrap();
+            let expected = "Gantry failed; whoever runs it finds the reason in its log, as error";
+            assert_eq!((status, general), (500, expected), "{said}");
+            assert!(id.len() == 12 && id.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+        }
+        assert_eq!(told(Error::Store(StoreError::Full)).0, 507);
+        let (status, message) = told(Error::Store(StoreError::Busy));
+        assert_eq!((status, message.contains("try again")), (503, true));
     }
 }

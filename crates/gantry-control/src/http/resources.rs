@@ -81,22 +81,20 @@ pub(crate) struct NameQuery {
 
 pub(crate) async fn list(
     State(control): State<Control>,
-    Known(caller): Known,
     Asked(query): Asked<NameQuery>,
     Asked(page): Asked<PageQuery>,
 ) -> Reply<Page<StoredManifest>> {
-    let all = control.get(&caller, None, query.name.as_deref()).await?;
+    let all = control.get(None, query.name.as_deref()).await?;
     Ok(Json(Page::of(all, page)))
 }
 
 pub(crate) async fn list_kind(
     State(control): State<Control>,
-    Known(caller): Known,
     Path(kind): Path<String>,
     Asked(query): Asked<NameQuery>,
     Asked(page): Asked<PageQuery>,
 ) -> Reply<Page<StoredManifest>> {
-    let all = control.get(&caller, Some(&kind), query.name.as_deref()).await?;
+    let all = control.get(Some(&kind), query.name.as_deref()).await?;
     Ok(Json(Page::of(all, page)))
 }
 
@@ -119,10 +117,9 @@ const AUDIT_LIMIT: u32 = 1000;
 
 pub(crate) async fn audit(
     State(control): State<Control>,
-    Known(caller): Known,
     Asked(page): Asked<PageQuery>,
 ) -> Reply<Page<AuditView>> {
-    let deeds = control.audit_log(&caller, AUDIT_LIMIT).await?;
+    let deeds = control.audit_log(AUDIT_LIMIT).await?;
     Ok(Json(Page::of(deeds.into_iter().map(audit_view).collect(), page)))
 }
 

@@ -4,7 +4,6 @@ use crate::{admin, bed, bot, openai, source, still_waits, virtual_model};
 use gantry_control::Error;
 use gantry_kinds::kinds::Manifest;
 use gantry_model::rest::Source;
-use gantry_model::snapshot::Caller;
 use gantry_model::subject::Subject;
 use serde_json::json;
 
@@ -30,7 +29,7 @@ async fn one_bad_document_keeps_all_of_them_out() {
         let error = bed.control.apply(&admin(), sources, false).await.unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{manifest}: {error:?}");
         assert!(!error.to_string().contains("sk-canary"), "{error}");
-        assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty(), "{manifest}");
+        assert!(bed.control.get(None, None).await.unwrap().is_empty(), "{manifest}");
         assert_eq!(bed.control.snapshot().generation, before, "{manifest}");
     }
 }
@@ -62,7 +61,7 @@ async fn a_mistake_is_named_with_file_line_and_column() {
     let error = bed.control.apply(&admin(), sources, false).await.unwrap_err().to_string();
     assert!(error.starts_with("two.yaml:16:20: integrations[0].routing_config."), "{error}");
     assert!(error.contains("main/small"), "the nearest right name: {error}");
-    assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty());
+    assert!(bed.control.get(None, None).await.unwrap().is_empty());
 
     let text = text.replace("main/smal,", "main/small,").replace("sk-canary", "env://UNSET");
     let sources = vec![Source { file: "two.yaml".to_owned(), text }];
@@ -70,7 +69,7 @@ async fn a_mistake_is_named_with_file_line_and_column() {
     let place = "two.yaml:3:37: auth_data.api_key: env://UNSET has no value";
     assert!(error.starts_with(place), "{error}");
     assert!(error.contains("where the control plane runs"), "{error}");
-    assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty());
+    assert!(bed.control.get(None, None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -94,7 +93,7 @@ async fn says_what_it_did_and_shows_references_in_place_of_secrets() {
 async fn what_get_shows_can_be_applied_again() {
     let bed = bed().await;
     bed.apply(&[openai("main", "sk-one")]).await;
-    let shown = bed.control.get(&admin(), None, Some("main")).await.unwrap();
+    let shown = bed.control.get(None, Some("main")).await.unwrap();
     let applied = bed.apply(&[shown[0].manifest.clone()]).await;
     assert_eq!(actions(&applied), ["UNCHANGED"]);
     assert_eq!(bed.control.snapshot().secrets.len(), 1, "the value is still there");
@@ -108,7 +107,7 @@ async fn a_dry_run_checks_everything_and_stores_nothing() {
     let dry = bed.control.apply(&admin(), source(&manifests), true).await.unwrap();
     assert_eq!(actions(&dry), ["CREATE", "CREATE"]);
     assert_eq!(dry[1].token, None, "no token without an account");
-    assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty());
+    assert!(bed.control.get(None, None).await.unwrap().is_empty());
     assert_eq!(bed.control.snapshot().generation, before);
     bed.apply(&manifests).await;
     let dry = bed.control.apply(&admin(), source(&[openai("main", "sk-two")]), true).await;
@@ -155,7 +154,7 @@ async fn a_permission_opens_the_models_of_its_account_in_the_snapshot_only() {
     });
     let expected = [Subject("virtualaccount:ci".to_owned())];
     assert_eq!(account.unwrap().integrations[0].authorized_subjects, expected);
-    let stored = bed.control.get(&admin(), Some("provider-account"), None).await.unwrap();
+    let stored = bed.control.get(Some("provider-account"), None).await.unwrap();
     assert_eq!(stored[0].manifest["integrations"][0].get("authorized_subjects"), None);
 }
 
@@ -177,7 +176,7 @@ async fn subjects_that_stand_for_nobody_are_refused_unless_applied_together() {
         let error = bed.control.apply(&admin(), source(&[open_to(subject)]), false).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains(expected), "{subject}: {error}");
-        assert!(bed.control.get(&admin(), None, None).await.unwrap().is_empty(), "{subject}");
+        assert!(bed.control.get(None, None).await.unwrap().is_empty(), "{subject}");
     }
     // Users may come later, through an identity provider.
     bed.apply(&[open_to("user:later@x.example")]).await;
@@ -200,7 +199,7 @@ async fn an_account_does_not_become_one_of_another_provider() {
         assert!(error.contains("yaml:1:"), "{error}");
         assert!(error.contains("type: `main` is a `provider-account/openai` already"), "{error}");
     }
-    let stored = bed.control.get(&admin(), None, Some("main")).await.unwrap();
+    let stored = bed.control.get(None, Some("main")).await.unwrap();
     assert_eq!(stored[0].kind, "provider-account/openai");
 }
 
@@ -222,20 +221,11 @@ async fn permissions_on_another_tenant_are_refused() {
 }
 
 #[tokio::test]
-async fn only_administrators_apply_and_read() {
-    let bed = bed().await;
-    let nobody = Caller { admin: false, subject: "user:n@x".to_owned(), ..admin() };
-    let applied = bed.control.apply(&nobody, source(&[openai("main", "sk")]), false).await;
-    assert!(matches!(applied, Err(Error::Forbidden(_))));
-    assert!(matches!(bed.control.get(&nobody, None, None).await, Err(Error::Forbidden(_))));
-}
-
-#[tokio::test]
 async fn the_audit_log_tells_who_changed_what_without_secrets() {
     let bed = bed().await;
     bed.apply(&[openai("main", "sk-canary-1"), bot("ci")]).await;
     bed.apply(&[openai("main", "sk-canary-2")]).await;
-    let log = bed.control.audit_log(&admin(), 10).await.unwrap();
+    let log = bed.control.audit_log(10).await.unwrap();
     let deeds: Vec<_> =
         log.iter().map(|e| format!("{} {} {}", e.actor, e.action, e.name)).collect();
     assert_eq!(deeds[0], "user:admin@localhost update main");

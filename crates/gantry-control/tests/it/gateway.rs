@@ -131,7 +131,7 @@ async fn a_gateway_whose_token_is_ended_while_it_waits_gets_nothing_more() {
     let generation = bed.control.snapshot().generation.0;
     let mut waiting = Box::pin(poll(bed.control.clone(), token, generation));
     assert!(still_waits(&mut waiting).await);
-    let id = bed.control.gateway_tokens(&admin()).await.unwrap()[0].id.clone();
+    let id = bed.control.gateway_tokens().await.unwrap()[0].id.clone();
     bed.control.revoke_gateway_token(&admin(), &id).await.unwrap();
     let (status, source) = waiting.await;
     assert_eq!((status, source.is_none()), (401, true));

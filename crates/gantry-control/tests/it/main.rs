@@ -7,6 +7,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod access;
 mod apply;
 mod deletion;
 mod gateway;

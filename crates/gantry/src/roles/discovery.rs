@@ -216,7 +216,7 @@ fn model_name(model: &str) -> String {
 
 /// The accounts that the control plane has.
 async fn stored(control: &Control) -> anyhow::Result<Accounts> {
-    let all = control.get(&Control::local_caller(), Some("provider-account"), None).await?;
+    let all = control.get(Some("provider-account"), None).await?;
     Ok(all.into_iter().map(|stored| (stored.name, stored.manifest)).collect())
 }
 
