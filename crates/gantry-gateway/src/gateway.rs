@@ -58,6 +58,7 @@ impl Gateway {
             "snapshot in use"
         );
         self.0.snapshot.store(Some(Arc::new(compiled)));
+        self.0.health.sweep();
     }
 
     /// Whether there is a snapshot to serve from.

@@ -10,6 +10,7 @@ use crate::context::{Error, Failure};
 use crate::dialect::{anthropic, openai};
 use crate::errors::{ErrorView, print_event};
 use crate::neutral::{Restoring, Sink, ToolNames};
+use crate::screen::{Screen, Screening};
 use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -39,6 +40,8 @@ pub struct StreamTranslator {
     request_id: String,
     tool_names: ToolNames,
     upstream_error: Option<ErrorView>,
+    screen: Option<Box<dyn Screen>>,
+    blocked: Option<String>,
 }
 
 impl StreamTranslator {
@@ -59,7 +62,24 @@ impl StreamTranslator {
             request_id: ctx.request_id,
             tool_names: ctx.tool_names,
             upstream_error: None,
+            screen: None,
+            blocked: None,
         }
+    }
+
+    /// Lets `screen` look at every text before it is printed. A translator with one also takes a
+    /// stream in the caller's own dialect, to print it anew.
+    #[must_use]
+    pub fn screened(mut self, screen: Option<Box<dyn Screen>>) -> Self {
+        self.same &= screen.is_none();
+        self.screen = screen;
+        self
+    }
+
+    /// Why the screen stopped the stream, once it has.
+    #[must_use]
+    pub fn blocked(&self) -> Option<&str> {
+        self.blocked.as_deref()
     }
 
     /// Takes one event of the upstream and appends what follows from it to `out`: whole SSE events
@@ -85,9 +105,20 @@ impl StreamTranslator {
             Parser::OpenAi(parser) => parser.event(data, sink),
             Parser::Anthropic(parser) => parser.event(data, sink),
         };
-        let taken = with_sink(&mut self.printer, out, |sink| match names.is_empty() {
-            true => take(sink),
-            false => take(&mut Restoring { names, sink }),
+        let (screen, blocked) = (&mut self.screen, &mut self.blocked);
+        let taken = with_sink(&mut self.printer, out, |sink| {
+            let mut screening;
+            let sink: &mut dyn Sink = match screen.as_deref_mut() {
+                None => sink,
+                Some(screen) => {
+                    screening = Screening { screen, sink, blocked };
+                    &mut screening
+                }
+            };
+            match names.is_empty() {
+                true => take(sink),
+                false => take(&mut Restoring { names, sink }),
+            }
         });
         match taken {
             Ok(()) => Ok(()),

@@ -15,9 +15,11 @@ mod size;
 
 pub use crate::context::{Error, ReplyContext, RequestContext};
 pub use crate::neutral::ToolNames;
+pub use crate::whole::TranslatedReply;
 
 use crate::dialect::{anthropic, openai};
 use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
+use crate::whole;
 use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 
@@ -33,16 +35,6 @@ pub struct Translated {
     pub beta: Option<&'static str>,
     /// What the reply's translation must be given.
     pub tool_names: ToolNames,
-}
-
-/// A reply in another dialect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TranslatedReply {
-    pub body: Vec<u8>,
-    /// What was dropped or approximated, in the order it was found.
-    pub losses: Vec<Loss>,
-    /// Why the answer ended, as the body says it.
-    pub finish_reason: &'static str,
 }
 
 /// Text and pictures of a prompt, for an estimate of its tokens.
@@ -97,19 +89,8 @@ pub fn reply(
 ) -> Result<TranslatedReply, Error> {
     refuse_same(from, to)?;
     let mut losses = Losses::default();
-    let mut reply = match from {
-        Dialect::OpenAi => openai::read_reply(body, &mut losses)?,
-        Dialect::Anthropic => anthropic::read_reply(body, &mut losses)?,
-    };
-    if !ctx.tool_names.is_empty() {
-        ctx.tool_names.restore(&mut reply.parts);
-    }
-    let mut out = Vec::with_capacity(body.len() + 512);
-    let finish_reason = match to {
-        Dialect::OpenAi => openai::print_reply(&reply, ctx, &mut out),
-        Dialect::Anthropic => anthropic::print_reply(&reply, ctx, &mut losses, &mut out),
-    };
-    Ok(TranslatedReply { body: out, losses: losses.into_vec(), finish_reason })
+    let reply = whole::read(from, body, ctx, &mut losses)?;
+    Ok(whole::print(to, &reply, ctx, (losses, body.len() + 512)))
 }
 
 /// Measures the prompt of a request. One that no translation takes, as with audio, is measured by

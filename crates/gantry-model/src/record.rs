@@ -131,7 +131,7 @@ pub struct RouteStep {
     pub target: String,
     /// `chosen`, `skipped`, `fallback`, `expanded`.
     pub verdict: Name,
-    /// A sentence: `weight 70 of 100`, `unhealthy: 3 failures in 2 minutes`.
+    /// A sentence: `weight 70 of 100`, `unhealthy: 12 of 40 requests failed in 2 minutes`.
     pub reason: Name,
 }
 

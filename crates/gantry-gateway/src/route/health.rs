@@ -3,15 +3,14 @@
 //! One [`Health`] per real model, shared by all workers and kept across snapshots. Settlement and
 //! attempts write it, planning reads it.
 
+pub use super::outcomes::Failing;
+
+use super::outcomes::Outcomes;
 use gantry_kinds::kinds::virtual_model::SlaCutoff;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// A failure counts for this long.
-const FAILURE_WINDOW_US: u64 = 120 * SECOND_US;
-/// So many failures within the window make a target unhealthy.
-const FAILURES_UNHEALTHY: usize = 2;
 /// Speed for latency-based routing is taken over so many minutes.
 const LATENCY_MINUTES: u64 = 20;
 /// Speed for `sla_cutoff` is taken over so many minutes, from so many samples of
@@ -27,14 +26,13 @@ const BUCKETS: usize = LATENCY_MINUTES as usize;
 #[derive(Debug, Default)]
 pub struct Health {
     window: Mutex<Window>,
+    outcomes: Outcomes,
     /// Whether there was any failure so far: without one, most plans need not look further.
     failed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Window {
-    /// The last failures, oldest first; more than are needed are forgotten.
-    failures_us: Vec<u64>,
     minutes: [Minute; BUCKETS],
 }
 
@@ -78,15 +76,21 @@ impl View {
 }
 
 impl Health {
-    /// Notes a failure that speaks against the target (5xx, 429, 401, 403, no answer).
+    /// Notes a reply that may be given to the caller, be it only its beginning.
+    pub fn answered(&self, now_us: u64) {
+        self.outcomes.answered(now_us);
+    }
+
+    /// Notes a request that failed and speaks against the target (5xx, 429, 401, 403, no answer).
     pub fn failed(&self, now_us: u64) {
         self.failed.store(true, Ordering::Release);
-        let mut window = self.lock();
-        window.failures_us.retain(|&at| now_us.saturating_sub(at) < FAILURE_WINDOW_US);
-        if window.failures_us.len() >= 64 {
-            window.failures_us.remove(0);
-        }
-        window.failures_us.push(now_us);
+        self.outcomes.failed(now_us);
+    }
+
+    /// Notes that a reply broke which was noted as an answer when it began.
+    pub fn broke(&self, now_us: u64) {
+        self.failed.store(true, Ordering::Release);
+        self.outcomes.broke(now_us);
     }
 
     /// Notes the speed of a reply that ended well.
@@ -109,15 +113,13 @@ impl Health {
         }
     }
 
-    /// Failures within the window when they make the target unhealthy.
+    /// Why the target is unhealthy; `None` when it is not.
     #[must_use]
-    pub fn failing(&self, now_us: u64) -> Option<usize> {
+    pub fn failing(&self, now_us: u64) -> Option<Failing> {
         if !self.failed.load(Ordering::Acquire) {
             return None;
         }
-        let recent = |at: &&u64| now_us.saturating_sub(**at) < FAILURE_WINDOW_US;
-        let failures = self.lock().failures_us.iter().filter(recent).count();
-        (failures >= FAILURES_UNHEALTHY).then_some(failures)
+        self.outcomes.failing(now_us)
     }
 
     /// How quick the target has been.
@@ -161,14 +163,42 @@ fn mean(sum: u64, count: u64) -> Option<f64> {
 }
 
 /// All targets' health, by `account/model`; looked up when a snapshot is compiled.
+///
+/// It holds nobody alive: a model keeps its own, and what no snapshot has any more is forgotten by
+/// [`Registry::sweep`]. A model that comes back within the life of an older snapshot finds its own.
 #[derive(Debug, Default)]
-pub struct Registry(Mutex<HashMap<String, Arc<Health>>>);
+pub struct Registry(Mutex<HashMap<String, Weak<Health>>>);
 
 impl Registry {
     #[must_use]
     pub fn of(&self, target: &str) -> Arc<Health> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(target.to_owned()).or_default().clone()
+        let mut all = self.lock();
+        if let Some(known) = all.get(target).and_then(Weak::upgrade) {
+            return known;
+        }
+        let new = Arc::new(Health::default());
+        all.insert(target.to_owned(), Arc::downgrade(&new));
+        new
+    }
+
+    /// Forgets the targets that no snapshot in use has. Called when a snapshot was replaced.
+    pub fn sweep(&self) {
+        self.lock().retain(|_, health| health.strong_count() > 0);
+    }
+
+    /// How many targets are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Health>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,13 +207,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_failures_in_two_minutes_are_unhealthy_and_pass() {
-        let health = Health::default();
-        health.failed(0);
-        assert_eq!(health.failing(SECOND_US), None);
-        health.failed(100 * SECOND_US);
-        assert_eq!(health.failing(110 * SECOND_US), Some(2));
-        assert_eq!(health.failing(121 * SECOND_US), None);
+    fn a_target_that_no_snapshot_has_any_more_is_forgotten() {
+        let registry = Registry::default();
+        let (kept, gone) = (registry.of("acc/a"), registry.of("acc/b"));
+        kept.failed(0);
+        kept.failed(0);
+        drop(gone);
+        registry.sweep();
+        assert_eq!(registry.len(), 1);
+        assert!(registry.of("acc/a").failing(SECOND_US).is_some(), "it is still the same");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! A virtual model's targets are ordered by its strategy; unhealthy ones move to the end, and
 //! nested virtual models are expanded in place.
 
+mod hash;
 pub mod health;
 mod order;
+mod outcomes;
 #[cfg(test)]
 mod tests;
 

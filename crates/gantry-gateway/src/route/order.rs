@@ -5,12 +5,12 @@
 //! from key and the target's lot, the lowest wins. One random key gives shares, a caller's key
 //! gives stickiness, and neither needs memory, so replicas agree.
 
+use super::hash::Hash;
 use super::health::View;
 use super::{Choice, Input, mismatch};
 use crate::snapshot::{Entry, Strategy, Target};
 use gantry_kinds::kinds::virtual_model::{SessionSource, StickyRouting};
 use gantry_model::record::Name;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Callers keep their target of latency-based routing for so long.
 const LATENCY_EPOCH_MS: u64 = 10 * 60 * 1000;
@@ -53,7 +53,8 @@ fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec
         targets.iter().map(|target| view(target, input).output_token_us).collect();
     // A target without samples is taken for as fast as the fastest, so that it gets some.
     let fastest = speeds.iter().flatten().copied().reduce(f64::min).unwrap_or(1.0);
-    let key = hash(&(input.subject, model, input.now_ms / LATENCY_EPOCH_MS));
+    let epoch = input.now_ms / LATENCY_EPOCH_MS;
+    let key = Hash::new().text(input.subject).text(model).number(epoch).finish();
     let scored = targets.iter().zip(&speeds).map(|(target, speed)| {
         let reason = match speed {
             Some(us) => format!("{:.1} ms per output token", us / 1000.0).into(),
@@ -90,7 +91,7 @@ fn unhealthy(target: &Target, input: &Input<'_>) -> Option<String> {
     match &target.entry {
         Entry::Real(model) => {
             let failing = model.health.failing(input.now_us);
-            let failing = failing.map(|count| format!("unhealthy: {count} failures in 2 minutes"));
+            let failing = failing.map(|failing| format!("unhealthy: {failing}"));
             let cutoff = target.policy.sla.as_ref();
             failing.or_else(|| cutoff.and_then(|cutoff| view(target, input).misses(cutoff)))
         }
@@ -118,7 +119,7 @@ fn view(target: &Target, input: &Input<'_>) -> View {
 /// same target. Its place among the others does not count, so that one more choice takes its share
 /// of the sessions and moves no other.
 pub(crate) fn lot(model: &str, target: &str, earlier: usize) -> u64 {
-    hash(&(model, target, earlier))
+    Hash::new().text(model).text(target).number(earlier as u64).finish()
 }
 
 fn score(key: u64, lot: u64, weight: f64) -> f64 {
@@ -126,33 +127,29 @@ fn score(key: u64, lot: u64, weight: f64) -> f64 {
         return f64::INFINITY;
     }
     // 53 bits make a number within (0, 1).
+    let drawn = Hash::new().number(key).number(lot).finish();
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-    let unit = ((hash(&(key, lot)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    let unit = ((drawn >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     -unit.ln() / weight
 }
 
 /// The session's key with its time slot: slots of a session begin at a moment of its own, so that
 /// sessions do not all move together.
 fn session_key(sticky: &StickyRouting, input: &Input<'_>) -> Option<u64> {
-    let found: Vec<&str> = sticky
-        .session_identifiers
-        .iter()
-        .filter_map(|identifier| match identifier.source {
+    let mut any = false;
+    let mut hash = Hash::new();
+    for identifier in &sticky.session_identifiers {
+        let found = match identifier.source {
             SessionSource::Headers => input.headers.text(&identifier.key),
             SessionSource::Metadata => input.metadata.get(&identifier.key).map(String::as_str),
-        })
-        .collect();
-    if found.is_empty() {
-        return None;
+        };
+        if let Some(found) = found {
+            any = true;
+            hash = hash.text(found);
+        }
     }
-    let session = hash(&found);
+    let session = any.then(|| hash.finish())?;
     let ttl_ms = u64::from(sticky.ttl_seconds).max(1).saturating_mul(1000);
-    Some(hash(&(session, input.now_ms.saturating_add(session % ttl_ms) / ttl_ms)))
-}
-
-/// Stable within one build, which is all that a share needs.
-fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    let slot = input.now_ms.saturating_add(session % ttl_ms) / ttl_ms;
+    Some(Hash::new().number(session).number(slot).finish())
 }

@@ -168,7 +168,7 @@ async fn two_failures_move_a_target_to_the_end() {
     let last = gateway.records().pop().unwrap();
     assert_eq!(last.attempts.len(), 1);
     let moved = last.route.iter().find(|step| step.target == "one/m").unwrap();
-    assert_eq!(moved.reason, "moved to the end: unhealthy: 2 failures in 2 minutes");
+    assert_eq!(moved.reason, "moved to the end: unhealthy: the last 2 requests failed");
 }
 
 #[tokio::test]

@@ -1,0 +1,49 @@
+//! A whole reply: read into its neutral form and printed from it. `translate` and `screen` call it.
+
+use crate::context::{Error, ReplyContext};
+use crate::dialect::{anthropic, openai};
+use crate::neutral::{Losses, Reply};
+use gantry_model::facts::Dialect;
+use gantry_model::record::Loss;
+
+/// A reply in another dialect, or printed anew in its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslatedReply {
+    pub body: Vec<u8>,
+    /// What was dropped or approximated, in the order it was found.
+    pub losses: Vec<Loss>,
+    /// Why the answer ended, as the body says it.
+    pub finish_reason: &'static str,
+}
+
+/// A reply in neutral form, its tools named as the caller names them.
+pub(crate) fn read<'a>(
+    from: Dialect,
+    body: &'a [u8],
+    ctx: &ReplyContext<'_>,
+    losses: &mut Losses,
+) -> Result<Reply<'a>, Error> {
+    let mut reply = match from {
+        Dialect::OpenAi => openai::read_reply(body, losses)?,
+        Dialect::Anthropic => anthropic::read_reply(body, losses)?,
+    };
+    if !ctx.tool_names.is_empty() {
+        ctx.tool_names.restore(&mut reply.parts);
+    }
+    Ok(reply)
+}
+
+/// Prints a reply with what was lost while it was read; `room` is about its size in bytes.
+pub(crate) fn print(
+    to: Dialect,
+    reply: &Reply<'_>,
+    ctx: &ReplyContext<'_>,
+    (mut losses, room): (Losses, usize),
+) -> TranslatedReply {
+    let mut body = Vec::with_capacity(room);
+    let finish_reason = match to {
+        Dialect::OpenAi => openai::print_reply(reply, ctx, &mut body),
+        Dialect::Anthropic => anthropic::print_reply(reply, ctx, &mut losses, &mut body),
+    };
+    TranslatedReply { body, losses: losses.into_vec(), finish_reason }
+}
