@@ -31,14 +31,19 @@ pub fn fast_random_u64() -> u64 {
             let _ = random_bytes(&mut bytes);
             seed = u64::from_le_bytes(bytes) | 1;
         }
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let drawn = draw(&mut seed);
         state.set(seed);
-        let mut z = seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        drawn
     })
+}
+
+/// The next number of the sequence that a seed begins: SplitMix64 (Steele, Lea, Flood 2014).
+pub(crate) fn draw(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// A new request id: 48 bits of time, then random bits, with version and variant of UUID v7.
