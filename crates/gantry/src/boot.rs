@@ -3,6 +3,7 @@
 mod telemetry;
 
 use anyhow::{Context, bail};
+use gantry_http::server::PortConfig;
 use gantry_runtime::logging::{Filter, Format};
 use http::Uri;
 use serde::Deserialize;
@@ -36,10 +37,21 @@ pub(crate) struct Boot {
     pub data_dir: Option<PathBuf>,
     /// After Ctrl-C, streams in progress have so long to end. Default 30 s.
     pub drain_timeout_ms: u64,
+    pub listeners: Listeners,
     pub log: Log,
     pub gateway: gantry_gateway::Config,
     pub records: Records,
     pub telemetry: Telemetry,
+}
+
+/// What is spoken on the ports.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listeners {
+    /// The data port: [`Boot::listen`].
+    pub data: PortConfig,
+    /// The port of `/metrics` of a gateway that runs alone: [`Boot::admin_listen`].
+    pub admin: PortConfig,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -66,6 +78,7 @@ impl Default for Boot {
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 7101)),
             data_dir: None,
             drain_timeout_ms: 30_000,
+            listeners: Listeners::default(),
             log: Log::default(),
             gateway: gantry_gateway::Config::default(),
             records: Records::default(),
@@ -275,6 +288,21 @@ mod tests {
                 "[records]\nobjects_url = \"gs://lake\"",
                 "2:15: `gs://lake` is no address of a lake: gs is no scheme of a lake",
                 "s3://bucket",
+            ),
+            (
+                "[listeners.data]\ntrusted_proxies = [\"10.0.0.0/33\"]",
+                "2:19: `10.0.0.0/33` is no network",
+                "such as 10.0.0.0/8",
+            ),
+            (
+                "[listeners.admin]\nclient_header = \"via\"",
+                "2:17: unknown variant `via`",
+                "`x-forwarded-for` or `forwarded`",
+            ),
+            (
+                "[listeners.data]\ntls_cert = \"a\"",
+                "2:1: unknown field `tls_cert`",
+                "`tls_cert_file`",
             ),
             ("drain_timeout_ms = \"x\"", "1:20: invalid type: string \"x\"", "a whole number"),
         ];
