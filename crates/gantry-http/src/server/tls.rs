@@ -190,3 +190,41 @@ impl fmt::Debug for ServerTls {
         write!(f, "ServerTls({})", self.path())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(dir.join("crt"), made.cert.pem()).unwrap();
+        std::fs::write(dir.join("key"), made.signing_key.serialize_pem()).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_change_are_found_without_being_asked_and_broken_ones_end_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path());
+        let tls = ServerTls::open(&dir.path().join("crt"), &dir.path().join("key"), true).unwrap();
+        let shutdown = Shutdown::default();
+        let following = tls.clone().follow(shutdown.clone());
+        let changes = async {
+            let mut now = tls.files.current.load_full();
+            for _ in 0..3 {
+                std::fs::write(dir.path().join("key"), "broken").unwrap();
+                tokio::time::sleep(LOOK_INTERVAL * 2).await;
+                assert!(Arc::ptr_eq(&now, &tls.files.current.load_full()));
+                std::fs::remove_file(dir.path().join("crt")).unwrap();
+                tokio::time::sleep(LOOK_INTERVAL * 2).await;
+                write(dir.path());
+                tokio::time::sleep(LOOK_INTERVAL * 2).await;
+                let next = tls.files.current.load_full();
+                assert!(now.cert != next.cert);
+                now = next;
+            }
+            shutdown.begin();
+        };
+        let all = async { tokio::join!(following, changes) };
+        tokio::time::timeout(LOOK_INTERVAL * 30, all).await.expect("it did not end");
+    }
+}

@@ -287,3 +287,47 @@ pub(crate) async fn until(stream: &mut TcpStream, end: &str) -> String {
     }
     seen
 }
+
+/// The boot file as far as ports go.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Boot {
+    data: PortConfig,
+}
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<PortConfig, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("[data]\n{text}")).unwrap();
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let loaded = gantry_runtime::boot::load::<Boot>(Some(file.path()), variables, &[]);
+    let name = file.path().display().to_string();
+    loaded.map(|boot| boot.data).map_err(|error| error.to_string().replace(&name, "file"))
+}
+
+#[test]
+fn settings_are_read_from_file_and_variables_and_mistakes_name_their_place() {
+    let config = load(
+        "tls_cert_file = \"a\"\ntls_key_file = \"b\"\nhttp2 = true\n\
+         client_header = \"forwarded\"",
+        &[
+            ("GANTRY_DATA__PROXY_PROTOCOL", "true"),
+            ("GANTRY_DATA__TRUSTED_PROXIES", "[\"10.0.0.0/8\", \"::1\"]"),
+        ],
+    );
+    let config = config.unwrap();
+    assert!(config.http2 && config.proxy_protocol && config.scheme() == "https");
+    assert!(config.trusted_proxies.contain([10, 1, 1, 1].into()));
+    assert_eq!(config.client_header, gantry_http::server::ClientHeader::Forwarded);
+    assert_eq!(load("", &[]).unwrap().scheme(), "http");
+
+    let cases = [
+        ("trusted_proxies = [\"10.0.0.0/33\"]", "file:2:19: `10.0.0.0/33` is no network"),
+        ("trusted_proxies = \"10.0.0.0/8\"", "file:2:19: invalid type: string"),
+        ("client_header = \"via\"", "file:2:17: unknown variant `via`, expected"),
+        ("tls_cert = \"a\"", "file:2:1: unknown field `tls_cert`, expected one of `tls_cert_file`"),
+    ];
+    for (text, expected) in cases {
+        let error = load(text, &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
