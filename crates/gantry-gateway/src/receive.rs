@@ -90,7 +90,7 @@ pub(crate) fn receive(request: Request) -> Received {
             None => return Received::Other(Box::new(request)),
         },
     };
-    let Request { method, uri, fields: headers, body } = request;
+    let Request { method, uri, fields: headers, body, .. } = request;
     Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, body }))
 }
 

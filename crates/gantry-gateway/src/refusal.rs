@@ -193,7 +193,9 @@ impl Refusal {
             }
             Rejection::Version => RefusalKind::HttpVersion,
             Rejection::TransferCoding => RefusalKind::TransferCoding,
-            Rejection::Tls | Rejection::Malformed(_) => RefusalKind::Malformed,
+            Rejection::Tls | Rejection::NeedsTls | Rejection::Malformed(_) => {
+                RefusalKind::Malformed
+            }
         };
         Self::caller(kind, rejected.why.to_string())
     }

@@ -4,9 +4,10 @@
 //! per call; the lake's object store uses a [`Client`], which keeps them. It never follows
 //! redirects and never reads more than its limit.
 
-use crate::connect;
+use crate::connect::{self, Target};
 use crate::endpoint::{self, Endpoint};
 use crate::exchange::{self, Connection, Finished, RequestHead};
+use crate::names::Names;
 use bytes::{Bytes, BytesMut};
 use gantry_runtime::clock::Clock;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -175,7 +176,8 @@ async fn exchange(
     let broken = |source| Error::Broken { origin: endpoint.origin(), source };
     let take = || client.and_then(|client| client.take(endpoint.id));
     let lease = || Lease { client, endpoint: endpoint.id };
-    let mut reply = connect::send((endpoint, call.timeout), &request, take, lease, broken).await?;
+    let to = Target { endpoint, limit: call.timeout, names: &Names::system() };
+    let mut reply = connect::send(to, &request, take, lease, broken).await?;
     let mut body = BytesMut::new();
     while let Some(piece) = reply.body.piece().await.map_err(broken)? {
         if body.len() + piece.len() > REPLY_BYTES_MAX {

@@ -2,8 +2,10 @@
 
 use crate::endpoint::Endpoint;
 use crate::exchange::{self, Connection, Finished, Reply, Request, Stream};
+use crate::names::{self, Names};
 use crate::tcp;
 use gantry_runtime::tasks::queue_up;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -11,7 +13,7 @@ use tokio::net::TcpStream;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("look up {host}")]
-    Lookup { host: String, source: std::io::Error },
+    Lookup { host: String, source: names::Error },
     #[error("connect to {origin}")]
     Tcp { origin: String, source: std::io::Error },
     #[error("connect to {origin} within {limit_ms} ms")]
@@ -29,14 +31,23 @@ fn hint(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Sends a request over a kept connection, which `take` gives, else over a new one, made within
-/// `limit`. A kept connection that turns out closed before a byte went out is replaced. `broken`
-/// says what it means that one broke; `lease` makes what the connection is given back to.
+/// Where to connect to, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    /// Longest time for a new connection, the name's look-up and TLS included.
+    pub(crate) limit: Duration,
+    pub(crate) names: &'a Names,
+}
+
+/// Sends a request over a kept connection, which `take` gives, else over a new one. A kept
+/// connection that turns out closed before a byte went out is replaced. `broken` says what it means
+/// that one broke; `lease` makes what the connection is given back to.
 ///
 /// # Errors
 /// When no connection comes about, or it breaks before the reply's head.
 pub(crate) async fn send<F: Finished, E: From<Error>>(
-    (endpoint, limit): (&Endpoint, Duration),
+    target: Target<'_>,
     request: &Request,
     take: impl Fn() -> Option<Connection>,
     lease: impl Fn() -> F,
@@ -49,7 +60,7 @@ pub(crate) async fn send<F: Finished, E: From<Error>>(
             Some(connection) => (connection, true),
             // On the heap: most requests need no new connection, and its state would be most of
             // theirs.
-            None => (Box::pin(connect(endpoint, limit)).await?, false),
+            None => (Box::pin(connect(target)).await?, false),
         };
         match connection.exchange(request, lease()).await {
             Err(exchange::Error::Send { unsent: true, .. }) if reused => {}
@@ -59,12 +70,13 @@ pub(crate) async fn send<F: Finished, E: From<Error>>(
     }
 }
 
-/// Connects within `limit`.
+/// Connects within the target's limit.
 ///
 /// # Errors
 /// When any step fails or time runs out.
-async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Error> {
-    match tokio::time::timeout(limit, open(endpoint)).await {
+async fn connect(target: Target<'_>) -> Result<Connection, Error> {
+    let Target { endpoint, limit, names } = target;
+    match tokio::time::timeout(limit, open(endpoint, names)).await {
         Ok(opened) => opened.map(Connection::new),
         Err(_) => Err(Error::Timeout {
             origin: endpoint.origin(),
@@ -73,8 +85,8 @@ async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Err
     }
 }
 
-async fn open(endpoint: &Endpoint) -> Result<Stream, Error> {
-    let stream = tcp(endpoint).await?;
+async fn open(endpoint: &Endpoint, names: &Names) -> Result<Stream, Error> {
+    let stream = tcp(endpoint, names).await?;
     let Some(tls) = &endpoint.tls else { return Ok(Stream::Plain(stream)) };
     let connector = tokio_rustls::TlsConnector::from(tls.config.clone());
     let stream = connector
@@ -84,10 +96,12 @@ async fn open(endpoint: &Endpoint) -> Result<Stream, Error> {
     Ok(Stream::Tls(Box::new(stream)))
 }
 
-async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, Error> {
-    let addresses = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))
+async fn tcp(endpoint: &Endpoint, names: &Names) -> Result<TcpStream, Error> {
+    let addresses = names
+        .lookup(&endpoint.host)
         .await
         .map_err(|source| Error::Lookup { host: endpoint.host.clone(), source })?;
+    let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, endpoint.port));
     let connected = tcp::connect(addresses).await;
     connected.map_err(|source| Error::Tcp { origin: endpoint.origin(), source })
 }

@@ -80,8 +80,8 @@ pub fn skip_empty_lines(held: &mut Bytes) {
 /// A connection's other side is asked for a sign of life after so long a silence, and so often
 /// until it is given up: sooner than the networks between forget a silent connection (Azure's after
 /// four minutes), so that a stream that waits lives on and one whose other side has gone ends.
-const SILENCE: Duration = Duration::from_secs(45);
-const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+pub(crate) const SILENCE: Duration = Duration::from_secs(45);
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 
 /// Sets what each connection has: small writes go out at once, and a dead one is found.
@@ -97,7 +97,10 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// Whether nothing has come on a connection, not even its end. It asks the system itself: the
 /// runtime may not know yet.
 #[must_use]
-pub fn is_silent(stream: &TcpStream) -> bool {
+pub fn is_silent<'s, S>(stream: &'s S) -> bool
+where
+    SockRef<'s>: From<&'s S>,
+{
     let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -4,9 +4,10 @@
 //! body was read to its end; a body dropped earlier closes its connection, which is how a caller
 //! that leaves stops the upstream. Its worker runs [`Pool::tend`].
 
-use crate::connect;
+use crate::connect::{self, Target};
 use crate::endpoint::Endpoint;
 use crate::exchange::{self, Connection, Finished, Request};
+use crate::names::Names;
 use gantry_runtime::clock::Clock;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Idle connections kept per upstream and worker. Default 256.
     pub idle_max: usize,
+    /// Who looks names up. Default: the machine's resolver, shared by the process.
+    pub names: Names,
 }
 
 impl Default for Settings {
@@ -31,6 +34,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(55),
             idle_max: 256,
+            names: Names::system(),
         }
     }
 }
@@ -93,7 +97,8 @@ impl Pool {
         begun: &Cell<bool>,
     ) -> Result<Reply, Error> {
         self.0.now_us.set(now_us);
-        let to = (endpoint, self.0.settings.connect_timeout);
+        let Settings { connect_timeout, names, .. } = &self.0.settings;
+        let to = Target { endpoint, limit: *connect_timeout, names };
         let take = || self.take_idle(endpoint.id, now_us);
         let lease = || {
             begun.set(true);

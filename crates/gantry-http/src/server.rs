@@ -6,12 +6,22 @@
 mod busy_poll;
 mod connection;
 mod detached;
+mod forwarded;
 mod head;
 mod heads;
+mod http2;
 mod linger;
+mod listener;
+mod opening;
 mod outgoing;
+mod port;
+mod proxy_protocol;
 mod request;
 mod response;
+mod streamed;
+mod tls;
+mod transport;
+mod upgrade;
 mod wire;
 mod worker;
 
@@ -20,15 +30,18 @@ use gantry_runtime::tasks::Shutdown;
 use http_body::Body;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use worker::Worker;
 
 pub use detached::{DetachedBody, DetachedError, detached};
-pub use request::{Rejected, Rejection, Request, RequestBody};
+pub use forwarded::ClientHeader;
+pub use listener::{Incoming, Listener, accept, listen};
+pub use port::{Error as PortError, Port, PortConfig};
+pub use request::{Peer, Rejected, Rejection, Request, RequestBody};
 pub use response::Response;
+pub use tls::{Error as TlsError, ServerTls};
+pub use upgrade::{OnUpgrade, Upgrade, Upgraded, upgrade};
 pub use wire::BodyError;
 
 /// Connections that wait to be accepted. What does not fit waits a second or more for the client's
@@ -45,6 +58,8 @@ pub struct Limits {
     /// after half as long again. Default 75 s, longer than clients keep theirs, so that the client
     /// closes first.
     pub head_timeout: Duration,
+    /// Longest time for what comes before HTTP: a PROXY header, TLS. Default 10 s.
+    pub handshake_timeout: Duration,
     /// A client that accepts no byte for so long is cut off (TCP user timeout). Default 60 s.
     pub stalled_client_timeout: Duration,
     /// Size of a request's head in bytes; larger is answered with 431. Default 64 KiB.
@@ -52,6 +67,9 @@ pub struct Limits {
     /// Number of header fields; more are answered with 431. Default 100, for which there is room on
     /// the stack; a larger number costs an allocation for each request.
     pub headers_max: usize,
+    /// Requests in progress on one connection of HTTP/2. Default 100, the least that RFC 9113
+    /// (section 6.5.2) recommends.
+    pub http2_streams_max: u32,
     /// Open connections per worker; further ones are closed at once. Default 20 000.
     pub connections_max: usize,
 }
@@ -60,9 +78,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head_timeout: Duration::from_secs(75),
+            handshake_timeout: Duration::from_secs(10),
             stalled_client_timeout: Duration::from_secs(60),
             head_bytes_max: 64 * 1024,
             headers_max: FIELDS_MAX,
+            http2_streams_max: 100,
             connections_max: 20_000,
         }
     }
@@ -110,22 +130,6 @@ pub enum Error {
     Worker { worker: usize, source: std::io::Error },
 }
 
-/// Binds the address. Port 0 takes a free one.
-///
-/// # Errors
-/// When the address is in use or not ours.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restart may take the port over from connections that are still closing.
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|source| Error::Listen { address, source })
-}
-
 /// Starts the threads, each with a service of its own, and returns the way to hand them
 /// connections. They end when the shutdown has begun and their connections are done.
 ///
@@ -136,7 +140,7 @@ pub fn start_workers<S, F>(
     limits: &Limits,
     shutdown: &Shutdown,
     service: F,
-) -> Result<Vec<mpsc::Sender<std::net::TcpStream>>, Error>
+) -> Result<Vec<mpsc::Sender<Incoming>>, Error>
 where
     S: Service,
     F: Fn(usize) -> S + Clone + Send + 'static,
@@ -157,33 +161,4 @@ where
             Ok(sender)
         })
         .collect()
-}
-
-/// Accepts until shutdown and deals connections to the workers in turn.
-pub async fn accept(
-    listener: TcpListener,
-    workers: Vec<mpsc::Sender<std::net::TcpStream>>,
-    shutdown: Shutdown,
-) {
-    let mut stopping = pin!(shutdown.wait());
-    for worker in workers.iter().cycle() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stopping => return,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors mostly: give connections time to end.
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        if let Ok(stream) = stream.into_std()
-            && worker.send(stream).await.is_err()
-        {
-            return;
-        }
-    }
 }

@@ -48,7 +48,7 @@ pub fn client_config(settings: Option<&TlsSettings>) -> Result<Arc<ClientConfig>
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 

@@ -3,6 +3,7 @@
 mod telemetry;
 
 use anyhow::{Context, bail};
+use gantry_http::server::PortConfig;
 use gantry_runtime::logging::{Filter, Format};
 use http::Uri;
 use serde::Deserialize;
@@ -36,10 +37,21 @@ pub(crate) struct Boot {
     pub data_dir: Option<PathBuf>,
     /// After Ctrl-C, streams in progress have so long to end. Default 30 s.
     pub drain_timeout_ms: u64,
+    pub listeners: Listeners,
     pub log: Log,
     pub gateway: gantry_gateway::Config,
     pub records: Records,
     pub telemetry: Telemetry,
+}
+
+/// What is spoken on the ports.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listeners {
+    /// The data port: [`Boot::listen`].
+    pub data: PortConfig,
+    /// The port of `/metrics` of a gateway that runs alone: [`Boot::admin_listen`].
+    pub admin: PortConfig,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -66,6 +78,7 @@ impl Default for Boot {
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 7101)),
             data_dir: None,
             drain_timeout_ms: 30_000,
+            listeners: Listeners::default(),
             log: Log::default(),
             gateway: gantry_gateway::Config::default(),
             records: Records::default(),

@@ -48,6 +48,12 @@ impl Fields {
         Self { raw, places }
     }
 
+    /// The fields of a map, as HTTP/2 brings them.
+    #[must_use]
+    pub fn from_map(map: &HeaderMap) -> Self {
+        map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect()
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
@@ -146,10 +152,16 @@ impl<'a> Field<'a> {
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
     fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(pairs: T) -> Self {
+        pairs.into_iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+    }
+}
+
+impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Fields {
+    fn from_iter<T: IntoIterator<Item = (&'a [u8], &'a [u8])>>(pairs: T) -> Self {
         let (mut raw, mut places) = (Vec::new(), Vec::new());
-        let mut add = |text: &str| {
+        let mut add = |text: &[u8]| {
             let at = raw.len();
-            raw.extend_from_slice(text.as_bytes());
+            raw.extend_from_slice(text);
             let end = |at: usize| u32::try_from(at).unwrap_or_default();
             (end(at), end(raw.len()))
         };

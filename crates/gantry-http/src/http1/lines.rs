@@ -26,6 +26,16 @@ impl FieldLines {
         print_field(&mut self.0, name, value);
     }
 
+    /// The fields as names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.split(|byte| *byte == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = line.split_at_checked(colon)?;
+            Some((name, value.strip_prefix(b": ").unwrap_or_default()))
+        })
+    }
+
     /// The lines, each with its end.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -2,9 +2,12 @@
 
 use super::head::{self, Head, Manner};
 use super::heads::Heads;
+use super::opening::{Opened, Origin};
 use super::outgoing::{Outgoing, Unsent};
-use super::request::{Rejected, Request, RequestBody};
+use super::request::{Rejected, Rejection, Request, RequestBody};
 use super::response::Response;
+use super::transport::Transport;
+use super::upgrade::Upgrade;
 use super::wire::Wire;
 use super::{Limits, Service};
 use crate::http1::skip_empty_lines;
@@ -14,14 +17,28 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::net::TcpStream;
 
 /// How what is no request is answered.
 const REJECTED: Manner = Manner { since_1_1: true, stays: false, head_only: false };
 
+/// What the connections of a worker are served with.
+pub(super) struct Served<S> {
+    pub(super) service: Rc<S>,
+    pub(super) limits: Rc<Limits>,
+    pub(super) shutdown: Shutdown,
+}
+
+impl<S> Clone for Served<S> {
+    fn clone(&self) -> Self {
+        let Self { service, limits, shutdown } = self;
+        Self { service: service.clone(), limits: limits.clone(), shutdown: shutdown.clone() }
+    }
+}
+
 /// A connection and who answers it.
 pub(super) struct Connection<S> {
     wire: Rc<RefCell<Wire>>,
+    origin: Origin,
     heads: Rc<Heads>,
     service: Rc<S>,
     limits: Rc<Limits>,
@@ -31,43 +48,55 @@ pub(super) struct Connection<S> {
 }
 
 impl<S: Service> Connection<S> {
-    pub(super) fn new(
-        stream: TcpStream,
-        heads: Rc<Heads>,
-        service: Rc<S>,
-        limits: Rc<Limits>,
-        shutdown: Shutdown,
-    ) -> Self {
-        let wire = Rc::new(RefCell::new(Wire::new(stream)));
-        Self { wire, heads, service, limits, shutdown, watched: Cell::new(false) }
+    pub(super) fn new(opened: Opened, heads: Rc<Heads>, served: Served<S>) -> Self {
+        let Opened { transport, held, origin, .. } = opened;
+        let Served { service, limits, shutdown } = served;
+        let wire = Rc::new(RefCell::new(Wire::new(transport, held)));
+        Self { wire, origin, heads, service, limits, shutdown, watched: Cell::new(false) }
+    }
+
+    /// Answers that nothing is answered here, and returns the connection for a friendly end.
+    pub(super) async fn refuse(self, why: Rejection) -> Option<Transport> {
+        let rejected = Rejected { why, target: String::new() };
+        let sent = self.send(self.service.reject(rejected), REJECTED).await;
+        sent.ok()?;
+        Rc::into_inner(self.wire).and_then(|wire| wire.into_inner().into_stream())
     }
 
     /// Serves until one side ends it; on shutdown, until the request in progress is answered.
-    /// Returns the socket for a friendly end.
-    pub(super) async fn serve(self) -> Option<TcpStream> {
+    /// Returns the connection for a friendly end.
+    pub(super) async fn serve(self) -> Option<Transport> {
         let mut stopping = pin!(self.shutdown.wait());
-        loop {
+        let upgrade = loop {
             let mut looked_at = 0;
             let next = poll_fn(|cx| self.poll_head(cx, stopping.as_mut(), &mut looked_at)).await;
             let (response, manner) = match next {
-                Next::Ended => break,
+                Next::Ended => break None,
                 Next::Rejected(rejected) => (self.service.reject(rejected), REJECTED),
                 Next::Request(request, manner) => match self.answer(request).await {
                     Some(response) => (response, manner),
-                    None => break,
+                    None => break None,
                 },
             };
             queue_up().await;
             match self.send(response, manner).await {
-                Ok(true) => self.heads.end(),
-                Ok(false) => break,
+                Ok(After::Stays) => self.heads.end(),
+                Ok(After::Ends) => break None,
+                Ok(After::Leaves(upgrade)) => break Some(upgrade),
                 Err(error) => {
                     tracing::debug!(%error, "connection ended early");
-                    break;
+                    break None;
                 }
             }
+        };
+        let wire = Rc::into_inner(self.wire)?.into_inner();
+        let Some(upgrade) = upgrade else { return wire.into_stream() };
+        let (transport, held) = wire.into_parts();
+        tokio::select! {
+            () = Box::pin(upgrade.give(transport, held)) => {}
+            () = self.shutdown.wait_end() => {}
         }
-        Rc::into_inner(self.wire).and_then(|wire| wire.into_inner().into_stream())
+        None
     }
 
     /// Reads until a head is whole. The first `looked_at` bytes alone are none.
@@ -111,7 +140,9 @@ impl<S: Service> Connection<S> {
         wire.begin_body(head.framing, head.expects_continue);
         let body = RequestBody::new(self.wire.clone());
         let Head { method, uri, fields, manner, .. } = head;
-        Next::Request(Request { method, uri, fields, body }, manner)
+        let peer = self.origin.port.client(self.origin.peer, &fields);
+        let server_name = self.origin.server_name.clone();
+        Next::Request(Request { method, uri, fields, peer, server_name, body }, manner)
     }
 
     /// The service's answer; `None` when the caller left before it, or the drain is over.
@@ -125,14 +156,17 @@ impl<S: Service> Connection<S> {
         .await
     }
 
-    /// Writes a response; whether another request may follow.
-    async fn send(&self, response: Response<S::Body>, manner: Manner) -> Result<bool, Unsent> {
+    /// Writes a response; what becomes of the connection behind it.
+    async fn send(&self, mut response: Response<S::Body>, manner: Manner) -> Result<After, Unsent> {
+        let upgrade = response.upgrade.take();
         let mut outgoing = Outgoing::new(response, manner);
-        let stays = manner.stays
-            && outgoing.leaves_open()
-            && !self.shutdown.begun()
-            && self.wire.borrow_mut().skip_body();
+        let mut stays = manner.stays && outgoing.leaves_open();
+        if upgrade.is_some() && !(stays && manner.since_1_1 && self.wire.borrow_mut().skip_body()) {
+            return Err(Unsent::NoUpgrade);
+        }
+        stays = stays && !self.shutdown.begun() && self.wire.borrow_mut().skip_body();
         let connection = match (stays, manner.since_1_1) {
+            _ if upgrade.is_some() => Some(&b"upgrade"[..]),
             (false, _) => Some(&b"close"[..]),
             (true, false) => Some(&b"keep-alive"[..]),
             (true, true) => None,
@@ -141,8 +175,20 @@ impl<S: Service> Connection<S> {
         if matches!(sent, Err(Unsent::Body(_))) && !outgoing.leaves_open() {
             self.wire.borrow_mut().reset_at_end();
         }
-        sent.map(|()| stays)
+        sent.map(|()| match upgrade {
+            Some(upgrade) => After::Leaves(upgrade),
+            None if stays => After::Stays,
+            None => After::Ends,
+        })
     }
+}
+
+/// What becomes of a connection behind a response.
+enum After {
+    Stays,
+    Ends,
+    /// It is no connection of HTTP any more.
+    Leaves(Upgrade),
 }
 
 /// What comes next on a connection.

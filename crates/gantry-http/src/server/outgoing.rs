@@ -37,6 +37,8 @@ const DATE_BYTES: usize = "Sun, 06 Nov 1994 08:49:37 GMT".len();
 pub(super) enum Unsent {
     #[error("the caller left")]
     Left,
+    #[error("change the protocol for a caller that did not ask for it")]
+    NoUpgrade,
     #[error("write the response")]
     Write(#[from] io::Error),
     #[error("the response's body broke: {0}")]
@@ -73,7 +75,10 @@ where
 {
     pub(super) fn new(response: Response<B>, manner: Manner) -> Self {
         let coding = match (response.status, response.body.size_hint().exact()) {
-            (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Coding::None,
+            (
+                StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED,
+                _,
+            ) => Coding::None,
             (_, Some(length)) => Coding::Length(length),
             (_, None) if manner.since_1_1 => Coding::Chunked,
             (_, None) => Coding::Close,
@@ -103,7 +108,7 @@ where
                 return Poll::Ready(Err(broken));
             }
             if self.head_printed && self.ended {
-                return Poll::Ready(Ok(()));
+                return wire.borrow_mut().poll_flush(cx).map_err(Unsent::Write);
             }
             // Taken, not borrowed: the body's own code runs meanwhile.
             let mut scratch = SCRATCH.take();
@@ -117,7 +122,11 @@ where
             SCRATCH.set(scratch);
             written?;
             if waits && !self.ended && self.broken.is_none() {
-                ready!(wire.borrow_mut().poll_left(cx));
+                let mut wire = wire.borrow_mut();
+                if let Poll::Ready(Err(error)) = wire.poll_flush(cx) {
+                    return Poll::Ready(Err(error.into()));
+                }
+                ready!(wire.poll_left(cx));
                 return Poll::Ready(Err(Unsent::Left));
             }
         }

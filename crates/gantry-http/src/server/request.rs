@@ -1,13 +1,16 @@
 //! A request as the services of a worker see it, and why there is none.
 
+use super::streamed::Streamed;
 use super::wire::{BodyError, Wire};
 use crate::http1::Fields;
 use bytes::Bytes;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// A request. Its body is read by whoever answers it, as far as he wants.
@@ -17,8 +20,17 @@ pub struct Request {
     /// Path and query, and the authority if the caller spoke to us as to a proxy.
     pub uri: Uri,
     pub fields: Fields,
+    /// Who sent it: the connection's other side, or the client that a trusted proxy names. Port 0
+    /// when the proxy did not say one; `None` on Unix sockets.
+    pub peer: Option<SocketAddr>,
+    /// The name that the client has asked for in TLS.
+    pub server_name: Option<Arc<str>>,
     pub body: RequestBody,
 }
+
+/// Who sent a request, among the extensions of an [`http::Request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
 
 impl Request {
     /// Head and body in the types of the `http` crate.
@@ -28,28 +40,71 @@ impl Request {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.fields.to_map();
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
+        }
         request
+    }
+
+    /// The protocol to which the client wants to change, such as `websocket`. Over HTTP/2 none can
+    /// be asked for.
+    #[must_use]
+    pub fn wants_upgrade(&self) -> Option<&[u8]> {
+        let tokens = |value: &'_ [u8]| {
+            let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            tokens.any(|token| token.eq_ignore_ascii_case(b"upgrade"))
+        };
+        let mut connection = self.fields.iter().filter(|field| field.is("connection"));
+        let asks = connection.any(|field| tokens(field.value()));
+        let here = matches!(self.body.0, Source::Wire(_));
+        self.fields.get("upgrade").filter(|_| asks && here)
     }
 }
 
 /// The body of a request that is being answered.
-pub struct RequestBody(Rc<RefCell<Wire>>);
+pub struct RequestBody(Source);
+
+/// Where a body comes from.
+enum Source {
+    Wire(Rc<RefCell<Wire>>),
+    /// A stream of HTTP/2.
+    Stream(Box<Streamed>),
+}
 
 impl RequestBody {
     pub(super) fn new(wire: Rc<RefCell<Wire>>) -> Self {
-        Self(wire)
+        Self(Source::Wire(wire))
+    }
+
+    pub(super) fn streamed(body: Streamed) -> Self {
+        Self(Source::Stream(Box::new(body)))
+    }
+
+    /// The trailer fields behind a body that was read to its end; HTTP/1.1's are not kept.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        match &self.0 {
+            Source::Wire(_) => None,
+            Source::Stream(body) => body.trailers(),
+        }
     }
 
     /// Bytes that are still to come, if the caller declared them.
     #[must_use]
     pub fn bytes_left(&self) -> Option<u64> {
-        self.0.borrow().body_left()
+        match &self.0 {
+            Source::Wire(wire) => wire.borrow().body_left(),
+            Source::Stream(body) => body.bytes_left(),
+        }
     }
 
     /// Whether it was read to its end.
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.0.borrow().body_ended()
+        match &self.0 {
+            Source::Wire(wire) => wire.borrow().body_ended(),
+            Source::Stream(body) => body.is_ended(),
+        }
     }
 
     /// The next piece, never empty; `None` at the end.
@@ -57,7 +112,10 @@ impl RequestBody {
     /// # Errors
     /// When the caller goes, or its framing is wrong.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
-        self.0.borrow_mut().poll_piece(cx)
+        match &mut self.0 {
+            Source::Wire(wire) => wire.borrow_mut().poll_piece(cx),
+            Source::Stream(body) => body.poll_piece(cx),
+        }
     }
 
     /// The next piece, as a future.
@@ -78,7 +136,10 @@ impl RequestBody {
         cx: &mut Context<'_>,
         buffer: &mut Vec<u8>,
     ) -> Poll<Result<usize, BodyError>> {
-        self.0.borrow_mut().poll_read_into(cx, buffer)
+        match &mut self.0 {
+            Source::Wire(wire) => wire.borrow_mut().poll_read_into(cx, buffer),
+            Source::Stream(body) => body.poll_read_into(cx, buffer),
+        }
     }
 }
 
@@ -105,6 +166,8 @@ pub enum Rejection {
     TooManyFields { limit: usize },
     #[error("this port speaks HTTP without TLS; use http:// in the address")]
     Tls,
+    #[error("this port speaks HTTP with TLS only; use https:// in the address")]
+    NeedsTls,
     #[error("only HTTP/1.1 and HTTP/1.0 are spoken here")]
     Version,
     #[error("only the transfer coding `chunked` is understood here")]
@@ -123,7 +186,7 @@ impl Rejection {
             }
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::Tls | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Tls | Self::NeedsTls | Self::Malformed(_) => StatusCode::BAD_REQUEST,
         }
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! The connection's loop and the body of the request in progress share it, on one thread.
 
-use crate::http1::{Framing, FramingError, is_silent, poll_fill, skip_empty_lines};
+use super::transport::Transport;
+use crate::http1::{Framing, FramingError, poll_fill, skip_empty_lines};
 use bytes::{BufMut as _, Bytes};
-use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
-use tokio::net::TcpStream;
 
 /// Why a body did not come whole.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +33,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Transport,
     /// What was read and not yet used.
     pub(super) held: Bytes,
     /// What is left of the body of the request in progress.
@@ -47,19 +45,25 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// A connection of which `held` was read already.
+    pub(super) fn new(stream: Transport, held: Bytes) -> Self {
         let framing = Framing::Length(0);
-        Self { stream, held: Bytes::new(), framing, owes_continue: false, resets: false }
+        Self { stream, held, framing, owes_continue: false, resets: false }
     }
 
-    /// The socket for a friendly end, unless there can be none.
-    pub(super) fn into_stream(self) -> Option<TcpStream> {
+    /// The connection for a friendly end, unless there can be none.
+    pub(super) fn into_stream(self) -> Option<Transport> {
         (!self.resets).then_some(self.stream)
+    }
+
+    /// The connection, and what was read of it ahead.
+    pub(super) fn into_parts(self) -> (Transport, Bytes) {
+        (self.stream, self.held)
     }
 
     /// Makes the connection's end a reset.
     pub(super) fn reset_at_end(&mut self) {
-        self.resets = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).is_ok();
+        self.resets = self.stream.reset_at_end();
     }
 
     /// Begins the body of a request whose head was taken out of `held`.
@@ -78,7 +82,7 @@ impl Wire {
 
     /// Whether no request has begun to come, even if the runtime has not looked yet.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(*self.held, [] | [b'\r']) && is_silent(&self.stream)
+        matches!(*self.held, [] | [b'\r']) && self.stream.is_silent()
     }
 
     /// Ready when the caller has gone. Of the requests that it has sent meanwhile it reads so much
@@ -192,5 +196,11 @@ impl Wire {
             [part] => stream.poll_write(cx, part),
             parts => stream.poll_write_vectored(cx, parts),
         }
+    }
+
+    /// Sends what the transport has kept back; only TLS does.
+    #[inline]
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 }

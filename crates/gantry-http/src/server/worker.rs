@@ -4,9 +4,13 @@
 //! it may reach another thread.
 
 use super::busy_poll::BusyPoll;
-use super::connection::Connection;
-use super::heads::Watch;
-use super::{Limits, Service, linger};
+use super::connection::{Connection, Served};
+use super::heads::{Heads, Watch};
+use super::listener::Incoming;
+use super::opening::{self, Accepted, Opened, Speaks};
+use super::request::Rejection;
+use super::transport::Transport;
+use super::{Limits, Service, http2, linger};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use std::future::{Future, poll_fn};
@@ -22,9 +26,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the connections of a worker share.
 pub(super) struct Worker<S> {
-    service: Rc<S>,
-    limits: Rc<Limits>,
-    shutdown: Shutdown,
+    served: Served<S>,
     watch: Rc<Watch>,
     busy_poll: Option<Rc<BusyPoll>>,
     /// Each open connection has one more of it.
@@ -34,9 +36,7 @@ pub(super) struct Worker<S> {
 impl<S: Service> Worker<S> {
     pub(super) fn new(service: S, limits: Limits, shutdown: Shutdown, busy_poll: Duration) -> Self {
         Self {
-            service: Rc::new(service),
-            limits: Rc::new(limits),
-            shutdown,
+            served: Served { service: Rc::new(service), limits: Rc::new(limits), shutdown },
             watch: Rc::default(),
             busy_poll: BusyPoll::new(busy_poll, Clock::system()),
             open: Rc::default(),
@@ -44,7 +44,7 @@ impl<S: Service> Worker<S> {
     }
 
     /// Serves until the shutdown has begun and its connections are done.
-    pub(super) fn run(self, receiver: mpsc::Receiver<std::net::TcpStream>) {
+    pub(super) fn run(self, receiver: mpsc::Receiver<Incoming>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -55,31 +55,31 @@ impl<S: Service> Worker<S> {
         tokio::task::LocalSet::new().block_on(&runtime, self.serve(receiver));
     }
 
-    async fn serve(self, mut receiver: mpsc::Receiver<std::net::TcpStream>) {
-        let (watching, head_timeout) = (self.watch.clone(), self.limits.head_timeout);
+    async fn serve(self, mut receiver: mpsc::Receiver<Incoming>) {
+        let Served { service, limits, shutdown } = self.served.clone();
+        let (watching, head_timeout) = (self.watch.clone(), limits.head_timeout);
         tokio::task::spawn_local(async move { watching.run(head_timeout).await });
-        let service = self.service.clone();
         tokio::task::spawn_local(async move { service.tend().await });
         if let Some(busy_poll) = self.busy_poll.clone() {
             tokio::task::spawn_local(busy_poll.run());
         }
-        let mut stopping = pin!(self.shutdown.wait());
+        let mut stopping = pin!(shutdown.wait());
         loop {
-            let stream = tokio::select! {
-                stream = receiver.recv() => stream,
+            let incoming = tokio::select! {
+                incoming = receiver.recv() => incoming,
                 () = &mut stopping => None,
             };
-            let Some(stream) = stream else { break };
-            self.take(stream);
+            let Some(incoming) = incoming else { break };
+            self.take(incoming);
         }
         // Those that wait may have sent their request already.
         receiver.close();
-        while let Ok(stream) = receiver.try_recv() {
-            self.take(stream);
+        while let Ok(incoming) = receiver.try_recv() {
+            self.take(incoming);
         }
         tokio::select! {
             () = self.closed() => return,
-            () = self.shutdown.wait_end() => {}
+            () = shutdown.wait_end() => {}
         }
         // Streams end with an error that says why; what is left after that is dropped.
         self.watch.wake_all();
@@ -94,21 +94,32 @@ impl<S: Service> Worker<S> {
     }
 
     /// Begins to serve a connection.
-    fn take(&self, stream: std::net::TcpStream) {
-        let Ok(stream) = TcpStream::from_std(stream) else { return };
-        if Rc::strong_count(&self.open) > self.limits.connections_max {
+    fn take(&self, incoming: Incoming) {
+        let Ok(accepted) = incoming.take() else { return };
+        if Rc::strong_count(&self.open) > self.served.limits.connections_max {
             tracing::warn!("connection limit reached, closing a new connection");
             return;
         }
-        if let Err(error) = prepare(&stream, &self.limits) {
+        if let Transport::Tcp(stream) = &accepted.transport
+            && let Err(error) = prepare(stream, &self.served.limits)
+        {
             tracing::debug!(%error, "socket options refused on an accepted connection");
         }
-        let (heads, service) = (self.watch.connection(), self.service.clone());
-        let (limits, shutdown) = (self.limits.clone(), self.shutdown.clone());
-        let connection = Connection::new(stream, heads, service, limits, shutdown.clone());
+        let (served, watch) = (self.served.clone(), self.watch.clone());
+        match accepted.port.is_plain() {
+            true => {
+                let heads = watch.connection();
+                self.spawn(serve_opened(opening::plain(accepted), heads, served));
+            }
+            false => self.spawn(Box::pin(open_and_serve(accepted, watch, served))),
+        }
+    }
+
+    /// Starts a connection's task, and counts it while it runs.
+    fn spawn(&self, serving: impl Future<Output = ()> + 'static) {
         let (counted, busy_poll) = (self.open.clone(), self.busy_poll.clone());
         tokio::task::spawn_local(async move {
-            let mut serving = pin!(serve_connection(connection, &shutdown));
+            let mut serving = pin!(serving);
             poll_fn(|cx| {
                 if let Some(busy_poll) = &busy_poll {
                     busy_poll.note();
@@ -121,12 +132,38 @@ impl<S: Service> Worker<S> {
     }
 }
 
+/// Serves a connection after what its port asks for before HTTP.
+async fn open_and_serve<S: Service>(accepted: Accepted, watch: Rc<Watch>, served: Served<S>) {
+    let opening = Box::pin(opening::open(accepted, &served.limits, &served.shutdown));
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = served.shutdown.wait_end() => return,
+    };
+    match opened {
+        Ok(Some(opened)) => serve_opened(opened, watch.connection(), served).await,
+        Ok(None) => {}
+        Err(error) => {
+            let error = gantry_runtime::errors::sentence(&error);
+            tracing::debug!(error, "connection closed before a request");
+        }
+    }
+}
+
 /// Serves one connection and ends it so that the client can read what was said last, during the
 /// drain too.
-async fn serve_connection<S: Service>(connection: Connection<S>, shutdown: &Shutdown) {
-    let Some(stream) = connection.serve().await else { return };
+async fn serve_opened<S: Service>(opened: Opened, heads: Rc<Heads>, served: Served<S>) {
+    let shutdown = served.shutdown.clone();
+    let ended = match opened.speaks {
+        Speaks::Http1 => Connection::new(opened, heads, served).serve().await,
+        Speaks::NoTls => Connection::new(opened, heads, served).refuse(Rejection::NeedsTls).await,
+        Speaks::Http2 => {
+            Box::pin(http2::serve(opened, heads, served)).await;
+            None
+        }
+    };
+    let Some(transport) = ended else { return };
     tokio::select! {
-        () = linger::linger(stream) => {}
+        () = linger::linger(transport) => {}
         () = shutdown.wait_end() => {}
     }
 }

@@ -1,13 +1,5 @@
 //! Connections and their pool against a server that says exactly what a test wants.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
-
 use bytes::Bytes;
 use gantry_http::endpoint::Endpoint;
 use gantry_http::exchange::{Request, RequestHead};

@@ -1,12 +1,5 @@
 //! The HTTP server against raw clients: framing, keeping connections, leaving, stopping.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
-
 use bytes::Bytes;
 use gantry_http::http1::FieldLines;
 use gantry_http::server::{
@@ -448,7 +441,7 @@ async fn a_shutdown_answers_what_waits_for_a_worker_and_lets_it_read_the_answer(
         client.write_all(head.as_bytes()).await.unwrap();
         clients.push(client);
         let (stream, _) = listener.accept().await.unwrap();
-        workers[0].send(stream.into_std().unwrap()).await.unwrap();
+        workers[0].send(stream.into_std().unwrap().into()).await.unwrap();
     }
     shutdown.begin();
     begins.wait();

@@ -6,9 +6,8 @@ use super::snapshot_file::SnapshotFile;
 use super::telemetry::Records;
 use super::{files, process, serve, ship, telemetry};
 use crate::boot::{self, Boot};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use gantry_gateway::Gateway;
-use gantry_http::server::listen;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use std::net::SocketAddr;
@@ -67,13 +66,12 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     if arguments.config.is_some() {
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     }
-    let admin = listen(boot.admin_listen).await.context(
-        "the port of /metrics cannot be used; name another with --admin-listen, or with \
-         `admin_listen` in the boot file",
-    )?;
+    let admin = serve::admin_port(boot).await?;
     process::announce(&format!(
-        "Gantry's gateway is up at http://{}, metrics at http://{}/metrics\n{}",
+        "Gantry's gateway is up at {}://{}, metrics at {}://{}/metrics\n{}",
+        boot.listeners.data.scheme(),
         listener.local_addr()?,
+        boot.listeners.admin.scheme(),
         admin.local_addr()?,
         if gateway.ready() { "" } else { NOT_READY },
     ));

@@ -5,12 +5,12 @@ use super::telemetry::Records;
 use crate::boot::Boot;
 use anyhow::Context;
 use gantry_gateway::{Gateway, Parts};
-use gantry_http::server::{Limits, Workers, accept, listen, start_workers};
+use gantry_http::server::{Limits, Listener, PortConfig, Workers, accept, listen, start_workers};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// The records of a drained process are written within this time.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -39,12 +39,30 @@ pub(super) fn gateway(
 /// Binds the data port.
 ///
 /// # Errors
-/// When it is taken or not ours.
-pub(super) async fn data_port(boot: &Boot) -> anyhow::Result<TcpListener> {
-    listen(boot.listen).await.context(
+/// When it is taken or not ours, or its certificate cannot be used.
+pub(super) async fn data_port(boot: &Boot) -> anyhow::Result<Listener> {
+    let used = port(boot.listen, &boot.listeners.data).await;
+    used.context(
         "the data port cannot be used; name another with --listen, or with `listen` in the \
-         boot file",
+         boot file; [listeners.data] says what is spoken on it",
     )
+}
+
+/// Binds the admin port.
+///
+/// # Errors
+/// When it is taken or not ours, or its certificate cannot be used.
+pub(super) async fn admin_port(boot: &Boot) -> anyhow::Result<Listener> {
+    let used = port(boot.admin_listen, &boot.listeners.admin).await;
+    used.context(
+        "the port of /metrics cannot be used; name another with --admin-listen, or with \
+         `admin_listen` in the boot file; [listeners.admin] says what is spoken on it",
+    )
+}
+
+async fn port(address: SocketAddr, config: &PortConfig) -> anyhow::Result<Listener> {
+    let speaks = config.open()?;
+    Ok(Listener::from(listen(address).await?).speaking(speaks))
 }
 
 /// Serves until shutdown, then drains.
@@ -54,7 +72,7 @@ pub(super) async fn data_port(boot: &Boot) -> anyhow::Result<TcpListener> {
 pub(super) async fn serve(
     boot: &Boot,
     gateway: &Gateway,
-    listener: TcpListener,
+    listener: Listener,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let factory = gateway.clone();
@@ -70,7 +88,7 @@ pub(super) async fn serve(
 /// When its thread cannot start.
 pub(super) async fn admin(
     admin: Arc<Admin>,
-    listener: TcpListener,
+    listener: Listener,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let service = move |_worker| AdminService(admin.clone());

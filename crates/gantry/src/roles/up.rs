@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener = serve::data_port(boot).await?;
     let address = listener.local_addr()?;
-    let host = format!("http://{address}");
+    let host = format!("{}://{address}", boot.listeners.data.scheme());
     let data_dir = boot.data_dir()?;
     let clock = Clock::system();
     let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
