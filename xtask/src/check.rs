@@ -22,6 +22,13 @@ const LINTS: &[&str] =
     &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
 const TESTS: &[&str] = &["test", "--locked", "--workspace"];
 
+/// The tests that need PostgreSQL are ignored by themselves; they lie in the binaries `it`.
+const ON_POSTGRES: &[&str] =
+    &["test", "--locked", "--workspace", "--test", "it", "--", "--ignored"];
+
+/// Names the folder of PostgreSQL's programs; `./dev test` sets it.
+const POSTGRES: &str = "GANTRY_TEST_POSTGRES";
+
 /// Runs all checks.
 ///
 /// # Errors
@@ -35,7 +42,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     cargo(LINTS, "mend the lints above")?;
     if !args.no_tests {
         cargo(TESTS, "mend the tests above")?;
+        return on_postgres();
     }
+    Ok(())
+}
+
+/// Runs the tests on PostgreSQL, or says aloud that they were not run.
+fn on_postgres() -> anyhow::Result<()> {
+    if std::env::var_os(POSTGRES).is_some() {
+        return cargo(ON_POSTGRES, "mend the tests above");
+    }
+    println!(
+        "== NOT RUN: the tests on PostgreSQL. `./dev test` runs them; or set {POSTGRES} to the \
+         folder of initdb, pg_ctl and postgres (such as /usr/lib/postgresql/15/bin)"
+    );
     Ok(())
 }
 

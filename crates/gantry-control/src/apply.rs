@@ -217,6 +217,7 @@ async fn store(tx: &mut Tx, plan: &Plan, actor: &str) -> Result<(), Error> {
         spec: &spec,
         authored: &authored,
         actor,
+        ..Put::default()
     })
     .await?;
     tx.audit(&AuditEntry {

@@ -29,8 +29,8 @@ pub(crate) async fn tenant(store: &Store, wanted: Option<String>) -> Result<Stri
     let stored = store.tenants().await?;
     match (wanted, stored.into_iter().next()) {
         (Some(wanted), Some(stored)) if wanted != stored => Err(Error::Conflict(format!(
-            "this data directory belongs to tenant {stored:?}, not to {wanted:?}; use another \
-             directory, or leave the tenant's name out"
+            "this store belongs to tenant {stored:?}, not to {wanted:?}; use another directory or \
+             database, or leave the tenant's name out"
         ))),
         (_, Some(stored)) => Ok(stored),
         (wanted, None) => {

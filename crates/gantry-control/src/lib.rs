@@ -59,6 +59,9 @@ pub const DEFAULT_TENANT: &str = "default";
 pub struct ControlConfig {
     /// Holds the database and the master key.
     pub data_dir: PathBuf,
+    /// Address of a PostgreSQL database (see [`gantry_store::StoreConfig`]) in place of a file in
+    /// the data directory.
+    pub store_url: Option<Secret>,
     /// Name for the tenant of a first start: lower-case letters, digits and inner hyphens.
     /// Default [`DEFAULT_TENANT`]. Later starts find the tenant in the database.
     pub tenant: Option<String>,
@@ -81,6 +84,7 @@ impl ControlConfig {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            store_url: None,
             tenant: None,
             master_key: None,
             clock: Clock::system(),
@@ -122,6 +126,7 @@ impl Control {
     pub async fn open(config: ControlConfig) -> Result<(Self, Option<FirstStart>), Error> {
         let store = Store::open(StoreConfig {
             data_dir: config.data_dir,
+            url: config.store_url,
             clock: config.clock.clone(),
             master_key: config.master_key,
         })

@@ -175,7 +175,7 @@ fn insert(table: &mut Table, keys: &[String], value: Value) {
 
 /// Whether a text holds an address with more than a place: a password, or a signed query.
 fn may_hold_secret(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']))
+    text.contains('@') || text.split_once("://").is_some_and(|(_, rest)| rest.contains('?'))
 }
 
 /// Values of keys that sound secret, or that may hold one, are not repeated in errors.

@@ -1,6 +1,8 @@
 //! Who did what, and when. Written in the transaction of the deed, never changed.
 
-use crate::tx::{from_sql, to_sql};
+use crate::list::{self, Key, Order, Page, Paging, Select};
+use crate::statement::{Statement, Value};
+use crate::values::{from_sql, to_sql};
 use crate::{Error, Tx};
 use gantry_model::ids::UnixMs;
 
@@ -20,7 +22,24 @@ pub struct AuditEntry {
     pub after: Option<String>,
 }
 
-type Row = (i64, String, String, String, String, Option<String>, Option<String>);
+/// Which deeds a list shows: those that meet every condition given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditFilter<'a> {
+    pub actor: Option<&'a str>,
+    pub action: Option<&'a str>,
+    pub kind: Option<&'a str>,
+    /// The whole name of the resource.
+    pub name: Option<&'a str>,
+    /// Not before this moment.
+    pub since_ms: Option<UnixMs>,
+    /// Before this moment.
+    pub until_ms: Option<UnixMs>,
+}
+
+type Row = (i64, i64, String, String, String, String, Option<String>, Option<String>);
+
+/// Deeds are numbered in the order in which they were done.
+const ORDER: Order = Order { name: "audit", keys: &[Key::Int("number")] };
 
 impl Tx {
     /// Notes a deed of this transaction.
@@ -28,7 +47,7 @@ impl Tx {
     /// # Errors
     /// When the database cannot be written.
     pub async fn audit(&mut self, entry: &AuditEntry) -> Result<(), Error> {
-        sqlx::query(
+        let insert = Statement::new(
             "INSERT INTO audit (tenant, number, at_ms, actor, action, kind, name, before, after) \
              SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4, $5, $6, $7, $8 \
              FROM audit WHERE tenant = $1",
@@ -39,31 +58,53 @@ impl Tx {
         .bind(&entry.action)
         .bind(&entry.kind)
         .bind(&entry.name)
-        .bind(&entry.before)
-        .bind(&entry.after)
-        .execute(&mut *self.inner)
-        .await?;
+        .bind(entry.before.as_deref())
+        .bind(entry.after.as_deref());
+        self.connection.execute(insert).await?;
         Ok(())
     }
 
-    /// The newest `limit` deeds, newest first.
+    /// The newest `limit` deeds, newest first; at most [`crate::PAGE_MAX`].
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn audit_log(&mut self, limit: u32) -> Result<Vec<AuditEntry>, Error> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT at_ms, actor, action, kind, name, before, after FROM audit \
-             WHERE tenant = $1 ORDER BY number DESC LIMIT $2",
+        let paging = Paging { limit, after: None, descending: true };
+        Ok(self.audit_page(AuditFilter::default(), &paging).await?.items)
+    }
+
+    /// One page of deeds, in the order in which they were done.
+    ///
+    /// # Errors
+    /// [`Error::BadCursor`], or when the database cannot be read.
+    pub async fn audit_page(
+        &mut self,
+        filter: AuditFilter<'_>,
+        paging: &Paging,
+    ) -> Result<Page<AuditEntry>, Error> {
+        let time = |condition: &str, ms: Option<UnixMs>, select: Select| match ms {
+            Some(ms) => select.and(condition, vec![Value::from(to_sql(ms))]),
+            None => select,
+        };
+        let select = Select::new(
+            "SELECT number, at_ms, actor, action, kind, name, before, after FROM audit \
+             WHERE tenant = $1",
+            &self.tenant,
         )
-        .bind(&self.tenant)
-        .bind(i64::from(limit))
-        .fetch_all(&mut *self.inner)
-        .await?;
-        rows.into_iter().map(entry).collect()
+        .equals("actor", filter.actor)
+        .equals("action", filter.action)
+        .equals("kind", filter.kind)
+        .equals("name", filter.name);
+        let select = time("at_ms >= ?", filter.since_ms, select);
+        let select = time("at_ms < ?", filter.until_ms, select);
+        let rows: Vec<Row> = self.connection.all(select.page(ORDER, paging)?).await?;
+        let page = list::page(rows, ORDER, paging, |row| vec![row.0.to_string()])?;
+        let items = page.items.into_iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: page.next })
     }
 }
 
 fn entry(row: Row) -> Result<AuditEntry, Error> {
-    let (at, actor, action, kind, name, before, after) = row;
+    let (_, at, actor, action, kind, name, before, after) = row;
     Ok(AuditEntry { at_ms: from_sql("audit", at)?, actor, action, kind, name, before, after })
 }

@@ -5,54 +5,65 @@
 //!
 //! ```text
 //! Store ── read(tenant) ──► Tx (consistent snapshot of the database)
-//!       └─ write(tenant) ─► Tx (BEGIN IMMEDIATE, one at a time) ── commit() ──► Generation
+//!       └─ write(tenant) ─► Tx (one at a time on a tenant) ── commit() ──► Generation
+//!                            └─ Connection: SQLite, or PostgreSQL
 //! ```
 //!
-//! The engine is SQLite (WAL). Statements keep to the subset that PostgreSQL shares.
+//! SQLite lies in the data directory, for one process. A PostgreSQL database may have several.
+//! Which of them it is shows nowhere but in [`StoreConfig`] and in errors.
 
+mod address;
 mod audit;
+mod connection;
+mod engine;
 mod error;
 mod files;
+mod list;
 mod migrations;
+mod postgres;
 mod resources;
 mod seal;
 mod secrets;
+mod sqlite;
+mod statement;
 mod tokens;
 mod tx;
 mod users;
+mod values;
 
-pub use audit::AuditEntry;
-pub use error::Error;
+#[cfg(test)]
+mod tests;
+
+pub use address::check_address;
+pub use audit::{AuditEntry, AuditFilter};
+pub use error::{Cause, Error};
 pub use gantry_runtime::digest::sha256_hex;
-pub use resources::{Put, Resource};
-pub use tokens::{Purpose, Token};
+pub use list::{PAGE_MAX, Page, Paging};
+pub use resources::{Put, Resource, ResourceFilter, ResourceOrder};
+pub use tokens::{Purpose, Token, TokenFilter};
 pub use tx::Tx;
-pub use users::User;
+pub use users::{User, UserFilter};
 
+use engine::Engine;
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
-use seal::Sealer;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection as _};
+use postgres::Postgres;
+use seal::{Sealer, data_key_of};
+use sqlite::Sqlite;
+use statement::Statement;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Longest wait for SQLite's write lock and for a pooled connection.
-///
-/// Writers queue inside the process, so only a foreign process (a backup) can make this matter.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Readers at a time; a control plane's reads last microseconds.
-const READERS: u32 = 4;
+use tx::Access;
 
 /// Where the store lives and what it depends on.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// Holds `gantry.db`, `master.key` and `gantry.lock`; created with mode 0700.
     pub data_dir: PathBuf,
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (see [`check_address`]) in place of
+    /// `gantry.db`. Several processes, each with a data directory of its own, may share it; they
+    /// need the same master key.
+    pub url: Option<Secret>,
     pub clock: Clock,
     /// Replaces the file `master.key`: 32 bytes as base64 or hex (`GANTRY_MASTER_KEY`).
     pub master_key: Option<Secret>,
@@ -61,11 +72,10 @@ pub struct StoreConfig {
 /// An open store. Cloning it is cheap and shares everything.
 #[derive(Clone, Debug)]
 pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    engine: Engine,
     master: Arc<Sealer>,
     clock: Clock,
-    /// Keeps a second process out for as long as any clone lives.
+    /// Keeps a second process out of the data directory for as long as any clone lives.
     _lock: Arc<std::fs::File>,
 }
 
@@ -73,31 +83,19 @@ impl Store {
     /// Opens or creates the store and brings its schema up to date.
     ///
     /// # Errors
-    /// Says which file is at fault and what to do; see [`Error`].
+    /// Says what is at fault and what to do; see [`Error`].
     pub async fn open(config: StoreConfig) -> Result<Self, Error> {
         let dir = &config.data_dir;
         files::directory(dir)?;
-        let lock = files::lock(dir)?;
-        let fresh = !dir.join(files::DATABASE).exists();
-        let master = Arc::new(Self::master(&config, fresh)?);
-        let path = files::database(dir)?;
-        let writer = pool(connect_options(&path), 1).await?;
-        migrations::run(&writer).await?;
-        let readers = pool(connect_options(&path).pragma("query_only", "on"), READERS).await?;
-        let store = Self { writer, readers, master, clock: config.clock, _lock: Arc::new(lock) };
+        let lock = Arc::new(files::lock(dir)?);
+        let clock = config.clock.clone();
+        let (engine, master) = match &config.url {
+            None => sqlite(&config).await?,
+            Some(url) => shared(&config, url).await?,
+        };
+        let store = Self { engine, master: Arc::new(master), clock, _lock: lock };
         store.check_master_key().await?;
         Ok(store)
-    }
-
-    fn master(config: &StoreConfig, fresh: bool) -> Result<Sealer, Error> {
-        let bytes = match &config.master_key {
-            Some(text) => seal::parse_key(text.expose()).map_err(|problem| Error::MasterKey {
-                path: PathBuf::from("GANTRY_MASTER_KEY"),
-                problem,
-            })?,
-            None => files::master_key(&config.data_dir, fresh)?,
-        };
-        Sealer::new(&bytes)
     }
 
     /// Creates a tenant with a data key of its own. Returns whether it was new.
@@ -106,16 +104,17 @@ impl Store {
     /// When the database cannot be written.
     pub async fn create_tenant(&self, name: &str) -> Result<bool, Error> {
         let sealed = self.master.seal(&data_key_of(name), &*seal::random_key()?)?;
-        let done = sqlx::query(
+        let insert = Statement::new(
             "INSERT INTO tenants (name, generation, sealed_data_key, created_at_ms) \
              VALUES ($1, 0, $2, $3) ON CONFLICT (name) DO NOTHING",
         )
         .bind(name)
         .bind(sealed)
-        .bind(tx::to_sql(self.clock.unix_ms()))
-        .execute(&self.writer)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        .bind(values::to_sql(self.clock.unix_ms()));
+        let mut connection = self.engine.write().await?;
+        let new = connection.execute(insert).await? > 0;
+        connection.commit().await?;
+        Ok(new)
     }
 
     /// Names of all tenants, in order.
@@ -123,9 +122,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn tenants(&self) -> Result<Vec<String>, Error> {
-        Ok(sqlx::query_scalar("SELECT name FROM tenants ORDER BY name")
-            .fetch_all(&self.readers)
-            .await?)
+        tenants(&self.engine).await
     }
 
     /// Begins a transaction that sees one moment of the database and cannot write.
@@ -133,24 +130,24 @@ impl Store {
     /// # Errors
     /// When there is no such tenant, its data key does not open, or the database cannot be read.
     pub async fn read(&self, tenant: &str) -> Result<Tx, Error> {
-        let inner = self.readers.begin().await?;
-        Tx::new(inner, tenant, &self.master, self.clock.unix_ms()).await
+        let connection = self.engine.read().await?;
+        Tx::new(connection, Access::Read, tenant, &self.master, self.clock.unix_ms()).await
     }
 
-    /// Begins the one writing transaction; a second caller waits for the first. Dropping it
-    /// without [`Tx::commit`] undoes everything.
+    /// Begins the tenant's one writing transaction; a second caller waits for the first, in
+    /// another process too. SQLite has one for all tenants. Dropping it without [`Tx::commit`]
+    /// undoes everything.
     ///
     /// # Errors
-    /// As [`Store::read`]; [`Error::Busy`] when another process holds the write lock too long.
+    /// As [`Store::read`]; [`Error::Busy`] when another writer takes too long.
     pub async fn write(&self, tenant: &str) -> Result<Tx, Error> {
-        let inner = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Tx::new(inner, tenant, &self.master, self.clock.unix_ms()).await
+        let connection = self.engine.write().await?;
+        Tx::new(connection, Access::Write, tenant, &self.master, self.clock.unix_ms()).await
     }
 
-    /// Closes all connections; SQLite folds its write-ahead log into the database file.
+    /// Closes all connections.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.engine.close().await;
     }
 
     /// Fails at start, not at the first use, when the master key is not the one of this database.
@@ -162,36 +159,36 @@ impl Store {
     }
 }
 
-/// What a tenant's sealed data key is bound to.
-pub(crate) fn data_key_of(tenant: &str) -> String {
-    format!("data key of tenant {tenant}")
+/// The database file in the data directory.
+async fn sqlite(config: &StoreConfig) -> Result<(Engine, Sealer), Error> {
+    let dir = &config.data_dir;
+    let fresh = !dir.join(files::DATABASE).exists();
+    let master = master(config, fresh)?;
+    let engine = Engine::Sqlite(Sqlite::open(&files::database(dir)?).await?);
+    engine.migrate().await?;
+    Ok((engine, master))
 }
 
-fn connect_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        // FULL: an acknowledged apply survives a power cut, which NORMAL does not promise in WAL.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging()
+/// A database that other processes may use too. A new master key is made for an empty one only.
+async fn shared(config: &StoreConfig, url: &Secret) -> Result<(Engine, Sealer), Error> {
+    let engine = Engine::Postgres(Postgres::open(url).await?);
+    engine.migrate().await?;
+    let fresh = tenants(&engine).await?.is_empty();
+    Ok((engine, master(config, fresh)?))
 }
 
-async fn pool(options: SqliteConnectOptions, size: u32) -> Result<SqlitePool, Error> {
-    let pool = SqlitePoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(BUSY_TIMEOUT * 2)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        // After a failed write SQLite may have undone the transaction, of which sqlx still counts
-        // one: nothing could be begun on such a connection any more.
-        .before_acquire(|connection, _| {
-            let clean = !connection.is_in_transaction();
-            Box::pin(async move { Ok(clean) })
-        })
-        .connect_with(options)
-        .await?;
-    Ok(pool)
+fn master(config: &StoreConfig, fresh: bool) -> Result<Sealer, Error> {
+    let path: &Path = "GANTRY_MASTER_KEY".as_ref();
+    let bytes = match &config.master_key {
+        Some(text) => seal::parse_key(text.expose())
+            .map_err(|problem| Error::MasterKey { path: path.to_owned(), problem })?,
+        None => files::master_key(&config.data_dir, fresh)?,
+    };
+    Sealer::new(&bytes)
+}
+
+async fn tenants(engine: &Engine) -> Result<Vec<String>, Error> {
+    let select = Statement::new("SELECT name FROM tenants ORDER BY name");
+    let names: Vec<(String,)> = engine.read().await?.all(select).await?;
+    Ok(names.into_iter().map(|(name,)| name).collect())
 }

@@ -13,6 +13,7 @@ use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, Unbou
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use gantry_model::secret::Secret;
+use gantry_runtime::digest::sha256_hex;
 use gantry_runtime::ids::random_bytes;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -39,7 +40,7 @@ impl Sealer {
         let unbound = UnboundKey::new(&AES_256_GCM_SIV, bytes).map_err(|_| Error::Random)?;
         let mut named = Zeroizing::new(b"gantry key id\0".to_vec());
         named.extend_from_slice(bytes);
-        let id = crate::sha256_hex(&named).chars().take(8).collect();
+        let id = sha256_hex(&named).chars().take(8).collect();
         Ok(Self { id, key: LessSafeKey::new(unbound) })
     }
 
@@ -99,6 +100,11 @@ impl Sealer {
             .map_err(|_| Error::Unsealable { what: what.to_owned() })?;
         Self::new(bytes)
     }
+}
+
+/// What a tenant's sealed data key is bound to.
+pub(crate) fn data_key_of(tenant: &str) -> String {
+    format!("data key of tenant {tenant}")
 }
 
 /// A new random key.

@@ -1,6 +1,7 @@
 //! Sealed values by reference.
 
-use crate::tx::to_sql;
+use crate::statement::Statement;
+use crate::values::to_sql;
 use crate::{Error, Tx};
 use gantry_model::secret::Secret;
 
@@ -21,7 +22,7 @@ impl Tx {
         }
         let sealed = self.sealer.seal(&what(&self.tenant, reference), value.expose().as_bytes())?;
         self.touch();
-        sqlx::query(
+        let insert = Statement::new(
             "INSERT INTO secrets (tenant, reference, owner, sealed, updated_at_ms) \
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, reference) DO UPDATE SET \
              owner = excluded.owner, sealed = excluded.sealed, \
@@ -31,9 +32,8 @@ impl Tx {
         .bind(reference)
         .bind(owner)
         .bind(sealed)
-        .bind(to_sql(self.now_ms))
-        .execute(&mut *self.inner)
-        .await?;
+        .bind(to_sql(self.now_ms));
+        self.connection.execute(insert).await?;
         Ok(true)
     }
 
@@ -42,13 +42,12 @@ impl Tx {
     /// # Errors
     /// [`Error::Unsealable`] when the row was damaged; else when the database cannot be read.
     pub async fn secret(&mut self, reference: &str) -> Result<Option<Secret>, Error> {
-        let sealed: Option<String> =
-            sqlx::query_scalar("SELECT sealed FROM secrets WHERE tenant = $1 AND reference = $2")
+        let select =
+            Statement::new("SELECT sealed FROM secrets WHERE tenant = $1 AND reference = $2")
                 .bind(&self.tenant)
-                .bind(reference)
-                .fetch_optional(&mut *self.inner)
-                .await?;
-        sealed.map(|s| self.sealer.open_text(&what(&self.tenant, reference), &s)).transpose()
+                .bind(reference);
+        let sealed: Option<(String,)> = self.connection.first(select).await?;
+        sealed.map(|(s,)| self.sealer.open_text(&what(&self.tenant, reference), &s)).transpose()
     }
 
     /// All references with their owners, in order.
@@ -56,12 +55,11 @@ impl Tx {
     /// # Errors
     /// When the database cannot be read.
     pub async fn secret_references(&mut self) -> Result<Vec<(String, String)>, Error> {
-        Ok(sqlx::query_as(
+        let select = Statement::new(
             "SELECT reference, owner FROM secrets WHERE tenant = $1 ORDER BY reference",
         )
-        .bind(&self.tenant)
-        .fetch_all(&mut *self.inner)
-        .await?)
+        .bind(&self.tenant);
+        self.connection.all(select).await
     }
 
     /// Forgets a value.
@@ -70,11 +68,10 @@ impl Tx {
     /// When the database cannot be written.
     pub async fn delete_secret(&mut self, reference: &str) -> Result<(), Error> {
         self.touch();
-        sqlx::query("DELETE FROM secrets WHERE tenant = $1 AND reference = $2")
+        let delete = Statement::new("DELETE FROM secrets WHERE tenant = $1 AND reference = $2")
             .bind(&self.tenant)
-            .bind(reference)
-            .execute(&mut *self.inner)
-            .await?;
+            .bind(reference);
+        self.connection.execute(delete).await?;
         Ok(())
     }
 }

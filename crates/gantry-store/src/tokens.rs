@@ -1,8 +1,11 @@
 //! Tokens as digests: a token itself is stored nowhere.
 
-use crate::tx::{from_sql, to_sql};
+use crate::list::{self, Key, Order, Page, Paging, Select};
+use crate::statement::{Statement, Value};
+use crate::values::{from_sql, to_sql};
 use crate::{Error, Tx};
 use gantry_model::ids::UnixMs;
+use sqlx::AssertSqlSafe;
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,26 @@ impl Token {
     }
 }
 
+/// Which tokens a list shows: those that meet every condition given. Revoked ones are in none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenFilter<'a> {
+    pub purpose: Option<Purpose>,
+    /// The whole subject, such as `user:a@acme.example`.
+    pub subject: Option<&'a str>,
+    pub name: Option<&'a str>,
+    /// Leaves out the expired ones.
+    pub live: bool,
+}
+
 type Row = (String, String, String, String, String, String, i64, Option<i64>, Option<i64>);
+
+const SELECT: &str = "SELECT id, sha256, purpose, name, subject, format, created_at_ms, \
+                      expires_at_ms, revoked_at_ms FROM tokens \
+                      WHERE tenant = $1 AND revoked_at_ms IS NULL";
+
+const LIVE: &str = "(expires_at_ms IS NULL OR expires_at_ms > ?)";
+
+const ORDER: Order = Order { name: "tokens", keys: &[Key::Int("created_at_ms"), Key::Text("id")] };
 
 impl Tx {
     /// All tokens that were not revoked, expired ones too, oldest first.
@@ -68,24 +90,91 @@ impl Tx {
     /// # Errors
     /// When the database cannot be read.
     pub async fn tokens(&mut self) -> Result<Vec<Token>, Error> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, sha256, purpose, name, subject, format, created_at_ms, expires_at_ms, \
-             revoked_at_ms FROM tokens WHERE tenant = $1 AND revoked_at_ms IS NULL \
-             ORDER BY created_at_ms, id",
+        let select = AssertSqlSafe(format!("{SELECT} ORDER BY created_at_ms, id"));
+        let select = Statement::new(select).bind(&self.tenant);
+        self.connection.all(select).await?.into_iter().map(token).collect()
+    }
+
+    /// All tokens of one subject that were not revoked, expired ones too, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tokens_of(
+        &mut self,
+        purpose: Purpose,
+        subject: &str,
+    ) -> Result<Vec<Token>, Error> {
+        let select = AssertSqlSafe(format!(
+            "{SELECT} AND purpose = $2 AND subject = $3 ORDER BY created_at_ms, id"
+        ));
+        let select = Statement::new(select).bind(&self.tenant).bind(purpose.as_str()).bind(subject);
+        self.connection.all(select).await?.into_iter().map(token).collect()
+    }
+
+    /// One page of the tokens that were not revoked, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::BadCursor`], or when the database cannot be read.
+    pub async fn token_page(
+        &mut self,
+        filter: TokenFilter<'_>,
+        paging: &Paging,
+    ) -> Result<Page<Token>, Error> {
+        let mut select = Select::new(SELECT, &self.tenant)
+            .equals("purpose", filter.purpose.map(Purpose::as_str))
+            .equals("subject", filter.subject)
+            .equals("name", filter.name);
+        if filter.live {
+            select = select.and(LIVE, vec![Value::from(to_sql(self.now_ms))]);
+        }
+        let rows: Vec<Row> = self.connection.all(select.page(ORDER, paging)?).await?;
+        let tokens = rows.into_iter().map(token).collect::<Result<_, _>>()?;
+        let place = |token: &Token| vec![token.created_at_ms.to_string(), token.id.clone()];
+        list::page(tokens, ORDER, paging, place)
+    }
+
+    /// How many tokens of a subject are accepted at this moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn live_tokens(&mut self, purpose: Purpose, subject: &str) -> Result<u64, Error> {
+        let select = Statement::new(
+            "SELECT COUNT(*) FROM tokens WHERE tenant = $1 AND revoked_at_ms IS NULL \
+             AND purpose = $2 AND subject = $3 \
+             AND (expires_at_ms IS NULL OR expires_at_ms > $4)",
         )
         .bind(&self.tenant)
-        .fetch_all(&mut *self.inner)
-        .await?;
-        rows.into_iter().map(token).collect()
+        .bind(purpose.as_str())
+        .bind(subject)
+        .bind(to_sql(self.now_ms));
+        let count: Option<(i64,)> = self.connection.first(select).await?;
+        from_sql("tokens", count.map_or(0, |(count,)| count))
+    }
+
+    /// Removes the tokens that had ended before `before_ms`, expired or revoked; returns how many.
+    /// No gateway has them any more, so it makes no new generation.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn delete_ended_tokens(&mut self, before_ms: UnixMs) -> Result<u64, Error> {
+        // What has not ended yet is nobody's to remove, whatever the caller says.
+        let before = to_sql(before_ms.min(self.now_ms));
+        let delete = Statement::new(
+            "DELETE FROM tokens WHERE tenant = $1 AND (revoked_at_ms < $2 OR expires_at_ms < $2)",
+        )
+        .bind(&self.tenant)
+        .bind(before);
+        self.connection.execute(delete).await
     }
 
     /// Stores a new token's digest.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// [`Error::Exists`] when its id or digest is there already, or when the database cannot be
+    /// written.
     pub async fn add_token(&mut self, token: &Token) -> Result<(), Error> {
         self.touch();
-        sqlx::query(
+        let insert = Statement::new(
             "INSERT INTO tokens (id, tenant, sha256, purpose, name, subject, format, \
              created_at_ms, expires_at_ms, revoked_at_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)",
@@ -98,9 +187,8 @@ impl Tx {
         .bind(&token.subject)
         .bind(&token.format)
         .bind(to_sql(self.now_ms))
-        .bind(token.expires_at_ms.map(to_sql))
-        .execute(&mut *self.inner)
-        .await?;
+        .bind(token.expires_at_ms.map(to_sql));
+        self.connection.execute(insert).await?;
         Ok(())
     }
 
@@ -110,12 +198,12 @@ impl Tx {
     /// When the database cannot be written.
     pub async fn set_token_expiry(&mut self, id: &str, end: Option<UnixMs>) -> Result<(), Error> {
         self.touch();
-        sqlx::query("UPDATE tokens SET expires_at_ms = $1 WHERE tenant = $2 AND id = $3")
-            .bind(end.map(to_sql))
-            .bind(&self.tenant)
-            .bind(id)
-            .execute(&mut *self.inner)
-            .await?;
+        let update =
+            Statement::new("UPDATE tokens SET expires_at_ms = $1 WHERE tenant = $2 AND id = $3")
+                .bind(end.map(to_sql))
+                .bind(&self.tenant)
+                .bind(id);
+        self.connection.execute(update).await?;
         Ok(())
     }
 
@@ -125,15 +213,14 @@ impl Tx {
     /// When the database cannot be written.
     pub async fn revoke_token(&mut self, id: &str) -> Result<(), Error> {
         self.touch();
-        sqlx::query(
+        let update = Statement::new(
             "UPDATE tokens SET revoked_at_ms = $1 \
              WHERE tenant = $2 AND id = $3 AND revoked_at_ms IS NULL",
         )
         .bind(to_sql(self.now_ms))
         .bind(&self.tenant)
-        .bind(id)
-        .execute(&mut *self.inner)
-        .await?;
+        .bind(id);
+        self.connection.execute(update).await?;
         Ok(())
     }
 }

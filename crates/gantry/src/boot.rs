@@ -1,5 +1,6 @@
 //! The boot configuration of all roles: `gantry.toml` and `GANTRY_*` variables.
 
+mod store;
 mod telemetry;
 
 use anyhow::{Context, bail};
@@ -12,6 +13,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use store::Store;
 use telemetry::Telemetry;
 
 /// Folders of the data directory that hold requests and secrets.
@@ -41,6 +43,7 @@ pub(crate) struct Boot {
     pub log: Log,
     pub gateway: gantry_gateway::Config,
     pub records: Records,
+    pub store: Store,
     pub telemetry: Telemetry,
 }
 
@@ -82,6 +85,7 @@ impl Default for Boot {
             log: Log::default(),
             gateway: gantry_gateway::Config::default(),
             records: Records::default(),
+            store: Store::default(),
             telemetry: Telemetry::default(),
         }
     }
@@ -310,6 +314,25 @@ mod tests {
             let loaded = gantry_runtime::boot::load::<Boot>(None, variables, &KNOWN);
             for error in [by_file, loaded.unwrap_err().to_string()] {
                 assert!(error.contains("is no address of a lake"), "{error}");
+                assert!(!error.contains("the-secret"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_address_of_the_store_is_taken_and_never_shown() {
+        let good = "postgres://gantry:the-secret@db.example:5432/gantry?sslmode=verify-full";
+        let boot = load(&format!("[store]\nurl = \"{good}\"")).unwrap();
+        assert_eq!(boot.store.url.as_ref().unwrap().expose(), good);
+        assert!(!format!("{boot:?}").contains("the-secret"));
+        for wrong in ["mysql://gantry:the-secret@db/gantry", "postgres:/gantry:the-secret@db"] {
+            let by_file = load(&format!("[store]\nurl = \"{wrong}\"")).unwrap_err();
+            let variable = ("GANTRY_STORE__URL".to_owned(), wrong.to_owned());
+            let variables = [variable].into_iter();
+            let loaded = gantry_runtime::boot::load::<Boot>(None, variables, &KNOWN);
+            for error in [by_file, loaded.unwrap_err().to_string()] {
+                assert!(error.contains("not the address of a store"), "{error}");
+                assert!(error.contains("expected postgres://USER"), "{error}");
                 assert!(!error.contains("the-secret"), "{error}");
             }
         }

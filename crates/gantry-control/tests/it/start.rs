@@ -105,6 +105,7 @@ async fn a_stored_permission_with_a_role_that_is_not_known_grants_nothing() {
     drop(bed.control);
     let store = StoreConfig {
         data_dir: bed.dir.path().to_owned(),
+        url: None,
         clock: bed.clock.clone(),
         master_key: None,
     };
@@ -126,7 +127,7 @@ async fn a_stored_permission_with_a_role_that_is_not_known_grants_nothing() {
     let (family, name, actor) = (kind, "ci", "user:test");
     let store = Store::open(store).await.unwrap();
     let mut tx = store.write("default").await.unwrap();
-    let put = Put { family, name, kind, spec: &spec, authored: &authored, actor };
+    let put = Put { family, name, kind, spec: &spec, authored: &authored, actor, ..Put::default() };
     tx.put_resource(put).await.unwrap();
     tx.commit().await.unwrap();
     store.close().await;

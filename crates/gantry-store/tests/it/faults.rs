@@ -1,6 +1,6 @@
 //! Full, locked, damaged and foreign databases are named as such.
 
-use crate::{TENANT, config, open, put};
+use crate::{TENANT, config, open};
 use gantry_store::{Error, Store};
 use sqlx::{Connection, SqliteConnection};
 use std::fs;
@@ -19,20 +19,6 @@ async fn a_second_process_is_kept_out() {
     assert!(matches!(error, Error::InUse { .. }), "{error}");
     drop(store);
     assert!(Store::open(config(dir.path())).await.is_ok());
-}
-
-#[tokio::test]
-async fn a_full_database_is_called_full_and_stores_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
-    let large = format!("\"{}\"", "x".repeat(1 << 20));
-    let mut tx = store.write(TENANT).await.unwrap();
-    tx.limit_pages_for_tests(40).await.unwrap();
-    let error = tx.put_resource(put("large", &large)).await.unwrap_err();
-    assert!(matches!(error, Error::Full), "{error}");
-    assert!(error.to_string().contains("disk is full"));
-    drop(tx);
-    assert!(store.read(TENANT).await.unwrap().resources().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -79,13 +65,4 @@ async fn a_newer_schema_is_refused() {
     stranger.close().await.unwrap();
     let error = Store::open(config(dir.path())).await.unwrap_err();
     assert!(matches!(error, Error::Schema(_)), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_reading_transaction_cannot_write() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
-    let mut tx = store.read(TENANT).await.unwrap();
-    let error = tx.put_resource(put("a", "{}")).await.unwrap_err();
-    assert!(matches!(error, Error::ReadOnly), "{error:?}");
 }

@@ -42,7 +42,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     // Before the store is there: a start that fails on it has made no token yet.
     let named = discovery::named()?;
-    let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
+    let (control, first) = open_control(boot, &shutdown, analytics, sink).await?;
     remember(&data_dir, &host, first.as_ref())?;
     let found = discovery::find(named).await;
     let search = discovery::apply(&control, &data_dir, found, first.is_some()).await?;
@@ -73,14 +73,15 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
 /// Opens the control plane on embedded adapters.
 ///
 /// # Errors
-/// When the data directory does not hold a usable store.
+/// When there is no usable store.
 pub(crate) async fn open_control(
-    data_dir: &Path,
+    boot: &Boot,
     shutdown: &Shutdown,
     analytics: LakeAnalytics,
     sink: JournalSink,
 ) -> anyhow::Result<(Control, Option<FirstStart>)> {
-    let mut config = ControlConfig::new(data_dir);
+    let mut config = ControlConfig::new(boot.data_dir()?);
+    config.store_url = boot.store.url.clone();
     config.shutdown = shutdown.clone();
     config.environment = Arc::new(|name| boot::variable(name).map(Secret::new));
     config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
