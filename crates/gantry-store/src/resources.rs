@@ -52,6 +52,21 @@ impl Tx {
         rows.into_iter().map(resource).collect()
     }
 
+    /// How many resources there are and when the last of them changed: it differs whenever any
+    /// was stored or removed since.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resources_mark(&mut self) -> Result<(u64, Generation), Error> {
+        let (count, last): (i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*), COALESCE(MAX(generation), 0) FROM resources WHERE tenant = $1",
+        )
+        .bind(&self.tenant)
+        .fetch_one(&mut *self.inner)
+        .await?;
+        Ok((from_sql("resources", count)?, Generation(from_sql("resources", last)?)))
+    }
+
     /// Stores a manifest, new or in place of the one with the same family and name.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! One [`Health`] per real model, shared by all workers and kept across snapshots. Settlement and
 //! attempts write it, planning reads it.
 
-use gantry_kinds::kinds::virtual_model::SlaCutoff;
+use gantry_model::snapshot::SlaCutoff;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,8 +8,8 @@
 use super::health::View;
 use super::{Choice, Input, mismatch};
 use crate::snapshot::{Entry, Strategy, Target};
-use gantry_kinds::kinds::virtual_model::{SessionSource, StickyRouting};
 use gantry_model::record::Name;
+use gantry_model::snapshot::{SessionSource, StickyRouting};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Callers keep their target of latency-based routing for so long.

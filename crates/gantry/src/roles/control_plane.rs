@@ -33,7 +33,7 @@ async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let sink = JournalSink::open(&records.journal_dir, &clock)?;
     let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     let analytics = LakeAnalytics { lake, background: Handle::current() };
-    let (control, first) = up::open_control(&data_dir, &shutdown, analytics, sink).await?;
+    let (control, first) = up::open_control(boot, &data_dir, &shutdown, analytics, sink).await?;
     let host = format!("http://{}", listener.local_addr()?);
     up::remember(&data_dir, &host, first.as_ref())?;
     let admin = Arc::new(Admin {

@@ -42,7 +42,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
     let analytics = LakeAnalytics { lake, background: Handle::current() };
     // Before the store is there: a start that fails on it has made no token yet.
     let named = discovery::named()?;
-    let (control, first) = open_control(&data_dir, &shutdown, analytics, sink).await?;
+    let (control, first) = open_control(boot, &data_dir, &shutdown, analytics, sink).await?;
     remember(&data_dir, &host, first.as_ref())?;
     let found = discovery::find(named).await;
     let search = discovery::apply(&control, &data_dir, found, first.is_some()).await?;
@@ -63,6 +63,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         first: first.as_ref(),
         search: &search,
         snapshot: &snapshot,
+        unresolved: &control.unresolved(),
     }));
     serve::serve(boot, &gateway, listener, &shutdown).await?;
     serve::drain(boot, &records, &shutdown).await;
@@ -75,6 +76,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
 /// # Errors
 /// When the data directory does not hold a usable store.
 pub(crate) async fn open_control(
+    boot: &Boot,
     data_dir: &Path,
     shutdown: &Shutdown,
     analytics: LakeAnalytics,
@@ -83,6 +85,7 @@ pub(crate) async fn open_control(
     let mut config = ControlConfig::new(data_dir);
     config.shutdown = shutdown.clone();
     config.environment = Arc::new(|name| boot::variable(name).map(Secret::new));
+    config.variables = boot.secrets.env.clone();
     config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
     config.analytics = Some(Arc::new(analytics));
     config.records = Some(Arc::new(sink));
