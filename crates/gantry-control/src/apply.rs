@@ -144,6 +144,11 @@ impl Control {
         problems.extend(planned.iter().filter_map(|plan| plan.ended(tx.now_ms())));
         for plan in planned {
             for reference in secrets::references(&plan.manifest) {
+                if let Err(why) = publish::allowed(&self.0, &plan.manifest, &reference) {
+                    let message = format!("{reference} is refused: {why}");
+                    problems.push(plan.document.problem_at_text(&reference, message));
+                    continue;
+                }
                 if let Err(why) = publish::resolve(&self.0, tx, &reference).await? {
                     problems.push(unresolved(plan, &reference, &why));
                 }

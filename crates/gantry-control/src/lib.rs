@@ -40,8 +40,10 @@ pub use ports::{
 };
 
 use arc_swap::ArcSwap;
-use gantry_kinds::snapshot::{Caller, SnapshotSource, Unresolved};
+use gantry_kinds::snapshot::Unresolved;
+use gantry_kinds::variables::Allowed;
 use gantry_model::secret::Secret;
+use gantry_model::snapshot::{Caller, KeyEntry, SnapshotSource};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_store::{Store, StoreConfig};
@@ -72,6 +74,8 @@ pub struct ControlConfig {
     pub shutdown: Shutdown,
     /// Resolves `env://` references.
     pub environment: Environment,
+    /// The variables that manifests may name beside the usual credentials of providers.
+    pub variables: Allowed,
     /// Takes records from remote gateways; without it their endpoint answers 503.
     pub records: Option<Arc<dyn RecordsSink>>,
     /// Answers `gantry logs` and `gantry usage`; without it their endpoints answer 503.
@@ -90,6 +94,7 @@ impl ControlConfig {
             clock: Clock::system(),
             shutdown: Shutdown::default(),
             environment: Arc::new(|_| None),
+            variables: Allowed::default(),
             records: None,
             analytics: None,
         }
@@ -107,6 +112,7 @@ struct Inner {
     clock: Clock,
     shutdown: Shutdown,
     environment: Environment,
+    variables: Allowed,
     records: Option<Arc<dyn RecordsSink>>,
     analytics: Option<Arc<dyn Analytics>>,
     published: ArcSwap<Published>,
@@ -141,6 +147,7 @@ impl Control {
             clock: config.clock,
             shutdown: config.shutdown,
             environment: config.environment,
+            variables: config.variables,
             records: config.records,
             analytics: config.analytics,
             published: ArcSwap::from_pointee(Published::default()),
@@ -184,6 +191,12 @@ impl Control {
         self.0.published.load().source.clone()
     }
 
+    /// The published token with this digest (SHA-256 in hex).
+    #[must_use]
+    pub fn key(&self, sha256: &str) -> Option<KeyEntry> {
+        self.0.published.load().callers.get(sha256).cloned()
+    }
+
     /// Follows published states: the receiver holds the present one and wakes with each change.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<SnapshotSource>> {
@@ -193,19 +206,14 @@ impl Control {
     /// References of the published state that have no value.
     #[must_use]
     pub fn unresolved(&self) -> Vec<Unresolved> {
-        self.0.published.load().unresolved.clone()
+        self.0.published.load().unresolved().to_vec()
     }
 
     /// The identity under which the process itself acts, such as when `gantry up` adds the
     /// providers that it found. It may do everything.
     #[must_use]
     pub fn local_caller() -> Caller {
-        Caller {
-            subject: "system:gantry".to_owned(),
-            teams: Vec::new(),
-            admin: true,
-            tags: std::collections::BTreeMap::new(),
-        }
+        Caller { subject: "system:gantry".to_owned(), admin: true, ..Caller::default() }
     }
 
     /// Closes the database cleanly. Clones must not be used afterwards.

@@ -55,6 +55,7 @@ pub(crate) struct Claims<'a> {
 pub(crate) struct Signer {
     key: jsonwebtoken::EncodingKey,
     public: JwtKey,
+    salt: String,
 }
 
 impl std::fmt::Debug for Signer {
@@ -81,11 +82,17 @@ impl Signer {
         Ok(Self {
             key: jsonwebtoken::EncodingKey::from_ed_der(&der),
             public: JwtKey { kid, ed25519_x: URL_SAFE_NO_PAD.encode(public) },
+            salt: gantry_store::sha256_hex(&[b"gantry digest salt\0".as_slice(), &der].concat()),
         })
     }
 
     pub(crate) fn public(&self) -> &JwtKey {
         &self.public
+    }
+
+    /// Stays the same for a tenant, and nobody else knows it.
+    pub(crate) fn salt(&self) -> &str {
+        &self.salt
     }
 
     pub(crate) fn sign(&self, claims: &Claims<'_>) -> Result<Secret, Error> {

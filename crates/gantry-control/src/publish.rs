@@ -1,17 +1,22 @@
 //! From committed state to what gateways and the REST API's own authentication use.
+//!
+//! Manifests are read and compiled anew only when some have changed; a new token makes the section
+//! of keys alone.
 
 use crate::manifests::StoredSet;
 use crate::{Control, Error, Inner, time};
-use gantry_kinds::kinds::VirtualAccount;
+use gantry_kinds::kinds::{Manifest, VirtualAccount};
 use gantry_kinds::roles;
 use gantry_kinds::secrets;
-use gantry_kinds::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, Unresolved, assemble};
-use gantry_model::ids::UnixMs;
+use gantry_kinds::snapshot::{self, Accounts, Compiled, Reach, Unresolved};
+use gantry_kinds::variables::Variables;
+use gantry_model::ids::{Generation, UnixMs};
 use gantry_model::secret::Secret;
+use gantry_model::snapshot::{Caller, JWT_KEYS, KEYS, KeyEntry, Secrets, Section, SnapshotSource};
 use gantry_runtime::errors::sentence;
 use gantry_runtime::tasks::spawn;
 use gantry_store::{Purpose, Token, Tx, User, sha256_hex};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +31,39 @@ pub(crate) struct Published {
     pub callers: HashMap<String, KeyEntry>,
     /// Remote gateways' tokens by digest. They are not in snapshots.
     pub gateways: HashMap<String, GatewayKey>,
-    pub unresolved: Vec<Unresolved>,
+    manifests: Arc<FromManifests>,
+}
+
+impl Published {
+    pub(crate) fn unresolved(&self) -> &[Unresolved] {
+        &self.manifests.unresolved
+    }
+
+    /// Whether there is a manifest of this name.
+    pub(crate) fn has(&self, family: &str, name: &str) -> bool {
+        self.manifests.names.get(family).is_some_and(|names| names.contains(name))
+    }
+}
+
+/// What manifests came to.
+#[derive(Debug, Default)]
+struct FromManifests {
+    /// Of the state that they are of; `None`: of none.
+    mark: Option<(u64, Generation)>,
+    sections: BTreeMap<String, Section>,
+    secrets: Secrets,
+    unresolved: Vec<Unresolved>,
+    /// Of all manifests, by family.
+    names: HashMap<String, HashSet<String>>,
+    /// Virtual accounts by name.
+    accounts: HashMap<String, Holder>,
+}
+
+/// A virtual account as its tokens see it.
+#[derive(Debug)]
+struct Holder {
+    caller: Caller,
+    end_ms: Option<UnixMs>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,15 +79,15 @@ impl Control {
     pub(crate) async fn publish(&self) -> Result<(), Error> {
         let _one_at_a_time = self.0.publishing.lock().await;
         let mut tx = self.0.store.read(&self.0.tenant).await?;
-        let published = build(&self.0, &mut tx).await?;
+        let before = self.0.published.load().manifests.clone();
+        let published = build(&self.0, &mut tx, before).await?;
         let source = published.source.clone();
         if source.generation < self.snapshot().generation {
             return Ok(());
         }
         tracing::debug!(
             generation = source.generation.0,
-            manifests = source.manifests.len(),
-            keys = source.keys.len(),
+            keys = published.callers.len(),
             "snapshot published"
         );
         self.0.published.store(Arc::new(published));
@@ -82,45 +119,114 @@ impl Control {
     }
 }
 
-async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
-    let set = StoredSet::load(tx).await?;
-    let manifests: Vec<_> = set.manifests().cloned().collect();
+async fn build(
+    control: &Inner,
+    tx: &mut Tx,
+    before: Arc<FromManifests>,
+) -> Result<Published, Error> {
+    let manifests = match before.mark == Some(tx.resources_mark().await?) {
+        true => before,
+        false => Arc::new(from_manifests(control, tx).await?),
+    };
     let (tokens, users) = (tx.tokens().await?, tx.users().await?);
-    let keys = keys((&tokens, &users), &set, &control.tenant, tx.now_ms());
-    let mut values = BTreeMap::new();
-    for manifest in &manifests {
-        for reference in secrets::references(manifest) {
-            let value = resolve(control, tx, &reference).await?;
-            values.insert(reference, value);
-        }
-    }
+    let keys = keys((&tokens, &users), &manifests.accounts, tx.now_ms());
+    let mut sections = manifests.sections.clone();
+    let jwt_keys = [control.signer.public()];
+    sections.insert(KEYS.to_owned(), Section::new(&keys, &digest).map_err(unwritten)?);
+    sections.insert(JWT_KEYS.to_owned(), Section::new(&jwt_keys, &digest).map_err(unwritten)?);
     let source = SnapshotSource {
         generation: tx.generation(),
         tenant: control.tenant.clone(),
-        manifests,
-        keys,
-        jwt_keys: vec![control.signer.public().clone()],
-        ..SnapshotSource::default()
+        published_at_ms: tx.now_ms(),
+        sections,
+        secrets: manifests.secrets.clone(),
     };
-    let (mut source, unresolved) = assemble(source, Reach::OwnTenant, &mut |reference| {
-        values.get(reference).cloned().unwrap_or_else(|| Err("not looked up".to_owned()))
-    });
-    // The generation counts changes of the database. A variable may change without one, and a
-    // restored database counts from where it was.
-    source.digest = digest(&source)?;
-    source.published_at_ms = tx.now_ms();
     Ok(Published {
-        callers: source.keys.iter().map(|key| (key.sha256.clone(), key.clone())).collect(),
+        callers: keys.into_iter().map(|key| (key.sha256.clone(), key)).collect(),
         gateways: gateways(&tokens),
         source: Arc::new(source),
-        unresolved,
+        manifests,
     })
 }
 
-fn digest(source: &SnapshotSource) -> Result<String, Error> {
-    let text = serde_json::to_vec(source)
-        .map_err(|error| Error::Internal(format!("write a snapshot as JSON: {error}")))?;
-    Ok(sha256_hex(&text))
+async fn from_manifests(control: &Inner, tx: &mut Tx) -> Result<FromManifests, Error> {
+    let mark = Some(tx.resources_mark().await?);
+    let set = StoredSet::load(tx).await?;
+    let compiled = compile(control, &set);
+    let mut found = BTreeMap::new();
+    for one in &compiled.references {
+        if !found.contains_key(&one.reference) {
+            let value = resolve(control, tx, &one.reference).await?;
+            found.insert(one.reference.clone(), value);
+        }
+    }
+    let (values, unresolved) = compiled.values(&mut |reference| {
+        found.get(reference).cloned().unwrap_or_else(|| Err("not looked up".to_owned()))
+    });
+    let salted = |bytes: &[u8]| digest(&[control.signer.salt().as_bytes(), bytes].concat());
+    Ok(FromManifests {
+        mark,
+        sections: compiled.sections(&digest).map_err(unwritten)?,
+        secrets: Secrets::new(values, &salted),
+        unresolved,
+        names: names(&set),
+        accounts: holders(&set, &control.tenant),
+    })
+}
+
+fn compile(control: &Inner, set: &StoredSet) -> Compiled {
+    let lookup = |name: &str| variable(control, name);
+    let variables = Variables { allowed: &control.variables, lookup: &lookup };
+    snapshot::compile(set.manifests(), &control.tenant, &variables)
+}
+
+fn names(set: &StoredSet) -> HashMap<String, HashSet<String>> {
+    let mut names: HashMap<String, HashSet<String>> = HashMap::new();
+    for manifest in set.manifests() {
+        let family = names.entry(manifest.family().to_owned()).or_default();
+        family.insert(manifest.name().to_owned());
+    }
+    names
+}
+
+fn holders(set: &StoredSet, tenant: &str) -> HashMap<String, Holder> {
+    let granted = Accounts::new(set.manifests(), tenant, Reach::OwnTenant);
+    let holder = |manifest: &Manifest| match manifest {
+        Manifest::VirtualAccount(account) => {
+            let caller = Caller {
+                subject: format!("virtualaccount:{}", account.name),
+                teams: Vec::new(),
+                admin: is_admin(account, tenant),
+                tags: account.tags.clone(),
+                grants: granted.grants(account),
+            };
+            let end_ms = account_end_ms(account);
+            Some((account.name.clone(), Holder { caller, end_ms }))
+        }
+        _ => None,
+    };
+    set.manifests().filter_map(holder).collect()
+}
+
+/// Tells states of a section apart; 128 bits are plenty where nobody tries to make two alike.
+fn digest(bytes: &[u8]) -> String {
+    let mut digest = sha256_hex(bytes);
+    digest.truncate(32);
+    digest
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::Internal(format!("write a snapshot as JSON: {error}"))
+}
+
+fn variable(control: &Inner, name: &str) -> Option<String> {
+    (control.environment)(name).map(|value| value.expose().to_owned())
+}
+
+/// Whether a manifest may hold a reference, or why not.
+pub(crate) fn allowed(control: &Inner, manifest: &Manifest, reference: &str) -> Result<(), String> {
+    let lookup = |name: &str| variable(control, name);
+    Variables { allowed: &control.variables, lookup: &lookup }.check(manifest, reference)
 }
 
 /// The value of a reference, or why there is none.
@@ -167,24 +273,23 @@ fn gateways(tokens: &[Token]) -> HashMap<String, GatewayKey> {
 /// Tokens that stand for somebody who exists, with the rights of this moment.
 fn keys(
     (tokens, users): (&[Token], &[User]),
-    set: &StoredSet,
-    tenant: &str,
+    accounts: &HashMap<String, Holder>,
     now_ms: UnixMs,
 ) -> Vec<KeyEntry> {
+    let users: HashMap<&str, &User> = users.iter().map(|one| (one.email.as_str(), one)).collect();
     tokens
         .iter()
         .filter_map(|token| match token.purpose {
-            Purpose::Personal => personal_key(token, users),
-            Purpose::VirtualAccount => account_key(token, set, tenant),
+            Purpose::Personal => personal_key(token, &users),
+            Purpose::VirtualAccount => account_key(token, accounts),
             Purpose::Gateway => None,
         })
         .filter(|key| key.expires_at_ms.is_none_or(|end| now_ms < end))
         .collect()
 }
 
-fn personal_key(token: &Token, users: &[User]) -> Option<KeyEntry> {
-    let email = token.subject.strip_prefix("user:")?;
-    let user = users.iter().find(|user| user.email == email)?;
+fn personal_key(token: &Token, users: &HashMap<&str, &User>) -> Option<KeyEntry> {
+    let user = users.get(token.subject.strip_prefix("user:")?)?;
     Some(KeyEntry {
         sha256: token.sha256.clone(),
         name: token.name.clone(),
@@ -192,26 +297,19 @@ fn personal_key(token: &Token, users: &[User]) -> Option<KeyEntry> {
             subject: token.subject.clone(),
             teams: user.teams.clone(),
             admin: user.admin,
-            tags: BTreeMap::new(),
+            ..Caller::default()
         },
         expires_at_ms: token.expires_at_ms,
     })
 }
 
-fn account_key(token: &Token, set: &StoredSet, tenant: &str) -> Option<KeyEntry> {
-    let name = token.subject.strip_prefix("virtualaccount:")?;
-    let account = set.virtual_account(name)?;
-    let ends = [token.expires_at_ms, account_end_ms(account)];
+fn account_key(token: &Token, accounts: &HashMap<String, Holder>) -> Option<KeyEntry> {
+    let holder = accounts.get(token.subject.strip_prefix("virtualaccount:")?)?;
     Some(KeyEntry {
         sha256: token.sha256.clone(),
         name: token.name.clone(),
-        caller: Caller {
-            subject: token.subject.clone(),
-            teams: Vec::new(),
-            admin: is_admin(account, tenant),
-            tags: account.tags.clone(),
-        },
-        expires_at_ms: ends.into_iter().flatten().min(),
+        caller: holder.caller.clone(),
+        expires_at_ms: [token.expires_at_ms, holder.end_ms].into_iter().flatten().min(),
     })
 }
 

@@ -4,8 +4,8 @@ use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::snapshot::{Entry, Snapshot};
-use gantry_kinds::kinds::provider_account::ModelType;
-use gantry_kinds::manifest::nearest;
+use gantry_model::nearest::nearest;
+use gantry_model::snapshot::ModelType;
 use gantry_providers::upstream::Operation;
 
 /// A call that may go on.

@@ -9,7 +9,7 @@ use crate::snapshot::compile;
 use arc_swap::ArcSwapOption;
 use gantry_http::pool::{Pool, Settings};
 use gantry_http::server::{Rejected, Request, Response, Service};
-use gantry_kinds::snapshot::SnapshotSource;
+use gantry_model::snapshot::SnapshotSource;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
@@ -48,9 +48,11 @@ impl Gateway {
         }))
     }
 
-    /// Compiles what was published and swaps it in; requests in progress keep theirs.
+    /// Compiles what was published, as far as it changed, and swaps it in; requests in progress
+    /// keep theirs.
     pub fn publish(&self, source: &SnapshotSource) {
-        let compiled = compile(source, &self.0.health);
+        let before = self.0.snapshot.load_full();
+        let compiled = compile(source, &self.0.health, before.as_deref());
         tracing::info!(
             generation = compiled.generation.0,
             models = compiled.models.len(),

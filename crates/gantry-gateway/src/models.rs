@@ -79,7 +79,7 @@ pub(crate) fn list(
 
 fn owner(entry: &Entry) -> &str {
     match entry {
-        Entry::Real(model) => &model.upstream.provider.name,
+        Entry::Real(model) => &model.upstream.provider,
         Entry::Virtual(_) => "virtual-model",
         Entry::Broken(_) => "unavailable",
     }

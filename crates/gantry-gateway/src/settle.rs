@@ -16,10 +16,10 @@ use crate::shared::Shared;
 use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
 use gantry_http::server::Rejected;
-use gantry_kinds::kinds::global_settings::LoggingSettings;
 use gantry_model::estimate;
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
+use gantry_model::snapshot::LoggingSettings;
 use gantry_model::trace::{SAMPLED, TraceParent, span_id};
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::ids::request_id;
@@ -271,7 +271,7 @@ impl Ledger {
         self.model = Some(model.clone());
         self.with(|record| {
             record.resolved_model.clone_from(&model.id);
-            record.provider.clone_from(&model.upstream.provider.name);
+            record.provider.clone_from(&model.upstream.provider);
             record.upstream_model.clone_from(&model.upstream_model);
             record.fidelity = losses.to_vec();
         });

@@ -12,3 +12,4 @@ pub mod roles;
 pub mod schema;
 pub mod secrets;
 pub mod snapshot;
+pub mod variables;

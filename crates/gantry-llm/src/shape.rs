@@ -8,14 +8,15 @@ use crate::scan::Fault;
 use crate::scan::cursor::Cursor;
 use crate::sse;
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// What a caller wants of a chat reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// Nothing but OpenAI's schema: no reasoning, no `provider`, no finer reasons to stop.
     Strict,
     /// All there is, and the name of the provider as `provider`, unless the reply names one.
-    Extended { provider: &'static str },
+    Extended { provider: Cow<'static, str> },
 }
 
 /// Members of a choice that other servers, or Gantry itself, add.
@@ -30,13 +31,13 @@ const PROVIDER: &[u8] = b"provider";
 impl Shape {
     /// A whole reply in this shape; what is no chat reply stays as it is.
     #[must_use]
-    pub fn reply(self, body: Bytes) -> Bytes {
+    pub fn reply(&self, body: Bytes) -> Bytes {
         self.reshaped(&body).map_or(body, Bytes::from)
     }
 
     /// Whole events of a stream in this shape, framed anew.
     #[must_use]
-    pub fn events(self, complete: &[u8]) -> Bytes {
+    pub fn events(&self, complete: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(complete.len() + 32);
         for event in sse::events(complete) {
             out.extend_from_slice(b"data: ");
@@ -49,7 +50,7 @@ impl Shape {
         out.into()
     }
 
-    fn reshaped(self, json: &[u8]) -> Option<Vec<u8>> {
+    fn reshaped(&self, json: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(json.len() + 32);
         let (mut choices, mut provider) = (false, false);
         let mut cursor = Cursor::new(json);
@@ -68,8 +69,10 @@ impl Shape {
         match self {
             Self::Extended { provider: name } if !provider => {
                 out.pop();
-                // Names of providers are rows of the catalogue and need no escapes.
-                out.extend_from_slice(format!(",\"provider\":\"{name}\"}}").as_bytes());
+                out.extend_from_slice(b",\"provider\":");
+                // A string always prints.
+                out.extend(serde_json::to_vec(name).unwrap_or_default());
+                out.push(b'}');
             }
             Self::Strict | Self::Extended { .. } => {}
         }
@@ -154,7 +157,7 @@ fn drop_value(cursor: &mut Cursor<'_>) -> Result<bool, Fault> {
 mod tests {
     use super::*;
 
-    const EXTENDED: Shape = Shape::Extended { provider: "aws-bedrock" };
+    const EXTENDED: Shape = Shape::Extended { provider: Cow::Borrowed("aws-bedrock") };
 
     #[track_caller]
     fn check(shape: Shape, from: &'static str, to: &str) {

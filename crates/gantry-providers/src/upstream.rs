@@ -1,15 +1,11 @@
-//! A model's upstream, compiled from its manifest: address, paths, headers, dialect.
+//! A model's upstream, compiled from its entry in a snapshot: address, paths, headers, dialect.
 
 use crate::auth::{self, Resolve};
-use gantry_cloud::sign::percent_encoded;
 use gantry_http::endpoint::{self, Endpoint};
 use gantry_http::http1::FieldLines;
 use gantry_http::tls::TlsSettings;
-use gantry_kinds::catalogue::{self, Provider, UrlStyle};
-use gantry_kinds::kinds::ProviderAccount;
-use gantry_kinds::kinds::common::is_own_header;
-use gantry_kinds::kinds::provider_account::ModelIntegration;
 use gantry_model::facts::Dialect;
+use gantry_model::snapshot::{UpstreamEntry, is_own_header};
 use http::header::{ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 
@@ -44,7 +40,8 @@ impl Operation {
 /// Everything that stays the same from call to call.
 #[derive(Debug)]
 pub struct Upstream {
-    pub provider: &'static Provider,
+    /// The provider's name, for records.
+    pub provider: String,
     pub dialect: Dialect,
     pub endpoint: Endpoint,
     /// `host`, credential and the manifest's own headers.
@@ -63,13 +60,11 @@ struct Address {
     url: String,
 }
 
-/// Why a model's manifest gives no upstream.
+/// Why a model's entry gives no upstream.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("find the provider `{0}` in the catalogue")]
-    Provider(String),
-    #[error("find an address: `{0}` is missing")]
-    Address(&'static str),
+    #[error("speak `{0}`: this release does not know that dialect; a newer one may")]
+    Dialect(String),
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
     #[error(transparent)]
@@ -80,52 +75,47 @@ pub enum Error {
     Path(#[from] http::Error),
 }
 
+/// The dialect with a name.
+fn dialect(name: &str) -> Result<Dialect, Error> {
+    match name {
+        "openai" => Ok(Dialect::OpenAi),
+        "anthropic" => Ok(Dialect::Anthropic),
+        _ => Err(Error::Dialect(name.to_owned())),
+    }
+}
+
 impl Upstream {
-    /// Compiles one model of an account.
+    /// Compiles one model's entry.
     ///
     /// # Errors
-    /// When address, header or credential are missing or unusable.
-    pub fn compile(
-        account: &ProviderAccount,
-        model: &ModelIntegration,
-        resolve: &Resolve<'_>,
-    ) -> Result<Self, Error> {
-        let name = account.provider();
-        let provider = catalogue::provider(name).ok_or_else(|| Error::Provider(name.to_owned()))?;
-        let url = address(provider, account, model)?;
-        let tls = model.tls_settings.as_ref().map(|tls| TlsSettings {
+    /// When its dialect is not known, or address, header or credential are unusable.
+    pub fn compile(entry: &UpstreamEntry, resolve: &Resolve<'_>) -> Result<Self, Error> {
+        let dialect = dialect(&entry.dialect)?;
+        let tls = entry.tls.as_ref().map(|tls| TlsSettings {
             reject_unauthorized: tls.reject_unauthorized,
             ca_cert: tls.ca_cert.clone(),
         });
-        let endpoint = Endpoint::parse(&url, tls.as_ref())?;
-        let (prefix, query) = match provider.url_style {
-            UrlStyle::Plain => (plain_prefix(provider, &endpoint), String::new()),
-            UrlStyle::Azure => azure_prefix(model, &endpoint),
-        };
+        let endpoint = Endpoint::parse(&entry.url, tls.as_ref())?;
         let mut headers = HeaderMap::new();
-        if let Some(auth) = model.auth_data.as_ref().or(account.auth_data.as_ref())
-            && let Some((name, value)) = auth::header(provider.auth_scheme, auth, resolve)?
-        {
-            headers.insert(name, value);
-        }
-        for (name, value) in &model.headers {
+        for header in &entry.headers {
+            let name = &header.name;
             if is_own_header(name.as_bytes()) {
                 tracing::warn!(header = %name, "a header that Gantry writes itself, left out");
                 continue;
             }
-            let value = auth::clear(value, resolve)?;
-            let value = auth::sensitive(value.expose())?;
+            let value = auth::header(&header.value, resolve)?;
             let name = name.parse::<HeaderName>().map_err(|_| Error::Header(name.clone()))?;
             headers.insert(name, value);
         }
-        let addresses = addresses(&endpoint, &prefix, &query)?;
+        let addresses = addresses(&endpoint, &entry.prefix, &entry.query)?;
         // Replies are read, and not unpacked (RFC 9110, section 12.5.3: unsaid, any will do).
         let plain = HeaderValue::from_static("identity");
         headers.insert(ACCEPT_ENCODING, plain);
         let host = HeaderValue::from_str(&endpoint.authority).map_err(http::Error::from)?;
         headers.insert(HOST, host);
         let lines = headers.iter().collect();
-        Ok(Self { provider, dialect: provider.dialect, endpoint, headers, lines, addresses })
+        let provider = entry.provider.clone();
+        Ok(Self { provider, dialect, endpoint, headers, lines, addresses })
     }
 
     /// Whether it sets this header itself, in any case of letters. It sets few, so that looking at
@@ -177,88 +167,4 @@ fn addresses(
         address(messages)?,
         address(count_tokens)?,
     ])
-}
-
-fn address(
-    provider: &Provider,
-    account: &ProviderAccount,
-    model: &ModelIntegration,
-) -> Result<String, Error> {
-    let given = match provider.url_style {
-        UrlStyle::Azure => model
-            .azure_endpoint
-            .as_ref()
-            .or(account.azure_endpoint.as_ref())
-            .or(account.openai_endpoint.as_ref()),
-        UrlStyle::Plain => model.url.as_ref(),
-    };
-    let missing = match provider.url_style {
-        UrlStyle::Azure => "azure_endpoint",
-        UrlStyle::Plain => "base_url",
-    };
-    let url = given.or(account.base_url.as_ref()).or(provider.base_url.as_ref());
-    let url = url.ok_or(Error::Address(missing))?;
-    Ok(match &account.region {
-        Some(region) => url.replace("{region}", region),
-        None => url.clone(),
-    })
-}
-
-/// An address without a path means the provider's usual one: `/v1` for servers of one's own.
-fn plain_prefix(provider: &Provider, endpoint: &Endpoint) -> String {
-    let usual = match &provider.base_url {
-        Some(url) => url
-            .split_once("://")
-            .and_then(|(_, rest)| rest.split_once('/'))
-            .map(|(_, path)| format!("/{}", path.trim_end_matches('/')))
-            .unwrap_or_default(),
-        None => "/v1".to_owned(),
-    };
-    let base = if endpoint.base_path.is_empty() { usual } else { endpoint.base_path.clone() };
-    match provider.dialect {
-        Dialect::Anthropic if !base.ends_with("/v1") => format!("{base}/v1/"),
-        Dialect::Anthropic | Dialect::OpenAi => format!("{base}/"),
-    }
-}
-
-/// Azure's two URL styles: dated versions name the deployment in the path, `/openai/v1` in the
-/// body.
-fn azure_prefix(model: &ModelIntegration, endpoint: &Endpoint) -> (String, String) {
-    let base = endpoint.base_path.trim_end_matches("/v1").trim_end_matches("/openai");
-    match model.api_version.as_deref() {
-        None | Some("" | "v1") => (format!("{base}/openai/v1/"), String::new()),
-        Some("preview" | "latest") => {
-            (format!("{base}/openai/v1/"), "?api-version=preview".to_owned())
-        }
-        Some(version) => (
-            format!("{base}/openai/deployments/{}/", percent_encoded(model.upstream_name(), "")),
-            format!("?api-version={}", percent_encoded(version, "")),
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_deployments_name_is_one_segment_of_the_path() {
-        let endpoint = Endpoint::parse("https://x.openai.azure.com", None).unwrap();
-        let cases = [
-            ("gpt-4o_1.~", "gpt-4o_1.~"),
-            ("gpt?x", "gpt%3Fx"),
-            ("../gpt#x y", "..%2Fgpt%23x%20y"),
-            ("a%2Fb", "a%252Fb"),
-        ];
-        for (name, segment) in cases {
-            let manifest = format!(
-                r#"{{"type": "x", "name": "x", "model_id": "{name}", "api_version": "1&x"}}"#
-            );
-            let model = serde_json::from_str(&manifest).unwrap();
-            let (prefix, query) = azure_prefix(&model, &endpoint);
-            assert_eq!(prefix, format!("/openai/deployments/{segment}/"));
-            assert_eq!(query, "?api-version=1%26x");
-            assert!(addresses(&endpoint, &prefix, &query).is_ok());
-        }
-    }
 }

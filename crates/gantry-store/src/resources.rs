@@ -142,6 +142,20 @@ impl Tx {
         self.connection.all(select).await?.into_iter().map(resource).collect()
     }
 
+    /// How many resources there are and when the last of them changed: it differs whenever any
+    /// was stored or removed since.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resources_mark(&mut self) -> Result<(u64, Generation), Error> {
+        let select = Statement::new(
+            "SELECT COUNT(*), COALESCE(MAX(generation), 0) FROM resources WHERE tenant = $1",
+        );
+        let row: Option<(i64, i64)> = self.connection.first(select.bind(&self.tenant)).await?;
+        let (count, last) = row.unwrap_or_default();
+        Ok((from_sql("resources", count)?, Generation(from_sql("resources", last)?)))
+    }
+
     /// One resource.
     ///
     /// # Errors

@@ -1,12 +1,16 @@
 //! Small snapshots whose accounts point at mock upstreams.
 //!
-//! Tests of the gateway use them. They are written as the JSON that the control plane publishes, so
-//! a field that is added with a default does not break them.
+//! Tests of the gateway use them. They are compiled of manifests, as the control plane does it.
 
-use gantry_kinds::snapshot::SnapshotSource;
+use gantry_kinds::kinds::Manifest;
+use gantry_kinds::snapshot::compile;
+use gantry_kinds::variables::{Allowed, Variables};
+use gantry_model::ids::Generation;
+use gantry_model::snapshot::{Caller, KEYS, KeyEntry, Secrets, Section, SnapshotSource};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::hash::{DefaultHasher, Hasher};
 
 /// Token of `user:admin@gantry.test`, a tenant administrator.
 pub const ADMIN_TOKEN: &str = "tfy_test_admin_token";
@@ -26,30 +30,60 @@ pub struct Entry {
     manifest: Box<RawValue>,
 }
 
-/// A snapshot of generation 1 with these manifests and the two tokens.
+/// A snapshot of generation 1 with these manifests and the two tokens. Variables have no values.
 ///
 /// # Errors
 /// When a manifest does not fit its kind.
 pub fn source(entries: &[Entry]) -> serde_json::Result<SnapshotSource> {
-    let manifests: Vec<_> =
-        entries.iter().map(|entry| json!({ entry.family: entry.manifest })).collect();
-    let key = |sha256: &str, user: &str, teams: &[&str], admin: bool| {
-        json!({
-            "sha256": sha256, "name": user, "expires_at_ms": null,
-            "caller": {
-                "subject": format!("user:{user}@gantry.test"), "teams": teams, "admin": admin,
-                "tags": {},
-            },
-        })
+    let manifests = entries
+        .iter()
+        .map(|entry| serde_json::from_value(json!({ entry.family: entry.manifest })))
+        .collect::<serde_json::Result<Vec<Manifest>>>()?;
+    let allowed = Allowed::new(vec!["*".to_owned()]).unwrap_or_default();
+    let variables = Variables { allowed: &allowed, lookup: &|_| None };
+    let compiled = compile(&manifests, TENANT, &variables);
+    let (values, _) = compiled.values(&mut |_| Err("it is not set".to_owned()));
+    let mut source = SnapshotSource {
+        generation: Generation(1),
+        tenant: TENANT.to_owned(),
+        published_at_ms: 0,
+        sections: compiled.sections(&digest)?,
+        secrets: Secrets::new(values, &digest),
     };
-    serde_json::from_value(json!({
-        "generation": 1, "tenant": TENANT, "published_at_ms": 0, "manifests": manifests,
-        "secrets": {}, "jwt_keys": [],
-        "keys": [
-            key(ADMIN_SHA256, "admin", &[], true),
-            key(MEMBER_SHA256, "member", &["ml"], false),
-        ],
-    }))
+    let key = |sha256: &str, user: &str, teams: &[&str], admin: bool| KeyEntry {
+        sha256: sha256.to_owned(),
+        name: user.to_owned(),
+        caller: Caller {
+            subject: format!("user:{user}@gantry.test"),
+            teams: teams.iter().map(|&team| team.to_owned()).collect(),
+            admin,
+            ..Caller::default()
+        },
+        expires_at_ms: None,
+    };
+    let keys =
+        [key(ADMIN_SHA256, "admin", &[], true), key(MEMBER_SHA256, "member", &["ml"], false)];
+    replace(&mut source, KEYS, &keys)?;
+    Ok(source)
+}
+
+/// Gives a section other entries.
+///
+/// # Errors
+/// When an entry cannot be printed.
+pub fn replace<T: Serialize>(
+    source: &mut SnapshotSource,
+    section: &str,
+    entries: &[T],
+) -> serde_json::Result<()> {
+    source.sections.insert(section.to_owned(), Section::new(entries, &digest)?);
+    Ok(())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    format!("{:016x}", hasher.finish())
 }
 
 /// One OpenAI account called `mock` at `url`, which everybody may use; models as listed.

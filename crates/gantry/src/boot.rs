@@ -5,6 +5,7 @@ mod telemetry;
 
 use anyhow::{Context, bail};
 use gantry_http::server::PortConfig;
+use gantry_kinds::variables::Allowed;
 use gantry_runtime::logging::{Filter, Format};
 use http::Uri;
 use serde::Deserialize;
@@ -44,6 +45,7 @@ pub(crate) struct Boot {
     pub gateway: gantry_gateway::Config,
     pub records: Records,
     pub store: Store,
+    pub secrets: Secrets,
     pub telemetry: Telemetry,
 }
 
@@ -74,6 +76,16 @@ pub(crate) struct Records {
     pub objects_url: Option<String>,
 }
 
+/// What manifests may refer to.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Secrets {
+    /// Variables that `env://NAME` may name: names, in which `*` stands for any text. Default: the
+    /// usual credential of an account's provider, sent to that provider's own address.
+    #[serde(deserialize_with = "variables")]
+    pub env: Allowed,
+}
+
 impl Default for Boot {
     fn default() -> Self {
         Self {
@@ -86,6 +98,7 @@ impl Default for Boot {
             gateway: gantry_gateway::Config::default(),
             records: Records::default(),
             store: Store::default(),
+            secrets: Secrets::default(),
             telemetry: Telemetry::default(),
         }
     }
@@ -230,6 +243,10 @@ pub(crate) fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
+fn variables<'de, D: Deserializer<'de>>(from: D) -> Result<Allowed, D::Error> {
+    Allowed::new(Vec::deserialize(from)?).map_err(D::Error::custom)
+}
+
 fn lake_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     text.iter().try_for_each(|text| gantry_lake::check_address(text)).map_err(D::Error::custom)?;
@@ -292,6 +309,12 @@ mod tests {
                 "[records]\nobjects_url = \"gs://lake\"",
                 "2:15: `gs://lake` is no address of a lake: gs is no scheme of a lake",
                 "s3://bucket",
+            ),
+            ("[secrets]\nenv = [\"A B\"]", "2:7: `A B` is no name of a variable", "TEAM_*"),
+            (
+                "[secrets]\nenv = [\"GANTRY_*\"]",
+                "2:7: `GANTRY_*` would open Gantry's own variables",
+                "another name",
             ),
             ("drain_timeout_ms = \"x\"", "1:20: invalid type: string \"x\"", "a whole number"),
         ];

@@ -6,6 +6,7 @@
 mod boot;
 mod cli;
 mod credentials;
+mod discover;
 mod out;
 mod roles;
 

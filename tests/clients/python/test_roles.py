@@ -156,7 +156,8 @@ def test_another_value_of_a_variable_reaches_a_gateway_that_runs_apart(start, tm
     control_port, port = free_port(), free_port()
     arguments = ["control-plane", "--data-dir", tmp_path / "control",
                  "--listen", f"127.0.0.1:{control_port}"]
-    control = start(*arguments, UPSTREAM_KEY="one")
+    allowed = {"GANTRY_SECRETS__ENV": '["UPSTREAM_KEY"]'}
+    control = start(*arguments, UPSTREAM_KEY="one", **allowed)
     host = {"GANTRY_HOST": f"http://127.0.0.1:{control_port}",
             "GANTRY_TOKEN": control.wait_for(TOKEN.pattern).group()}
     account = ACCOUNT.format(mock=os.environ["MOCK_URL"])
@@ -170,10 +171,10 @@ def test_another_value_of_a_variable_reaches_a_gateway_that_runs_apart(start, tm
           "--admin-listen", f"127.0.0.1:{free_port()}")
     until("a start", lambda: ask(port, host["GANTRY_TOKEN"]) == 200)
     control.kill()
-    control = start(*arguments)
+    control = start(*arguments, **allowed)
     until("a variable without a value", lambda: ask(port, host["GANTRY_TOKEN"]) == 503)
     control.kill()
-    start(*arguments, UPSTREAM_KEY="two")
+    start(*arguments, UPSTREAM_KEY="two", **allowed)
     until("its new value", lambda: ask(port, host["GANTRY_TOKEN"]) == 200)
 
 

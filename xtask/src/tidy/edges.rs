@@ -13,10 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gantry-runtime", &["gantry-model"]),
     ("gantry-http", &["gantry-model", "gantry-runtime"]),
     ("gantry-cloud", &["gantry-model", "gantry-runtime", "gantry-http"]),
-    (
-        "gantry-providers",
-        &["gantry-model", "gantry-kinds", "gantry-runtime", "gantry-http", "gantry-cloud"],
-    ),
+    ("gantry-providers", &["gantry-model", "gantry-runtime", "gantry-http", "gantry-cloud"]),
     ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-http"]),
     (
         "gantry-lake",
@@ -26,7 +23,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "gantry-gateway",
         &[
             "gantry-model",
-            "gantry-kinds",
             "gantry-llm",
             "gantry-runtime",
             "gantry-http",

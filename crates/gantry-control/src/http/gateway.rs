@@ -10,10 +10,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use gantry_kinds::snapshot::{Caller, SnapshotSource};
 use gantry_model::ids::Generation;
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
+use gantry_model::snapshot::{Caller, Digests, SnapshotSource};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -26,24 +26,33 @@ const LONG_POLL: Duration = Duration::from_secs(25);
 pub(crate) struct SnapshotQuery {
     /// What the gateway has; absent: nothing.
     generation: Option<u64>,
-    /// The digest of what it has; releases that knew none send none.
-    digest: Option<String>,
+    /// The sections that it has: names and digests, `keys:DIGEST,models:DIGEST`. Absent: none.
+    sections: Option<String>,
 }
 
 impl SnapshotQuery {
     /// Whether a snapshot is another than what the gateway has.
     fn lacks(&self, source: &SnapshotSource) -> bool {
-        match (&self.digest, self.generation) {
-            (Some(have), _) => source.digest != *have,
-            (None, Some(have)) => source.generation > Generation(have),
+        match (&self.sections, self.generation.map(Generation)) {
+            (Some(_), have) => {
+                have.is_some_and(|have| source.generation != have)
+                    || source.digests() != self.digests()
+            }
+            (None, Some(have)) => source.generation > have,
             (None, None) => true,
         }
     }
+
+    fn digests(&self) -> Digests {
+        let pairs = self.sections.iter().flat_map(|text| text.split(','));
+        let pairs = pairs.filter_map(|pair| pair.split_once(':'));
+        pairs.map(|(name, digest)| (name.to_owned(), digest.to_owned())).collect()
+    }
 }
 
-/// The present snapshot, at once when the gateway has another, else as soon as there is a newer
-/// one; 304 after [`LONG_POLL`]. With a digest the gateway also follows back to an earlier
-/// generation, that of a restored database, and takes a variable's new value.
+/// The sections of the present snapshot that the gateway lacks, at once when it has another, else
+/// as soon as there is a newer one; 304 after [`LONG_POLL`]. With digests the gateway also follows
+/// back to an earlier generation, that of a restored database, and takes a variable's new value.
 pub(crate) async fn snapshot(
     State(control): State<Control>,
     Gateway(gateway): Gateway,
@@ -52,7 +61,7 @@ pub(crate) async fn snapshot(
     let mut snapshots = control.subscribe();
     let newer = |source: &std::sync::Arc<SnapshotSource>| query.lacks(source);
     let current = snapshots.borrow().generation;
-    if let (Some(have), None) = (query.generation, &query.digest)
+    if let (Some(have), None) = (query.generation, &query.sections)
         && current < Generation(have)
     {
         return Err(Error::Conflict(format!(
@@ -76,7 +85,7 @@ pub(crate) async fn snapshot(
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     };
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(([no_store], Json(source.as_ref())).into_response())
+    Ok(([no_store], Json(source.news(&query.digests()))).into_response())
 }
 
 #[derive(Deserialize)]

@@ -192,16 +192,13 @@ pub(crate) async fn dependency_tree(
         let text = format!("{count} manifests are more than {MANIFESTS_MAX}; send them in parts");
         return Err(Error::BadRequest(text).into());
     }
-    let snapshot = control.snapshot();
-    let stored: HashSet<(&str, &str)> =
-        snapshot.manifests.iter().map(|manifest| (manifest.family(), manifest.name())).collect();
+    let published = control.0.published.load_full();
     let mut nodes: Vec<Node> = request.manifests.iter().filter_map(node).collect();
     for node in &mut nodes {
         let account = node.resource_type == virtual_account::KIND;
         node.dependencies.retain(|dependency| {
             let skipped = account || dependency.resource_type == virtual_account::KIND;
-            let name = (dependency.resource_type.as_str(), dependency.resource_name.as_str());
-            !(skipped && stored.contains(&name))
+            !(skipped && published.has(&dependency.resource_type, &dependency.resource_name))
         });
     }
     Ok(Json(Tree { data: placed(nodes) }))

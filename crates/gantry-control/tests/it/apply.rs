@@ -1,10 +1,9 @@
 //! Applying: all or nothing, what is stored, what gateways hear.
 
-use crate::{admin, bed, bot, openai, source, still_waits, virtual_model};
+use crate::{admin, bed, bot, entries, openai, secret, source, still_waits, virtual_model};
 use gantry_control::Error;
-use gantry_kinds::kinds::Manifest;
 use gantry_model::rest::Source;
-use gantry_model::subject::Subject;
+use gantry_model::snapshot::{KEYS, KeyEntry, MODELS, ModelEntry};
 use serde_json::json;
 
 fn actions(applied: &[gantry_model::rest::Applied]) -> Vec<&str> {
@@ -86,7 +85,7 @@ async fn says_what_it_did_and_shows_references_in_place_of_secrets() {
     assert!(changed[0].existing_manifest.is_some());
     let snapshot = bed.control.snapshot();
     assert_eq!(snapshot.generation.0, generation.0 + 1);
-    assert_eq!(snapshot.secrets[key].expose(), "sk-two");
+    assert_eq!(snapshot.secrets.get(key).unwrap().expose(), "sk-two");
 }
 
 #[tokio::test]
@@ -96,7 +95,7 @@ async fn what_get_shows_can_be_applied_again() {
     let shown = bed.control.get(None, Some("main")).await.unwrap();
     let applied = bed.apply(&[shown[0].manifest.clone()]).await;
     assert_eq!(actions(&applied), ["UNCHANGED"]);
-    assert_eq!(bed.control.snapshot().secrets.len(), 1, "the value is still there");
+    assert_eq!(bed.control.snapshot().secrets.iter().count(), 1, "the value is still there");
 }
 
 #[tokio::test]
@@ -112,7 +111,7 @@ async fn a_dry_run_checks_everything_and_stores_nothing() {
     bed.apply(&manifests).await;
     let dry = bed.control.apply(&admin(), source(&[openai("main", "sk-two")]), true).await;
     assert_eq!(actions(&dry.unwrap()), ["UPDATE"]);
-    assert!(bed.control.snapshot().secrets.values().all(|v| v.expose() == "sk-one"));
+    assert_eq!(secret(&bed.control.snapshot()), "sk-one");
 }
 
 #[tokio::test]
@@ -125,7 +124,7 @@ async fn gateways_hear_of_each_change_in_order() {
         assert!(snapshots.has_changed().unwrap());
         let seen = snapshots.borrow_and_update().clone();
         assert_eq!(seen.generation.0, last.0 + 1);
-        assert_eq!(seen.secrets.values().next().unwrap().expose(), key);
+        assert_eq!(secret(&seen), key);
         last = seen.generation;
     }
 }
@@ -140,7 +139,7 @@ async fn a_change_goes_through_when_its_caller_leaves() {
     assert!(still_waits(&mut apply).await);
     drop(apply);
     snapshots.changed().await.unwrap();
-    assert_eq!(snapshots.borrow().manifests.len(), 1);
+    assert_eq!(entries::<ModelEntry>(&snapshots.borrow(), MODELS).len(), 1);
 }
 
 #[tokio::test]
@@ -148,12 +147,9 @@ async fn a_permission_opens_the_models_of_its_account_in_the_snapshot_only() {
     let bed = bed().await;
     bed.apply(&[openai("main", "sk"), bot("ci")]).await;
     let snapshot = bed.control.snapshot();
-    let account = snapshot.manifests.iter().find_map(|manifest| match manifest {
-        Manifest::ProviderAccount(account) => Some(account),
-        _ => None,
-    });
-    let expected = [Subject("virtualaccount:ci".to_owned())];
-    assert_eq!(account.unwrap().integrations[0].authorized_subjects, expected);
+    let keys = entries::<KeyEntry>(&snapshot, KEYS);
+    let ci = keys.iter().find(|key| key.name == "ci").unwrap();
+    assert!(ci.caller.grants.iter().eq(["main/*"]), "{ci:?}");
     let stored = bed.control.get(Some("provider-account"), None).await.unwrap();
     assert_eq!(stored[0].manifest["integrations"][0].get("authorized_subjects"), None);
 }
@@ -232,4 +228,18 @@ async fn the_audit_log_tells_who_changed_what_without_secrets() {
     assert!(deeds.contains(&"user:admin@localhost create ci".to_owned()), "{deeds:?}");
     assert!(deeds.contains(&"user:admin@localhost token.create ci".to_owned()), "{deeds:?}");
     assert!(!format!("{log:?}").contains("sk-canary"));
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_allowed_is_refused_with_what_to_do() {
+    let bed = bed().await;
+    for (name, advice) in [("PATH", "in [secrets]"), ("GANTRY_MASTER_KEY", "no manifest may use")] {
+        let manifests = [openai("main", &format!("env://{name}"))];
+        let error = bed.control.apply(&admin(), source(&manifests), false).await.unwrap_err();
+        let Error::Invalid(problems) = error else { panic!() };
+        let message = &problems[0].message;
+        assert!(message.contains(name) && message.contains(advice), "{message}");
+        assert!(message.contains("give the value itself"), "{message}");
+    }
+    assert!(bed.control.get(None, None).await.unwrap().is_empty());
 }

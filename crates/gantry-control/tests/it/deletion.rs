@@ -1,12 +1,20 @@
 //! Deleting: nothing is left dangling, nothing is left behind.
 
-use crate::{admin, bed, bot, openai, virtual_model};
+use crate::{Bed, admin, bed, bot, entries, openai, virtual_model};
 use gantry_control::Error;
 use gantry_model::rest::ManifestRef;
-use serde_json::json;
+use gantry_model::snapshot::{KEYS, KeyEntry, MODELS, ROUTES};
+use serde_json::{Value, json};
 
 fn named(kind: &str, name: &str) -> ManifestRef {
     ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
+}
+
+/// How many models and routes are published.
+fn models(bed: &Bed) -> usize {
+    let snapshot = bed.control.snapshot();
+    let count = |section| entries::<Value>(&snapshot, section).len();
+    count(MODELS) + count(ROUTES)
 }
 
 #[tokio::test]
@@ -27,10 +35,10 @@ async fn what_others_need_stays_and_all_of_it_goes_together() {
     let both = vec![main, group];
     let dry = bed.control.delete(&admin(), both.clone(), true).await.unwrap();
     assert_eq!(dry.len(), 2);
-    assert_eq!(bed.control.snapshot().manifests.len(), 2, "a dry run deletes nothing");
+    assert_eq!(models(&bed), 2, "a dry run deletes nothing");
     bed.control.delete(&admin(), both, false).await.unwrap();
     let snapshot = bed.control.snapshot();
-    assert!(snapshot.manifests.is_empty() && snapshot.secrets.is_empty());
+    assert_eq!((models(&bed), snapshot.secrets.iter().count()), (0, 0));
 }
 
 #[tokio::test]
@@ -64,18 +72,19 @@ async fn what_is_not_there_or_is_another_kind_is_not_deleted() {
     let error = bed.control.delete(&admin(), vec![named("provider", "main")], false).await;
     let error = error.unwrap_err().to_string();
     assert!(error.starts_with("there is no kind \"provider\"; there are"), "{error}");
-    assert_eq!(bed.control.snapshot().manifests.len(), 1);
+    assert_eq!(models(&bed), 1);
     bed.control.delete(&admin(), vec![named("provider-account", "main")], false).await.unwrap();
-    assert!(bed.control.snapshot().manifests.is_empty(), "the family names it too");
+    assert_eq!(models(&bed), 0, "the family names it too");
 }
 
 #[tokio::test]
 async fn a_deleted_account_has_no_access_even_when_it_is_made_again() {
     let bed = bed().await;
     let made = bed.apply(&[openai("main", "sk"), bot("ci")]).await;
-    let keys = |bed: &crate::Bed| -> Vec<String> {
+    let keys = |bed: &Bed| -> Vec<String> {
         let snapshot = bed.control.snapshot();
-        snapshot.keys.iter().filter(|k| k.name == "ci").map(|k| k.sha256.clone()).collect()
+        let keys = entries::<KeyEntry>(&snapshot, KEYS).into_iter();
+        keys.filter(|k| k.name == "ci").map(|k| k.sha256).collect()
     };
     let first = keys(&bed);
     assert_eq!(first.len(), 1);

@@ -1,14 +1,14 @@
 //! Remote gateways: snapshots down, records up; questions about records.
 
-use crate::{Bed, admin, bed, bot, config, openai, still_waits};
+use crate::{Bed, admin, bed, bot, config, entries, openai, secret, still_waits};
 use axum::body::Body;
 use futures_util::future::BoxFuture;
 use gantry_control::{
     Analytics, AnalyticsError, Control, ControlConfig, OneRequest, RecordsSink, Segment, SinkError,
 };
-use gantry_kinds::snapshot::SnapshotSource;
 use gantry_model::record::RequestRecord;
 use gantry_model::rest::{LogQuery, UsageQuery, UsageRow};
+use gantry_model::snapshot::{KEYS, KeyEntry, MODELS, News, SECRETS, SnapshotSource};
 use gantry_runtime::clock::Clock;
 use http::Request;
 use http_body_util::BodyExt;
@@ -45,8 +45,9 @@ async fn a_gateway_gets_everything_it_needs_at_once() {
     let (status, reply) = bed.call_as(&token, "GET", "/gateway/snapshot", Value::Null).await;
     assert_eq!(status, 200);
     let source: SnapshotSource = serde_json::from_value(reply).unwrap();
-    assert_eq!(source.secrets.values().next().unwrap().expose(), "sk-one");
-    assert_eq!(source.keys.len(), 2, "the administrator's and the account's, not the gateway's");
+    assert_eq!(secret(&source), "sk-one");
+    let keys = entries::<KeyEntry>(&source, KEYS);
+    assert_eq!(keys.len(), 2, "the administrator's and the account's, not the gateway's");
     assert_eq!(bed.call_as(&token, "GET", "/resources", Value::Null).await.0, 403);
     assert_eq!(poll(bed.control.clone(), token.clone(), 0).await.0, 200);
     assert_eq!(poll(bed.control.clone(), token, 1 << 40).await.0, 409);
@@ -82,12 +83,61 @@ async fn a_waiting_gateway_hears_of_a_change_when_it_happens() {
     assert_eq!(status, 200);
     let source = source.unwrap();
     assert_eq!(source.generation.0, have + 1);
-    assert_eq!(source.secrets.values().next().unwrap().expose(), "sk-two");
+    assert_eq!(secret(&source), "sk-two");
 }
 
 /// What a gateway says of the snapshot that it has.
 fn have(source: &SnapshotSource) -> String {
-    format!("generation={}&digest={}", source.generation.0, source.digest)
+    let digests = source.digests().into_iter();
+    let pairs: Vec<String> = digests.map(|(name, digest)| format!("{name}:{digest}")).collect();
+    format!("generation={}&sections={}", source.generation.0, pairs.join(","))
+}
+
+/// Asks with what it has, and the names of the sections that came.
+async fn follow(bed: &Bed, token: &str, old: &SnapshotSource) -> (SnapshotSource, Vec<String>) {
+    let path = format!("/gateway/snapshot?{}", have(old));
+    let (status, reply) = bed.call_as(token, "GET", &path, Value::Null).await;
+    assert_eq!(status, 200);
+    let sections = reply["sections"].as_object().unwrap().iter();
+    let mut sent: Vec<String> = sections
+        .filter(|(_, section)| section.get("entries").is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
+    if reply["secrets"].get("values").is_some() {
+        sent.push(SECRETS.to_owned());
+    }
+    let news: News = serde_json::from_value(reply).unwrap();
+    (news.complete(old).unwrap(), sent)
+}
+
+#[tokio::test]
+async fn a_change_ships_the_sections_that_it_touches_and_no_others() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "sk-one"), bot("ci")]).await;
+    let token = gateway_token(&bed).await;
+    let mut has = SnapshotSource::clone(&bed.control.snapshot());
+    let steps: [(&str, Value, &[&str]); 4] = [
+        ("token", Value::Null, &["keys"]),
+        ("manifest", bot("second"), &["keys"]),
+        ("manifest", openai("other", "sk-two"), &["models", SECRETS]),
+        ("gateway", Value::Null, &[]),
+    ];
+    for (what, manifest, expected) in steps {
+        match what {
+            "token" => drop(bed.control.regenerate_token(&admin(), "ci", 0).await.unwrap()),
+            "gateway" => {
+                bed.control.create_gateway_token(&admin(), "eu-2").await.unwrap();
+            }
+            _ => drop(bed.apply(std::slice::from_ref(&manifest)).await),
+        }
+        let (now, sent) = follow(&bed, &token, &has).await;
+        assert_eq!(sent, expected, "{what} {manifest}");
+        let whole = bed.control.snapshot();
+        assert_eq!((now.digests(), now.generation), (whole.digests(), whole.generation));
+        has = now;
+    }
+    assert_eq!(entries::<KeyEntry>(&has, KEYS).len(), 3);
+    assert_eq!(entries::<Value>(&has, MODELS).len(), 2);
 }
 
 #[tokio::test]
@@ -108,7 +158,7 @@ async fn a_variable_with_another_value_reaches_a_gateway_that_has_this_generatio
     let (status, source) = ask(control.clone(), token, have(&before)).await;
     let source = source.unwrap();
     assert_eq!((status, source.generation), (200, before.generation));
-    assert_eq!(source.secrets["env://SET"].expose(), "another-value");
+    assert_eq!(secret(&source), "another-value");
     assert_eq!(have(&source), have(&control.snapshot()), "and is asked for with its own digest");
 }
 
@@ -117,7 +167,7 @@ async fn a_gateway_follows_back_to_the_state_of_a_restored_database() {
     let bed = bed().await;
     let token = gateway_token(&bed).await;
     let before = bed.control.snapshot();
-    let later = format!("generation={}&digest=0123", before.generation.0 + 40);
+    let later = format!("generation={}&sections=keys:0123", before.generation.0 + 40);
     let (status, source) = ask(bed.control.clone(), token.clone(), later).await;
     assert_eq!((status, source.unwrap().generation), (200, before.generation));
     let later = before.generation.0 + 40;

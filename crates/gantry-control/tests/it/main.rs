@@ -17,12 +17,14 @@ mod tokens;
 
 use axum::body::Body;
 use gantry_control::{Control, ControlConfig};
+use gantry_kinds::variables::Allowed;
 use gantry_model::rest::{Applied, Source};
 use gantry_model::secret::Secret;
-use gantry_model::snapshot::Caller;
+use gantry_model::snapshot::{Caller, SnapshotSource};
 use gantry_runtime::clock::Clock;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ struct Bed {
 fn config(dir: &Path, clock: &Clock) -> ControlConfig {
     ControlConfig {
         clock: clock.clone(),
+        variables: Allowed::new(vec!["*SET".to_owned(), "LINE*".to_owned()]).unwrap(),
         environment: Arc::new(|name| (name == "SET").then(|| Secret::new("value-of-SET"))),
         ..ControlConfig::new(dir)
     }
@@ -102,6 +105,16 @@ impl Bed {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
+}
+
+/// All entries of a section, which must all be readable.
+fn entries<T: DeserializeOwned>(source: &SnapshotSource, section: &str) -> Vec<T> {
+    source.section(section).unwrap().read().into_iter().map(Result::unwrap).collect()
+}
+
+/// The value of the only secret.
+fn secret(source: &SnapshotSource) -> String {
+    source.secrets.iter().next().unwrap().1.expose().to_owned()
 }
 
 fn openai(name: &str, key: &str) -> Value {

@@ -1,10 +1,11 @@
 //! First and later starts.
 
-use crate::{admin, bed, bot, config, openai, source};
+use crate::{admin, bed, bot, config, entries, openai, secret, source};
 use gantry_control::{Control, ControlConfig, Error};
-use gantry_kinds::kinds::Manifest;
+use gantry_kinds::variables::Allowed;
 use gantry_model::ids::Generation;
 use gantry_model::secret::Secret;
+use gantry_model::snapshot::{AccessEntry, JWT_KEYS, JwtKey, KEYS, KeyEntry, MODELS, ModelEntry};
 use gantry_runtime::clock::Clock;
 use gantry_store::{Put, Store, StoreConfig};
 use serde_json::json;
@@ -23,8 +24,8 @@ async fn the_first_start_makes_an_administrator_and_the_second_finds_everything(
     assert!(first.is_none(), "the token is shown once");
     let after = control.snapshot();
     assert_eq!(serde_json::to_value(&*after).unwrap(), serde_json::to_value(&*before).unwrap());
-    assert_eq!(after.jwt_keys.len(), 1);
-    assert_eq!(after.secrets.values().next().unwrap().expose(), "sk-canary");
+    assert_eq!(entries::<JwtKey>(&after, JWT_KEYS).len(), 1);
+    assert_eq!(secret(&after), "sk-canary");
     assert_eq!(control.get(None, None).await.unwrap().len(), made.len());
 }
 
@@ -63,13 +64,14 @@ async fn the_tenant_is_the_stored_one() {
 async fn a_secret_that_is_gone_at_the_next_start_is_reported_and_left_out() {
     let bed = bed().await;
     bed.apply(&[openai("main", "env://SET")]).await;
-    assert_eq!(bed.control.snapshot().secrets["env://SET"].expose(), "value-of-SET");
+    assert_eq!(secret(&bed.control.snapshot()), "value-of-SET");
     drop(bed.control);
     let without =
         ControlConfig { environment: Arc::new(|_| None), ..config(bed.dir.path(), &bed.clock) };
     let (control, _) = Control::open(without).await.unwrap();
     let snapshot = control.snapshot();
-    assert_eq!((snapshot.manifests.len(), snapshot.secrets.len()), (1, 0));
+    assert_eq!(entries::<ModelEntry>(&snapshot, MODELS).len(), 1, "the model stays known");
+    assert_eq!(snapshot.secrets.iter().count(), 0);
     let missing = control.unresolved();
     assert_eq!((missing[0].name.as_str(), missing[0].reference.as_str()), ("main", "env://SET"));
     assert!(snapshot.generation > Generation(0));
@@ -91,7 +93,7 @@ async fn a_variable_that_no_header_may_carry_is_refused_and_a_line_break_after_i
     let who = admin();
     let apply = |key: &str| control.apply(&who, source(&[openai("main", key)]), false);
     apply("env://LINE").await.unwrap();
-    assert_eq!(control.snapshot().secrets["env://LINE"].expose(), "sk-one");
+    assert_eq!(secret(&control.snapshot()), "sk-one");
     let Error::Invalid(problems) = apply("env://LINES").await.unwrap_err() else { panic!() };
     let message = &problems[0].message;
     assert!(message.contains("LINES holds characters") && !message.contains("sk-"), "{message}");
@@ -135,13 +137,29 @@ async fn a_stored_permission_with_a_role_that_is_not_known_grants_nothing() {
 
     let (control, _) = Control::open(config(bed.dir.path(), &bed.clock)).await.unwrap();
     let snapshot = control.snapshot();
-    let key = snapshot.keys.iter().find(|key| key.name == "ci").unwrap();
-    assert!(!key.caller.admin, "{key:?}");
-    let account = snapshot.manifests.iter().find_map(|manifest| match manifest {
-        Manifest::ProviderAccount(account) => Some(account),
-        _ => None,
-    });
-    assert_eq!(account.unwrap().integrations[0].authorized_subjects, []);
+    let keys = entries::<KeyEntry>(&snapshot, KEYS);
+    let caller = &keys.iter().find(|key| key.name == "ci").unwrap().caller;
+    assert!(!caller.admin && caller.grants.is_empty(), "{caller:?}");
+    let models = entries::<ModelEntry>(&snapshot, MODELS);
+    assert_eq!(models[0].access, AccessEntry::default());
+}
+
+#[tokio::test]
+async fn a_stored_variable_that_is_no_longer_allowed_makes_its_models_unavailable() {
+    let bed = bed().await;
+    bed.apply(&[openai("main", "env://SET"), openai("other", "sk")]).await;
+    bed.control.close().await;
+    drop(bed.control);
+    let without =
+        ControlConfig { variables: Allowed::default(), ..config(bed.dir.path(), &bed.clock) };
+    let (control, _) = Control::open(without).await.unwrap();
+    let snapshot = control.snapshot();
+    let models = entries::<ModelEntry>(&snapshot, MODELS);
+    let reason = models[0].unavailable.clone().unwrap();
+    assert!(reason.contains("env://SET") && reason.contains("[secrets]"), "{reason}");
+    assert_eq!(models[1].unavailable, None);
+    assert_eq!(secret(&snapshot), "sk", "its value is not sent");
+    assert_eq!(control.unresolved()[0].reference, "env://SET");
 }
 
 #[tokio::test]

@@ -1,17 +1,20 @@
 //! Tokens of virtual accounts and people.
 
-use crate::{Bed, NOW_MS, admin, bed, bot, openai, source};
+use crate::{Bed, NOW_MS, admin, bed, bot, entries, openai, source};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gantry_control::Error;
-use gantry_model::snapshot::KeyEntry;
+use gantry_model::snapshot::{JWT_KEYS, JwtKey, KEYS, KeyEntry};
 use gantry_store::sha256_hex;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 fn key(bed: &Bed, token: &str) -> Option<KeyEntry> {
     let digest = sha256_hex(token.as_bytes());
-    bed.control.snapshot().keys.iter().find(|key| key.sha256 == digest).cloned()
+    let keys = entries::<KeyEntry>(&bed.control.snapshot(), KEYS);
+    let published = keys.into_iter().find(|key| key.sha256 == digest);
+    assert_eq!(bed.control.key(&digest), published);
+    published
 }
 
 #[tokio::test]
@@ -69,7 +72,7 @@ async fn a_jwt_says_what_clients_read_and_verifies_with_the_published_key() {
     let token = bed.token_of(&[openai("main", "sk"), jwt]).await;
     assert!(key(&bed, &token).is_some(), "known by digest as any other token");
 
-    let published = bed.control.snapshot().jwt_keys[0].clone();
+    let published = entries::<JwtKey>(&bed.control.snapshot(), JWT_KEYS).remove(0);
     let decoding = jsonwebtoken::DecodingKey::from_ed_components(&published.ed25519_x).unwrap();
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
     validation.validate_exp = false;

@@ -186,8 +186,8 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
         quirks,
-        traits: hop.model.traits,
-        claude: hop.model.claude,
+        traits: hop.model.traits.as_ref(),
+        claude: &hop.model.claude,
         anthropic_version: anthropic_version(hop),
     };
     let (from, to) = (call.caller.dialect(), hop.model.dialect());

@@ -4,7 +4,7 @@ use super::failure::{Failure, Outcome};
 use crate::config::Config;
 use crate::headers::RetryWish;
 use crate::route::Hop;
-use gantry_kinds::kinds::common::RetryConfig;
+use gantry_model::snapshot::RetryConfig;
 use gantry_runtime::ids::fast_random_u64;
 use std::time::Duration;
 

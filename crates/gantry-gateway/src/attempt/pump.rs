@@ -228,7 +228,7 @@ impl Pump {
     }
 
     fn in_shape(&self, bytes: Bytes) -> Bytes {
-        match self.shape {
+        match &self.shape {
             Some(shape) => shape.events(&bytes),
             None => bytes,
         }

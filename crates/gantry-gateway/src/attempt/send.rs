@@ -236,7 +236,7 @@ fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
     let strict = call.wishes.strict_openai.filter(|_| call.operation == Operation::Chat)?;
     Some(match strict {
         true => Shape::Strict,
-        false => Shape::Extended { provider: hop.model.upstream.provider.name.as_str() },
+        false => Shape::Extended { provider: hop.model.upstream.provider.clone().into() },
     })
 }
 

@@ -6,7 +6,7 @@
 pub use super::outcomes::Failing;
 
 use super::outcomes::Outcomes;
-use gantry_kinds::kinds::virtual_model::SlaCutoff;
+use gantry_model::snapshot::SlaCutoff;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

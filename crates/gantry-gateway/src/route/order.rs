@@ -9,8 +9,8 @@ use super::hash::Hash;
 use super::health::View;
 use super::{Choice, Input, mismatch};
 use crate::snapshot::{Entry, Strategy, Target};
-use gantry_kinds::kinds::virtual_model::{SessionSource, StickyRouting};
 use gantry_model::record::Name;
+use gantry_model::snapshot::{SessionSource, StickyRouting};
 
 /// Callers keep their target of latency-based routing for so long.
 const LATENCY_EPOCH_MS: u64 = 10 * 60 * 1000;

@@ -1,21 +1,20 @@
-//! From published manifests to the compiled snapshot.
+//! From published sections to the compiled snapshot.
 //!
 //! It never fails as a whole: a model that cannot be used becomes [`Broken`] with its reason, so
-//! that one wrong secret does not stop the others.
+//! that neither a wrong secret nor an entry of a later release stops the others. What did not
+//! change since the snapshot before is taken over from it.
 
-use super::{
-    Access, Broken, Entry, Key, Keys, Model, Models, Policy, Snapshot, Strategy, Target, Virtual,
-};
+use super::access::{Access, Lists};
+use super::entries::{digest, read, settings};
+use super::{Broken, Entry, Key, Keys, Model, Models, Policy, Snapshot, Target, Virtual};
 use crate::route::health::Registry;
 use crate::route::{lot, strategy_name};
-use gantry_kinds::catalogue;
-use gantry_kinds::kinds::common::{HeadersOverride, is_own_header};
-use gantry_kinds::kinds::provider_account::ModelIntegration;
-use gantry_kinds::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
-use gantry_kinds::kinds::{Manifest, ProviderAccount, VirtualModelAccount};
-use gantry_kinds::price::ModelPrice;
-use gantry_kinds::snapshot::SnapshotSource;
 use gantry_model::secret::Secret;
+use gantry_model::snapshot::{
+    ACCESS, AccessEntry, AccessList, AccessLookup, Digests, HeaderEntry, KEYS, KeyEntry, MODELS,
+    ModelEntry, ROUTES, RouteEntry, SECRETS, SETTINGS, SnapshotSource, TargetEntry, Unread,
+    UpstreamEntry, is_own_header,
+};
 use gantry_providers::auth;
 use gantry_providers::upstream::Upstream;
 use gantry_runtime::errors::sentence;
@@ -24,103 +23,180 @@ use http::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Virtual models may point to virtual models so deep; validation refuses cycles earlier.
+/// Routes may point to routes so deep; validation refuses cycles earlier.
 const NESTING_MAX: usize = 8;
 
-/// Compiles `source`.
+/// What models and routes are compiled of.
+const OF_MODELS: [&str; 4] = [ACCESS, MODELS, ROUTES, SECRETS];
+
+/// Compiles `source`, with what `before` has already.
 #[must_use]
-pub fn compile(source: &SnapshotSource, health: &Registry) -> Snapshot {
-    let resolve = |reference: &str| -> Option<Secret> { source.secrets.get(reference).cloned() };
-    let mut compiler = Compiler { models: Models::default(), virtuals: BTreeMap::new() };
-    let mut retry = None;
-    let mut logging = None;
-    for manifest in &source.manifests {
-        match manifest {
-            Manifest::ProviderAccount(account) => {
-                compiler.add_account(account, health, &resolve);
-            }
-            Manifest::VirtualModel(group) => compiler.add_group(group),
-            Manifest::GlobalSettings(settings) => {
-                retry = settings.retry_settings.clone();
-                logging = settings.logging_settings.clone();
-            }
-            Manifest::VirtualAccount(_) => {}
+pub fn compile(source: &SnapshotSource, health: &Registry, before: Option<&Snapshot>) -> Snapshot {
+    let digests = source.digests();
+    let kept = |sections: &[&str]| {
+        before.filter(|before| sections.iter().all(|name| same(&before.digests, &digests, name)))
+    };
+    let keys = match kept(&[KEYS]) {
+        Some(before) => before.keys.clone(),
+        None => Arc::new(keys(source)),
+    };
+    let models = match kept(&OF_MODELS) {
+        Some(before) => before.models.clone(),
+        None => Arc::new(models(source, health)),
+    };
+    let (retry, logging) = settings(source.section(SETTINGS));
+    Snapshot {
+        generation: source.generation,
+        tenant: source.tenant.clone(),
+        keys,
+        models,
+        retry,
+        logging,
+        digests,
+    }
+}
+
+/// Whether a section is the same in both. An empty digest says nothing.
+fn same(before: &Digests, now: &Digests, name: &str) -> bool {
+    let known = before.get(name).filter(|digest| !digest.is_empty());
+    known.is_some() && known == now.get(name)
+}
+
+fn keys(source: &SnapshotSource) -> Keys {
+    let (mut keys, mut unread) = (Keys::default(), 0_usize);
+    for entry in read::<KeyEntry>(source.section(KEYS)) {
+        let found = entry.ok().and_then(|entry| {
+            let key = Key {
+                name: entry.name.into(),
+                caller: Arc::new(entry.caller),
+                expires_at_ms: entry.expires_at_ms,
+            };
+            Some((digest(&entry.sha256)?, key))
+        });
+        match found {
+            Some((digest, key)) => drop(keys.insert(digest, key)),
+            None => unread += 1,
         }
     }
-    let names: Vec<String> = compiler.virtuals.keys().cloned().collect();
+    if unread > 0 {
+        tracing::warn!(count = unread, "keys that this release cannot read, not accepted");
+    }
+    keys
+}
+
+fn models(source: &SnapshotSource, health: &Registry) -> Models {
+    let resolve = |reference: &str| -> Option<Secret> { source.secrets.get(reference).cloned() };
+    let lists = read::<AccessList>(source.section(ACCESS)).into_iter().filter_map(|list| {
+        list.inspect_err(|unread| {
+            let name = unread.field::<String>("name").unwrap_or_default();
+            tracing::warn!(list = name, reason = unread.reason, "access list admits nobody");
+        })
+        .ok()
+    });
+    let lists = Lists::new(lists);
+    let mut compiler = Compiler { lists, ..Compiler::default() };
+    for entry in read::<ModelEntry>(source.section(MODELS)) {
+        match entry {
+            Ok(entry) => compiler.add_model(entry, health, &resolve),
+            Err(unread) => compiler.add_unread(&unread),
+        }
+    }
+    for entry in read::<RouteEntry>(source.section(ROUTES)) {
+        match entry {
+            Ok(entry) => compiler.add_route(entry),
+            Err(unread) => compiler.add_unread(&unread),
+        }
+    }
+    let names: Vec<String> = compiler.routes.keys().cloned().collect();
     for name in &names {
         compiler.resolve(name, &resolve, 0);
     }
     compiler.add_short_names();
-    Snapshot {
-        generation: source.generation,
-        tenant: source.tenant.clone(),
-        keys: keys(source),
-        models: compiler.models,
-        retry,
-        logging,
-    }
+    compiler.models
 }
 
-struct Compiler<'a> {
+#[derive(Default)]
+struct Compiler {
     models: Models,
-    virtuals: BTreeMap<String, (&'a VirtualModel, Access)>,
+    routes: BTreeMap<String, Arc<RouteEntry>>,
+    /// Further names of routes, by their whole names.
+    short: BTreeMap<String, Vec<String>>,
+    lists: Lists,
 }
 
-impl<'a> Compiler<'a> {
-    fn add_account(
-        &mut self,
-        account: &ProviderAccount,
-        health: &Registry,
-        resolve: &auth::Resolve<'_>,
-    ) {
-        for model in &account.integrations {
-            let id = format!("{}/{}", account.name, model.name);
-            let access = Access::new(&model.authorized_subjects, &account.collaborators);
-            let entry = match Upstream::compile(account, model, resolve) {
-                Ok(upstream) => Entry::Real(Arc::new(Model {
-                    upstream_model: model.upstream_name().to_owned(),
-                    upstream_model_json: json_string(model.upstream_name()),
-                    traits: upstream.provider.quirks.model(model.upstream_name()),
-                    claude: catalogue::claude(model.upstream_name()),
-                    types: model.model_types.clone(),
-                    price: price_of(account, model, &id),
-                    health: health.of(&id),
-                    access,
-                    upstream,
-                    id_header: HeaderValue::from_str(&id).ok(),
-                    id: id.clone(),
-                })),
-                Err(error) => {
-                    let reason = reason(&error);
-                    tracing::warn!(model = %id, %reason, "model is not available");
-                    Entry::Broken(Arc::new(Broken { id: id.clone(), reason, access }))
-                }
-            };
-            self.models.insert(id, entry);
-        }
+impl Compiler {
+    fn add_model(&mut self, entry: ModelEntry, health: &Registry, resolve: &auth::Resolve<'_>) {
+        let ModelEntry { name, access, types, upstream, unavailable, price } = entry;
+        let served = match (upstream, unavailable) {
+            (Some(upstream), None) => match Upstream::compile(&upstream, resolve) {
+                Ok(compiled) => Ok((compiled, upstream)),
+                Err(error) => Err(sentence(&error)),
+            },
+            (_, Some(reason)) => Err(reason),
+            (None, None) => Err("find its upstream".to_owned()),
+        };
+        let (upstream, entry) = match served {
+            Ok(served) => served,
+            Err(reason) => return self.add_broken(&name, access, &reason),
+        };
+        let access = Access::new(&name, access, &self.lists);
+        let UpstreamEntry { model, quirks, traits, claude, .. } = entry;
+        let model = Model {
+            // A string always prints.
+            upstream_model_json: serde_json::to_vec(&model).unwrap_or_default(),
+            upstream_model: model,
+            quirks,
+            traits,
+            claude,
+            types,
+            price,
+            health: health.of(&name),
+            access,
+            upstream,
+            id_header: HeaderValue::from_str(&name).ok(),
+            id: name.clone(),
+        };
+        self.models.insert(name, Entry::Real(Arc::new(model)));
     }
 
-    fn add_group(&mut self, group: &'a VirtualModelAccount) {
-        for model in &group.integrations {
-            let id = format!("{}/{}", group.name, model.name);
-            let access = Access::new(&model.authorized_subjects, &group.collaborators);
-            self.virtuals.insert(id, (model, access));
-        }
+    fn add_route(&mut self, entry: RouteEntry) {
+        self.short.insert(entry.name.clone(), entry.names.clone());
+        self.routes.insert(entry.name.clone(), Arc::new(entry));
     }
 
-    /// The entry of a name, compiling virtual models on first use.
+    fn add_unread(&mut self, unread: &Unread) {
+        let found = AccessLookup::of(unread);
+        let Some(name) = found.name else {
+            tracing::warn!(reason = unread.reason, "a model without a name, left out");
+            return;
+        };
+        self.add_broken(&name, found.access, &unread.reason);
+        self.short.insert(name, found.names);
+    }
+
+    fn add_broken(&mut self, name: &str, access: AccessEntry, reason: &str) {
+        let reason = format!("failed to {reason}");
+        tracing::warn!(model = name, reason, "model is not available");
+        let access = Access::new(name, access, &self.lists);
+        let broken = Broken { id: name.to_owned(), reason, access };
+        self.models.insert(name.to_owned(), Entry::Broken(Arc::new(broken)));
+    }
+
+    /// The entry of a name, compiling routes on first use.
     fn resolve(&mut self, name: &str, secrets: &auth::Resolve<'_>, depth: usize) -> Option<Entry> {
         if let Some(entry) = self.models.get(name) {
             return Some(entry.clone());
         }
-        let (model, access) = self.virtuals.get(name).cloned()?;
+        let route = self.routes.get(name).cloned()?;
         if depth >= NESTING_MAX {
             return None;
         }
-        let strict = model.routing_config.strict();
+        if let Some(reason) = &route.unavailable {
+            self.add_broken(name, route.access.clone(), reason);
+            return self.models.get(name).cloned();
+        }
         let mut targets = Vec::new();
-        for spec in model.routing_config.targets() {
+        for spec in &route.targets {
             let Some(entry) = self.resolve(&spec.target, secrets, depth + 1) else {
                 tracing::warn!(model = name, target = %spec.target, "target does not exist");
                 continue;
@@ -132,19 +208,18 @@ impl<'a> Compiler<'a> {
                 entry,
                 weight: spec.weight.unwrap_or_default(),
                 priority: spec.priority.unwrap_or_default(),
-                policy: Arc::new(policy(spec, strict, secrets)),
+                policy: Arc::new(policy(spec, route.strict, secrets)),
             });
         }
-        let strategy = strategy(&model.routing_config);
-        let kind = strategy_name(&strategy);
+        let kind = strategy_name(&route.strategy);
         let applied = format!(r#"{{"routing":{{"model":"{name}","type":"{kind}"}}}}"#);
         let entry = Entry::Virtual(Arc::new(Virtual {
             id: name.to_owned(),
             applied: HeaderValue::from_str(&applied).ok(),
             reason: format!("virtual model, {kind}"),
-            types: model.model_types.clone(),
-            access,
-            strategy,
+            types: route.types.clone(),
+            access: Access::new(name, route.access.clone(), &self.lists),
+            strategy: route.strategy.clone(),
             targets,
         }));
         self.models.insert(name.to_owned(), entry.clone());
@@ -153,107 +228,45 @@ impl<'a> Compiler<'a> {
 
     /// Slugs and aliases; a whole name always wins over them.
     fn add_short_names(&mut self) {
-        let mut short = Vec::new();
-        for (id, (model, _)) in &self.virtuals {
-            for name in model.slug.iter().chain(&model.alias) {
-                short.push((name.clone(), id.clone()));
-            }
-        }
-        for (name, id) in short {
-            if let Some(entry) = self.models.get(&id).cloned() {
-                self.models.entry(name).or_insert(entry);
+        for (id, names) in &self.short {
+            let Some(entry) = self.models.get(id).cloned() else { continue };
+            for name in names {
+                self.models.entry(name.clone()).or_insert_with(|| entry.clone());
             }
         }
     }
 }
 
-fn strategy(config: &RoutingConfig) -> Strategy {
-    match config {
-        RoutingConfig::Weight { sticky_routing, .. } => {
-            Strategy::Weight { sticky: sticky_routing.clone() }
-        }
-        RoutingConfig::Latency { .. } => Strategy::Latency,
-        RoutingConfig::Priority { .. } => Strategy::Priority,
-    }
-}
-
-fn policy(spec: &virtual_model::Target, strict: bool, resolve: &auth::Resolve<'_>) -> Policy {
-    let (set_headers, remove_headers) = match &spec.headers_override {
-        Some(headers) => header_edits(headers, resolve),
-        None => Default::default(),
-    };
-    let override_params = spec
-        .override_params
-        .iter()
-        .map(|(name, value)| (name.clone(), value.to_string().into_bytes()))
-        .collect();
+fn policy(spec: &TargetEntry, strict: bool, resolve: &auth::Resolve<'_>) -> Policy {
+    let params = spec.override_params.iter();
+    let remove = spec.remove_headers.iter().filter_map(|name| name.parse().ok());
     Policy {
-        retry: spec.retry_config.clone(),
-        fallback_codes: spec.fallback_status_codes.clone(),
+        retry: spec.retry.clone(),
+        fallback_codes: spec.fallback_codes.clone(),
         fallback_candidate: spec.fallback_candidate.unwrap_or(true),
-        override_params,
-        set_headers,
-        remove_headers,
+        override_params: params
+            .map(|param| (param.name.clone(), param.value.get().as_bytes().to_vec()))
+            .collect(),
+        set_headers: set_headers(&spec.set_headers, resolve),
+        remove_headers: remove.collect(),
         metadata_match: spec.metadata_match.clone().into_iter().collect(),
-        sla: spec.sla_cutoff.clone(),
+        sla: spec.sla.clone(),
         strict,
     }
 }
 
-fn header_edits(
-    headers: &HeadersOverride,
-    resolve: &auth::Resolve<'_>,
-) -> (HeaderMap, Vec<HeaderName>) {
+fn set_headers(headers: &[HeaderEntry], resolve: &auth::Resolve<'_>) -> HeaderMap {
     let mut set = HeaderMap::new();
-    for (name, value) in &headers.set {
-        let value = auth::clear(value, resolve).and_then(|value| auth::sensitive(value.expose()));
-        match (name.parse::<HeaderName>(), value) {
+    for HeaderEntry { name, value } in headers {
+        match (name.parse::<HeaderName>(), auth::header(value, resolve)) {
             (Ok(name), Ok(value)) if !is_own_header(name.as_str().as_bytes()) => {
                 set.insert(name, value);
             }
             _ => tracing::warn!(header = %name, "headers_override is not usable, left out"),
         }
     }
-    let remove = headers.remove.iter().filter_map(|name| name.parse().ok()).collect();
-    (set, remove)
+    set
 }
 
-fn keys(source: &SnapshotSource) -> Keys {
-    let entry = |entry: &gantry_model::snapshot::KeyEntry| {
-        let key = Key {
-            name: entry.name.as_str().into(),
-            caller: Arc::new(entry.caller.clone()),
-            expires_at_ms: entry.expires_at_ms,
-        };
-        digest(&entry.sha256).map(|digest| (digest, key))
-    };
-    source.keys.iter().filter_map(entry).collect()
-}
-
-fn digest(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0u8; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
-/// A price that is none is refused by validation; here it only costs the price.
-fn price_of(account: &ProviderAccount, model: &ModelIntegration, id: &str) -> Option<ModelPrice> {
-    ModelPrice::of(account, model).unwrap_or_else(|error| {
-        tracing::warn!(model = id, %error, "model has no usable price");
-        None
-    })
-}
-
-fn json_string(text: &str) -> Vec<u8> {
-    // A string always prints.
-    serde_json::to_vec(text).unwrap_or_default()
-}
-
-fn reason(error: &dyn std::error::Error) -> String {
-    format!("failed to {}", sentence(error))
-}
+#[cfg(test)]
+mod tests;

@@ -5,19 +5,17 @@
 
 mod access;
 mod compile;
+mod entries;
 
 pub use access::Access;
 pub use compile::compile;
 
 use crate::route::health::Health;
-use gantry_kinds::kinds::common::RetryConfig;
-use gantry_kinds::kinds::global_settings::LoggingSettings;
-use gantry_kinds::kinds::provider_account::ModelType;
-use gantry_kinds::kinds::virtual_model::{SlaCutoff, StickyRouting};
-use gantry_kinds::price::ModelPrice;
 use gantry_model::facts::{Claude, Dialect, ModelTraits, Quirks};
 use gantry_model::ids::{Generation, UnixMs};
-use gantry_model::snapshot::Caller;
+use gantry_model::price::ModelPrice;
+pub use gantry_model::snapshot::Strategy;
+use gantry_model::snapshot::{Caller, Digests, LoggingSettings, ModelType, RetryConfig, SlaCutoff};
 use gantry_providers::upstream::Upstream;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
@@ -29,11 +27,13 @@ use std::sync::Arc;
 pub struct Snapshot {
     pub generation: Generation,
     pub tenant: String,
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// By every name a caller may use: `account/model`, slugs and aliases.
-    pub models: Models,
+    pub models: Arc<Models>,
     pub retry: Option<RetryConfig>,
     pub logging: Option<LoggingSettings>,
+    /// Of the sections that it was compiled of.
+    pub digests: Digests,
 }
 
 /// Tokens by their SHA-256 digest.
@@ -102,10 +102,12 @@ pub struct Model {
     pub upstream_model: String,
     /// The same as a JSON string, ready to be spliced in.
     pub upstream_model_json: Vec<u8>,
-    /// What the catalogue knows of it.
-    pub traits: Option<&'static ModelTraits>,
+    /// Where the upstream differs from its dialect's reference.
+    pub quirks: Quirks,
+    /// What is known of the model.
+    pub traits: Option<ModelTraits>,
     /// The same for an upstream that speaks Messages.
-    pub claude: &'static Claude,
+    pub claude: Claude,
     /// Empty: not restricted.
     pub types: Vec<ModelType>,
     pub price: Option<ModelPrice>,
@@ -120,8 +122,8 @@ impl Model {
     }
 
     #[must_use]
-    pub fn quirks(&self) -> &'static Quirks {
-        &self.upstream.provider.quirks
+    pub fn quirks(&self) -> &Quirks {
+        &self.quirks
     }
 }
 
@@ -137,13 +139,6 @@ pub struct Virtual {
     pub access: Access,
     pub strategy: Strategy,
     pub targets: Vec<Target>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Strategy {
-    Weight { sticky: Option<StickyRouting> },
-    Latency,
-    Priority,
 }
 
 /// One choice of a virtual model.

@@ -1,8 +1,9 @@
 //! Who may call what, and what refusals say.
 
 use crate::harness::{Harness, chat, json, messages, text};
+use gantry_model::snapshot::KEYS;
 use gantry_testkit::MockUpstream;
-use gantry_testkit::snapshot::{MEMBER_TOKEN, account, openai, source, virtual_model};
+use gantry_testkit::snapshot::{MEMBER_TOKEN, account, openai, replace, source, virtual_model};
 use http::Method;
 use serde_json::json;
 
@@ -214,7 +215,8 @@ async fn a_new_snapshot_ends_a_tokens_access_at_once() {
     let gateway = gateway(&mock).await;
     assert_eq!(gateway.post("/v1/chat/completions", &chat("mock/gpt")).await.status, 200);
     let mut next = source(&[openai("mock", &mock.url(), &["gpt"]).unwrap()]).unwrap();
-    next.keys.clear();
+    let nobody: [(); 0] = [];
+    replace(&mut next, KEYS, &nobody).unwrap();
     gateway.gateway.publish(&next);
     assert_eq!(gateway.post("/v1/chat/completions", &chat("mock/gpt")).await.status, 401);
 }

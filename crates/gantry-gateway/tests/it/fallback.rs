@@ -3,7 +3,7 @@
 use crate::harness::{Harness, PATIENCE, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
 use gantry_gateway::Config;
-use gantry_kinds::snapshot::SnapshotSource;
+use gantry_model::snapshot::SnapshotSource;
 use gantry_testkit::snapshot::{anthropic, azure, openai, self_hosted, source, virtual_model};
 use gantry_testkit::{Act, Fault, MockUpstream, Place, Raw, Retry, Step};
 use http::Method;

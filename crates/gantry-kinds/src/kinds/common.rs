@@ -6,6 +6,7 @@
 //! them appears in published schemas.
 
 use gantry_model::secret::Secret;
+pub use gantry_model::snapshot::is_own_header;
 use gantry_model::subject::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,29 +189,6 @@ pub struct HeadersOverride {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = {"type": "string", "x-check": "header-name"}))]
     pub remove: Vec<String>,
-}
-
-/// Whether a header, in any case of letters, belongs to one connection, says where a message ends
-/// (RFC 9110, section 7.6.1; RFC 9112, section 6) or how its body is packed. Gantry alone writes
-/// those: with a manifest's beside them, two readers could take a request apart in two ways, and
-/// packed replies could not be read.
-#[must_use]
-pub fn is_own_header(name: &[u8]) -> bool {
-    const OWN: [&[u8]; 12] = [
-        b"accept-encoding",
-        b"connection",
-        b"content-encoding",
-        b"content-length",
-        b"expect",
-        b"host",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    ];
-    OWN.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 /// When to try the same target again.

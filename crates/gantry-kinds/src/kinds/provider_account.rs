@@ -4,8 +4,9 @@
 //! optional fields below its accounts and models may carry.
 
 use super::common::{AuthData, Collaborator, Cost, OwnedBy};
-use crate::catalogue::{self, Provider};
+use crate::catalogue::{self, Provider, UrlStyle};
 use gantry_model::secret::Secret;
+pub use gantry_model::snapshot::ModelType;
 use gantry_model::subject::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,24 @@ impl ProviderAccount {
     #[must_use]
     pub fn provider(&self) -> &str {
         self.kind.strip_prefix(catalogue::KIND_PREFIX).unwrap_or(&self.kind)
+    }
+
+    /// The address that the manifest gives for a model, if it gives any.
+    #[must_use]
+    pub fn given_address<'a>(
+        &'a self,
+        model: &'a ModelIntegration,
+        style: UrlStyle,
+    ) -> Option<&'a str> {
+        let given = match style {
+            UrlStyle::Azure => model
+                .azure_endpoint
+                .as_ref()
+                .or(self.azure_endpoint.as_ref())
+                .or(self.openai_endpoint.as_ref()),
+            UrlStyle::Plain => model.url.as_ref(),
+        };
+        given.or(self.base_url.as_ref()).map(String::as_str)
     }
 }
 
@@ -201,47 +220,6 @@ impl ModelIntegration {
     #[must_use]
     pub fn upstream_name(&self) -> &str {
         self.model_id.as_deref().or(self.hosted_model_name.as_deref()).unwrap_or(&self.name)
-    }
-}
-
-/// What a model can be asked.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelType {
-    Chat,
-    Completion,
-    Embedding,
-    Realtime,
-    Rerank,
-    AudioTranscription,
-    AudioTranslation,
-    TextToSpeech,
-    Moderation,
-    Image,
-    Responses,
-    Ocr,
-}
-
-impl ModelType {
-    /// As manifests spell it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Completion => "completion",
-            Self::Embedding => "embedding",
-            Self::Realtime => "realtime",
-            Self::Rerank => "rerank",
-            Self::AudioTranscription => "audio_transcription",
-            Self::AudioTranslation => "audio_translation",
-            Self::TextToSpeech => "text_to_speech",
-            Self::Moderation => "moderation",
-            Self::Image => "image",
-            Self::Responses => "responses",
-            Self::Ocr => "ocr",
-        }
     }
 }
 

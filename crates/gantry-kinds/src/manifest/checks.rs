@@ -1,8 +1,9 @@
-//! Rules about single values that JSON Schema cannot say, and the search for the nearest name.
+//! Rules about single values that JSON Schema cannot say.
 
 use super::tree::{Node, Step, Tree};
 use crate::kinds::common::is_own_header;
 use crate::roles;
+pub use gantry_model::nearest::nearest;
 use gantry_model::subject::{self, Subject};
 use std::collections::HashMap;
 
@@ -367,28 +368,6 @@ fn certificate(text: &str) -> Result<(), String> {
     let right =
         text.contains("-----BEGIN CERTIFICATE-----") && text.contains("-----END CERTIFICATE-----");
     ensure(right, || "expected certificates in PEM form".to_owned())
-}
-
-/// No name that anybody may give is longer; measuring the distance of two texts takes memory in the
-/// order of the product of their lengths, and requests may name anything.
-const NEAR_MAX: usize = 256;
-
-/// The known name that was probably meant: at most a third of the letters differ, or it is the
-/// only one that begins so. Nothing is near to a single letter.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    let most = match name.chars().count() {
-        0 | 1 => return None,
-        _ if name.len() > NEAR_MAX => return None,
-        count => (count / 3).max(1),
-    };
-    let near = known
-        .clone()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, _)| *distance <= most)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known);
-    let mut longer = known.filter(|known| name.len() >= 3 && known.starts_with(name));
-    near.or_else(|| longer.next().filter(|_| longer.next().is_none()))
 }
 
 /// ``it is one of `a`, `b` ``.

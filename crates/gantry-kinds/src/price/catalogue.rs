@@ -5,8 +5,8 @@
 //! does not hold the prices of a thousand. `cargo xtask prices` writes the file and checks it here.
 
 use super::line::{self, Line};
-use super::{Price, PriceSchedule};
 use gantry_model::ids::UnixMs;
+use gantry_model::price::{Price, PriceSchedule};
 
 static PRICES: &str = include_str!("../../data/prices.tsv");
 static PROVIDERS: &str = include_str!("../../data/prices-providers.tsv");

@@ -7,10 +7,10 @@
 //! ```
 
 use super::decimal::units;
-use super::{DailyWindow, Price, PriceSchedule, Rates, Tier};
 use gantry_model::glob;
 use gantry_model::ids::UnixMs;
 use gantry_model::money::PicoUsd;
+use gantry_model::price::{DailyWindow, Price, PriceSchedule, Rates, Tier};
 
 /// The last column of a model that is not priced by the token, such as speech by the hour.
 const NO_TOKEN_PRICE: &str = "none";

@@ -5,6 +5,9 @@ mod resolve;
 
 use super::*;
 use crate::kinds::common::CostMetric;
+use gantry_model::money::{NanoUsd, PicoUsd};
+use gantry_model::price::{Discount, Price, Rates, Tier, cost};
+use gantry_model::usage::TokenUsage;
 
 /// Dollars for a million tokens are pico-dollars for a token times 10^6.
 fn per_million(micro_dollars: u64) -> PicoUsd {
@@ -141,12 +144,12 @@ fn discounts_are_taken_before_rounding() {
         (100.0, 0),
     ];
     for (percent, nano) in cases {
-        let discount = Discount::from_percent(percent).unwrap();
-        let found = cost(&openai_style(), &usage([1_000, 0, 0, 0, 200, 0]), discount);
+        let share = discount(percent).unwrap();
+        let found = cost(&openai_style(), &usage([1_000, 0, 0, 0, 200, 0]), share);
         assert_eq!(found, NanoUsd(nano), "{percent} percent");
     }
     for percent in [-0.1, 100.1, f64::NAN, f64::INFINITY, 1e300] {
-        let refused = Discount::from_percent(percent).unwrap_err();
+        let refused = discount(percent).unwrap_err();
         assert!(refused.to_string().contains("from 0 to 100"), "{percent}");
     }
 }
@@ -192,31 +195,30 @@ fn reads_the_prices_of_a_manifest_exactly() {
         serde_json::from_value::<CostMetric>(text).unwrap()
     };
     // $0.00015 for 1000 tokens: 0.00015 * 10^12 / 1000 pico-dollars a token
-    let found = Price::from_manifest(&chat(0.000_15, 0.1, 0.000_075)).unwrap().unwrap();
+    let found = of_cost(&chat(0.000_15, 0.1, 0.000_075)).unwrap().unwrap();
     assert_eq!(found.version, "manifest");
     assert_eq!(found.rates.input, PicoUsd(150_000));
     assert_eq!(found.rates.output, PicoUsd(100_000_000));
     assert_eq!(found.rates.cache_read, Some(PicoUsd(75_000)));
     assert_eq!(found.rates.cache_write, None);
     // 0.1 + 0.2 is 0.30000000000000004 as an f64 and rounds to what was meant
-    let found = Price::from_manifest(&chat(0.1 + 0.2, -0.0, 0.0)).unwrap().unwrap();
+    let found = of_cost(&chat(0.1 + 0.2, -0.0, 0.0)).unwrap().unwrap();
     assert_eq!((found.rates.input, found.rates.output), (PicoUsd(300_000_000), PicoUsd(0)));
 
     let embedding: CostMetric =
         serde_json::from_str(r#"{"type": "per_1000_embedding_tokens", "input": 0.00002}"#).unwrap();
-    let found = Price::from_manifest(&embedding).unwrap().unwrap();
+    let found = of_cost(&embedding).unwrap().unwrap();
     // 5 tokens at 20 nano-dollars
     let used = usage([5, 0, 0, 0, 0, 0]);
     assert_eq!(cost(&found, &used, Discount::NONE), NanoUsd(100));
 
-    assert_eq!(Price::from_manifest(&CostMetric::PublicCost), Ok(None));
+    assert_eq!(of_cost(&CostMetric::PublicCost), Ok(None));
 }
 
 #[test]
 fn refuses_prices_of_a_manifest_that_are_none() {
     for input in [-0.01, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e20] {
-        let refused =
-            Price::from_manifest(&CostMetric::Per1000EmbeddingTokens { input }).unwrap_err();
+        let refused = of_cost(&CostMetric::Per1000EmbeddingTokens { input }).unwrap_err();
         let text = refused.to_string();
         assert!(text.contains("`input`") && text.contains(&input.to_string()), "{text}");
     }

@@ -1,11 +1,11 @@
 //! What `gantry up` makes of the providers that it finds: accounts, until somebody edits them.
 
 use crate::boot::{self, variable};
+use crate::discover::{self, Found};
 use anyhow::Context;
 use gantry_control::Control;
 use gantry_kinds::catalogue::Provider;
 use gantry_model::rest::Source;
-use gantry_providers::discover::{self, Found};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -7,22 +7,27 @@ use crate::boot::variable;
 use crate::cli::manifests::{files_below, read};
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
-use gantry_kinds::kinds::Manifest;
+use gantry_kinds::kinds::{Manifest, VirtualAccount};
 use gantry_kinds::manifest::{self, Document, SetEntry};
 use gantry_kinds::secrets;
-use gantry_kinds::snapshot::{Caller, KeyEntry, Reach, SnapshotSource, assemble};
+use gantry_kinds::snapshot::{Accounts, Reach, compile};
+use gantry_kinds::variables::{Allowed, Variables};
 use gantry_model::ids::Generation;
 use gantry_model::rest::{Problem, Source};
 use gantry_model::secret::Secret;
+use gantry_model::snapshot::{Caller, KEYS, KeyEntry, Secrets, Section, SnapshotSource};
 use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::digest::sha256_hex;
 use gantry_runtime::tasks::Shutdown;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const TOKENS: &str = "GANTRY_TOKENS";
+
+/// Stands for the tenant in records.
+const TENANT: &str = "files";
 
 /// What to do about a virtual account that neither a manifest nor a token knows.
 const NOBODY: &str = "write a manifest of it, or name it in GANTRY_TOKENS";
@@ -33,17 +38,96 @@ const CALLERS: [&str; 3] = [USER, VIRTUAL_ACCOUNT, SERVICE_ACCOUNT];
 /// How often the directory is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reads and checks the whole directory.
-///
-/// # Errors
-/// When a manifest is refused; all problems are listed with file, line and column.
-pub(super) fn load(dir: &Path) -> anyhow::Result<SnapshotSource> {
-    snapshot(dir, &std::env::var(TOKENS).unwrap_or_default())
+/// A directory of manifests.
+pub(super) struct Files {
+    pub dir: PathBuf,
+    /// The variables that manifests may name beside the usual credentials of providers.
+    pub variables: Allowed,
 }
 
-/// `callers` is the list in `GANTRY_TOKENS`.
-fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
-    let keys = tokens(callers)?;
+impl Files {
+    /// Reads and checks the whole directory.
+    ///
+    /// # Errors
+    /// When a manifest is refused; all problems are listed with file, line and column.
+    pub(super) fn load(&self) -> anyhow::Result<SnapshotSource> {
+        self.snapshot(&std::env::var(TOKENS).unwrap_or_default())
+    }
+
+    /// `callers` is the list in `GANTRY_TOKENS`.
+    fn snapshot(&self, callers: &str) -> anyhow::Result<SnapshotSource> {
+        let mut keys = tokens(callers)?;
+        let manifests = manifests(&self.dir, &keys)?;
+        let variables = Variables { allowed: &self.variables, lookup: &variable };
+        let compiled = compile(&manifests, TENANT, &variables);
+        let (values, unresolved) = compiled.values(&mut resolve);
+        for missing in unresolved {
+            tracing::warn!(
+                kind = missing.kind,
+                name = missing.name,
+                reference = missing.reference,
+                reason = missing.reason,
+                "secret not found, its models are unavailable"
+            );
+        }
+        grant(&mut keys, &manifests);
+        let digest = |bytes: &[u8]| sha256_hex(bytes);
+        let mut sections = compiled.sections(&digest)?;
+        sections.insert(KEYS.to_owned(), Section::new(&keys, &digest)?);
+        let now_ms = Clock::system().unix_ms();
+        Ok(SnapshotSource {
+            generation: Generation(now_ms),
+            tenant: TENANT.to_owned(),
+            published_at_ms: now_ms,
+            sections,
+            secrets: Secrets::new(values, &digest),
+        })
+    }
+
+    /// Publishes the directory anew whenever a file in it changed.
+    pub(super) async fn follow(self, gateway: Gateway, shutdown: Shutdown) {
+        let mut seen = stamp(&self.dir);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = shutdown.wait() => return,
+            }
+            let now = stamp(&self.dir);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match self.load() {
+                Ok(snapshot) => gateway.publish(&snapshot),
+                Err(error) => {
+                    tracing::error!("{error:#}\nthe manifests before this change stay in use");
+                }
+            }
+        }
+    }
+}
+
+/// Lets the tokens of virtual accounts use what their manifests' permissions say.
+fn grant(keys: &mut [KeyEntry], manifests: &[Manifest]) {
+    let granted = Accounts::new(manifests, TENANT, Reach::AnyTenant);
+    let accounts: HashMap<String, &VirtualAccount> = manifests
+        .iter()
+        .filter_map(|manifest| match manifest {
+            Manifest::VirtualAccount(account) => {
+                Some((format!("{VIRTUAL_ACCOUNT}:{}", account.name), &**account))
+            }
+            _ => None,
+        })
+        .collect();
+    for key in keys {
+        if let Some(account) = accounts.get(&key.caller.subject) {
+            key.caller.grants = granted.grants(account);
+        }
+    }
+}
+
+/// The manifests below a directory, to which tokens with these keys go.
+fn manifests(dir: &Path, keys: &[KeyEntry]) -> anyhow::Result<Vec<Manifest>> {
     let mut problems = Vec::new();
     let pairs: Vec<(Document, Manifest)> =
         read(&[dir.to_owned()])?.iter().flat_map(|source| checked(source, &mut problems)).collect();
@@ -62,26 +146,7 @@ fn snapshot(dir: &Path, callers: &str) -> anyhow::Result<SnapshotSource> {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         bail!("the manifests are not usable:\n{}", lines.join("\n"));
     }
-    let manifests = pairs.into_iter().map(|(_, manifest)| manifest).collect();
-    let base = SnapshotSource {
-        generation: Generation(Clock::system().unix_ms()),
-        tenant: "files".to_owned(),
-        published_at_ms: Clock::system().unix_ms(),
-        manifests,
-        keys,
-        ..SnapshotSource::default()
-    };
-    let (snapshot, unresolved) = assemble(base, Reach::AnyTenant, &mut resolve);
-    for missing in unresolved {
-        tracing::warn!(
-            kind = missing.kind,
-            name = missing.name,
-            reference = missing.reference,
-            reason = missing.reason,
-            "secret not found, its models are unavailable"
-        );
-    }
-    Ok(snapshot)
+    Ok(pairs.into_iter().map(|(_, manifest)| manifest).collect())
 }
 
 /// The usable documents of one file; what is wrong with the others goes to `problems`.
@@ -138,9 +203,8 @@ fn tokens(text: &str) -> anyhow::Result<Vec<KeyEntry>> {
                 Some((SERVICE_ACCOUNT, name)) => format!("{VIRTUAL_ACCOUNT}:{name}"),
                 Some(_) => subject.to_owned(),
             },
-            teams: Vec::new(),
             admin: subject == "admin",
-            tags: BTreeMap::new(),
+            ..Caller::default()
         };
         keys.push(KeyEntry { sha256, name: subject.to_owned(), caller, expires_at_ms: None });
     }
@@ -155,28 +219,6 @@ fn callable(subject: &str) -> bool {
     let who = subject.split_once(':');
     subject == "admin"
         || who.is_some_and(|(kind, name)| CALLERS.contains(&kind) && !name.is_empty())
-}
-
-/// Publishes the directory anew whenever a file in it changed.
-pub(super) async fn follow(dir: PathBuf, gateway: Gateway, shutdown: Shutdown) {
-    let mut seen = stamp(&dir);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = shutdown.wait() => return,
-        }
-        let now = stamp(&dir);
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match load(&dir) {
-            Ok(snapshot) => gateway.publish(&snapshot),
-            Err(error) => {
-                tracing::error!("{error:#}\nthe manifests before this change stay in use");
-            }
-        }
-    }
 }
 
 type Stamp = (PathBuf, Option<(u64, Option<std::time::SystemTime>)>);
@@ -194,6 +236,10 @@ fn stamp(dir: &Path) -> Vec<Stamp> {
 mod tests {
     use super::*;
 
+    fn files(dir: &Path) -> Files {
+        Files { dir: dir.to_owned(), variables: Allowed::default() }
+    }
+
     /// The snapshot of one manifest, in which `grants` says who may use the model.
     fn granted(grants: &str, callers: &str) -> Result<SnapshotSource, String> {
         let dir = tempfile::tempdir().unwrap();
@@ -204,7 +250,9 @@ mod tests {
         );
         std::fs::write(dir.path().join("a.yaml"), text).unwrap();
         let place = format!("{}/", dir.path().display());
-        snapshot(dir.path(), callers).map_err(|error| format!("{error:#}").replace(&place, ""))
+        files(dir.path())
+            .snapshot(callers)
+            .map_err(|error| format!("{error:#}").replace(&place, ""))
     }
 
     #[test]
@@ -241,10 +289,12 @@ mod tests {
         };
         let load = |provider: &str| {
             std::fs::write(dir.path().join("a.yaml"), text(provider)).unwrap();
-            snapshot(dir.path(), "").map_err(|error| error.to_string())
+            let callers = "tfy_a=virtualaccount:batch";
+            files(dir.path()).snapshot(callers).map_err(|error| error.to_string())
         };
-        let opened = serde_json::to_string(&load("openai").unwrap()).unwrap();
-        assert!(opened.contains("\"authorized_subjects\":[\"virtualaccount:batch\"]"), "{opened}");
+        let keys = load("openai").unwrap().section(KEYS).unwrap().read::<KeyEntry>();
+        let grants = &keys[0].as_ref().unwrap().caller.grants;
+        assert_eq!(grants.iter().collect::<Vec<_>>(), ["main/*"]);
         let error = load("anthropic").unwrap_err();
         assert!(error.contains("`main` is an account of `openai`, not of `anthropic`"), "{error}");
     }

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use gantry_gateway::Gateway;
 use gantry_http::client::{Call, call};
-use gantry_kinds::snapshot::SnapshotSource;
+use gantry_model::snapshot::{Digests, News, SnapshotSource};
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::metrics::Metrics;
 use http::header::AUTHORIZATION;
@@ -47,7 +47,8 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Starts from the file on disk, when there is one; returns what it has.
+    /// Starts from the file on disk, when there is one that this release can read; returns what it
+    /// has. A file of another release or token is no reason not to start.
     pub(super) fn start_from_disk(&self) -> Have {
         match self.file.read() {
             Ok(Some(snapshot)) => {
@@ -55,7 +56,7 @@ impl Remote {
                 let generation = snapshot.generation.0;
                 self.metrics.set_snapshot_generation(generation);
                 tracing::info!(generation, "started from the snapshot on disk");
-                Have::of(&snapshot)
+                Have::of(snapshot)
             }
             Ok(None) => Have::default(),
             Err(error) => {
@@ -79,10 +80,10 @@ impl Remote {
                     if failure.take().is_some() {
                         tracing::info!("the control plane answers again");
                     }
-                    if let Some(snapshot) = news {
-                        have.compare(&snapshot);
-                        have = Have::of(&snapshot);
-                        self.take(&snapshot);
+                    if let Some(news) = news
+                        && !self.take(&mut have, news)
+                    {
+                        tokio::time::sleep(RETRY_PAUSE).await;
                     }
                 }
                 Err(error) => {
@@ -108,16 +109,30 @@ impl Remote {
         }
     }
 
-    fn take(&self, snapshot: &SnapshotSource) {
-        self.gateway.publish(snapshot);
+    /// Takes what it lacked. Returns whether that brought it anything: an answer that does not
+    /// would come again at once.
+    fn take(&self, have: &mut Have, news: News) -> bool {
+        let snapshot = match news.complete(&have.source) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::warn!(%error, "asking for the whole snapshot");
+                *have = Have { whole: true, ..have.clone() };
+                return false;
+            }
+        };
+        let new = have.differs(&snapshot);
+        have.compare(&snapshot);
+        self.gateway.publish(&snapshot);
         self.metrics.set_snapshot_generation(snapshot.generation.0);
-        if let Err(error) = self.file.write(snapshot) {
+        if let Err(error) = self.file.write(&snapshot) {
             tracing::warn!(error = format!("{error:#}"), "the snapshot was not written to disk");
         }
+        *have = Have::of(snapshot);
+        new
     }
 
-    /// Another snapshot than it has, or `None` when there is none yet.
-    async fn ask(&self, have: &Have) -> anyhow::Result<Option<SnapshotSource>> {
+    /// What it lacks of another snapshot than it has, or `None` when there is none yet.
+    async fn ask(&self, have: &Have) -> anyhow::Result<Option<News>> {
         let url = have.question(&self.control_plane);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, bearer(&self.token)?);
@@ -151,31 +166,36 @@ struct Refused {
 }
 
 /// Which snapshot a gateway has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Have {
-    generation: u64,
-    /// Empty: from a control plane that knew none.
-    digest: String,
+    source: SnapshotSource,
+    /// Whether everything is to be sent all the same.
+    whole: bool,
 }
 
 impl Have {
-    fn of(snapshot: &SnapshotSource) -> Self {
-        Self { generation: snapshot.generation.0, digest: snapshot.digest.clone() }
+    fn of(source: SnapshotSource) -> Self {
+        Self { source, whole: false }
     }
 
     /// The address at which news are asked for.
     fn question(&self, control_plane: &str) -> String {
-        let digest = match self.digest.as_str() {
-            "" => String::new(),
-            known => format!("&digest={known}"),
-        };
-        let (host, generation) = (control_plane.trim_end_matches('/'), self.generation);
-        format!("{host}/api/svc/v1/gateway/snapshot?generation={generation}{digest}")
+        let host = control_plane.trim_end_matches('/');
+        let path = "api/svc/v1/gateway/snapshot";
+        if self.whole || self.source.sections.is_empty() {
+            return format!("{host}/{path}");
+        }
+        let sections = written(&self.source.digests());
+        format!("{host}/{path}?generation={}&sections={sections}", self.source.generation)
+    }
+
+    fn differs(&self, snapshot: &SnapshotSource) -> bool {
+        self.source.generation != snapshot.generation || self.source.digests() != snapshot.digests()
     }
 
     /// Says so when the control plane's state is an earlier one.
     fn compare(&self, snapshot: &SnapshotSource) {
-        let (had, generation) = (self.generation, snapshot.generation.0);
+        let (had, generation) = (self.source.generation.0, snapshot.generation.0);
         if generation < had {
             tracing::warn!(
                 had,
@@ -185,6 +205,13 @@ impl Have {
             );
         }
     }
+}
+
+/// Sections as a question names them. What no URL may hold is left out, and sent again.
+fn written(digests: &Digests) -> String {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let pairs = digests.iter().filter(|(name, digest)| plain(name) && plain(digest));
+    pairs.map(|(name, digest)| format!("{name}:{digest}")).collect::<Vec<_>>().join(",")
 }
 
 /// An authorization header that debug output hides.
@@ -199,16 +226,28 @@ pub(super) fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
 mod tests {
     use super::*;
     use gantry_model::ids::Generation;
+    use gantry_model::snapshot::{Secrets, Section};
 
     #[test]
-    fn a_gateway_says_which_state_it_has_as_far_as_it_knows() {
+    fn a_gateway_says_which_sections_it_has() {
         let path = "http://control:7100/api/svc/v1/gateway/snapshot";
         let host = "http://control:7100/";
-        assert_eq!(Have::default().question(host), format!("{path}?generation=0"));
-        let mut snapshot = SnapshotSource { generation: Generation(7), ..Default::default() };
-        assert_eq!(Have::of(&snapshot).question(host), format!("{path}?generation=7"));
-        snapshot.digest = "ab12".to_owned();
-        let asked = Have::of(&snapshot).question(host);
-        assert_eq!(asked, format!("{path}?generation=7&digest=ab12"));
+        assert_eq!(Have::default().question(host), path);
+        let section = |name: &str, digest: &str| {
+            let section = Section::new::<u8>(&[], &|_| digest.to_owned()).unwrap();
+            (name.to_owned(), section)
+        };
+        let sections = [section("keys", "ab12"), section("odd name", "x"), section("models", "3")];
+        let secrets = Secrets::new(Default::default(), &|_| "9".to_owned());
+        let source = SnapshotSource {
+            generation: Generation(7),
+            sections: sections.into(),
+            secrets,
+            ..Default::default()
+        };
+        let have = Have::of(source);
+        let expected = format!("{path}?generation=7&sections=keys:ab12,models:3,secrets:9");
+        assert_eq!(have.question(host), expected);
+        assert_eq!(Have { whole: true, ..have }.question(host), path);
     }
 }

@@ -1,13 +1,15 @@
 //! `gantry gateway`: the request path alone, fed by a control plane or by manifest files.
 
 use super::admin::Admin;
+use super::files::Files;
 use super::follow::Remote;
 use super::snapshot_file::SnapshotFile;
 use super::telemetry::Records;
-use super::{files, process, serve, ship, telemetry};
+use super::{process, serve, ship, telemetry};
 use crate::boot::{self, Boot};
 use anyhow::bail;
 use gantry_gateway::Gateway;
+use gantry_kinds::variables::Allowed;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use std::net::SocketAddr;
@@ -62,7 +64,8 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
     let beside =
         Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None, models: true });
     let gateway = serve::gateway(boot, &clock, &records, &beside, &shutdown);
-    feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
+    let variables = &boot.secrets.env;
+    feed(arguments, (&data_dir, variables), &gateway, &records, &shutdown)?;
     if arguments.config.is_some() {
         telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
     }
@@ -93,16 +96,16 @@ async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyh
 /// Starts what brings snapshots and takes records away.
 fn feed(
     arguments: &Arguments,
-    data_dir: &Path,
+    (data_dir, variables): (&Path, &Allowed),
     gateway: &Gateway,
     records: &Records,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     match (&arguments.config, &arguments.control_plane) {
         (Some(dir), _) => {
-            let snapshot = files::load(dir)?;
-            gateway.publish(&snapshot);
-            let follower = files::follow(dir.clone(), gateway.clone(), shutdown.clone());
+            let files = Files { dir: dir.clone(), variables: variables.clone() };
+            gateway.publish(&files.load()?);
+            let follower = files.follow(gateway.clone(), shutdown.clone());
             spawn("manifest files", follower);
         }
         (None, Some(control_plane)) => {

@@ -4,11 +4,12 @@ use super::discovery::Search;
 use crate::boot::default_data_dir;
 use crate::credentials;
 use gantry_control::FirstStart;
-use gantry_kinds::kinds::provider_account::{ModelIntegration, ModelType};
-use gantry_kinds::kinds::{Manifest, ProviderAccount};
-use gantry_kinds::secrets;
-use gantry_kinds::snapshot::SnapshotSource;
-use std::collections::BTreeSet;
+use gantry_kinds::snapshot::Unresolved;
+use gantry_model::snapshot::{
+    MODELS, ModelEntry, ModelType, ROUTES, RouteEntry, Section, SnapshotSource,
+};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Models of an account that are named.
@@ -24,6 +25,8 @@ pub(super) struct Started<'a> {
     pub search: &'a Search,
     /// All accounts there are.
     pub snapshot: &'a SnapshotSource,
+    /// References that have no value.
+    pub unresolved: &'a [Unresolved],
 }
 
 /// The text. It ends with a line to try when a chat model can be called.
@@ -69,34 +72,35 @@ fn listed(title: &str, lines: &[String]) -> String {
     format!("\n  {title}\n    {}\n", lines.join("\n    "))
 }
 
+/// The entries of a section, which this process has made.
+fn entries<T: DeserializeOwned>(section: Option<&Section>) -> Vec<T> {
+    section.map(Section::read).unwrap_or_default().into_iter().filter_map(Result::ok).collect()
+}
+
 /// One line an account: those that were found in the order of the search, then the others.
 fn accounts(started: &Started<'_>) -> Vec<String> {
+    let models = entries::<ModelEntry>(started.snapshot.section(MODELS));
+    let routes = entries::<RouteEntry>(started.snapshot.section(ROUTES));
+    let names = models.iter().map(|one| &one.name).chain(routes.iter().map(|one| &one.name));
+    let mut accounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (account, model) in names.filter_map(|name| name.split_once('/')) {
+        accounts.entry(account).or_default().push(model);
+    }
     let by = |name: &str| started.search.lines.iter().position(|line| line.account == name);
     let mut lines = Vec::new();
-    for manifest in &started.snapshot.manifests {
-        let models: Vec<&str> = match manifest {
-            Manifest::ProviderAccount(m) => m.integrations.iter().map(|i| &*i.name).collect(),
-            Manifest::VirtualModel(m) => m.integrations.iter().map(|i| &*i.name).collect(),
-            Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => continue,
-        };
-        let name = manifest.name();
+    for (name, models) in accounts {
         let at = by(name);
         let origin = at.and_then(|at| started.search.lines.get(at));
         let origin = origin.map_or_else(|| "manifest".to_owned(), |line| line.by.clone());
-        let missing = missing(manifest, started.snapshot);
-        let note = missing.map_or_else(String::new, |name| format!("  ({name} has no value)"));
+        let missing = started.unresolved.iter().find(|one| one.name == name);
+        let note =
+            missing.map_or_else(String::new, |one| format!("  ({} has no value)", one.reference));
         let models = shortened(name, &models);
         let line = format!("{name:<16} by {origin:<28} {models}{note}");
         lines.push((at.unwrap_or(usize::MAX), line));
     }
     lines.sort();
     lines.into_iter().map(|(_, line)| line).collect()
-}
-
-/// The first reference of a manifest that has no value.
-fn missing(manifest: &Manifest, snapshot: &SnapshotSource) -> Option<String> {
-    let references = secrets::references(manifest);
-    references.into_iter().find(|reference| !snapshot.secrets.contains_key(reference))
 }
 
 fn shortened(account: &str, models: &[&str]) -> String {
@@ -114,28 +118,27 @@ fn chat_model(started: &Started<'_>) -> Option<String> {
     let found: BTreeSet<&str> =
         started.search.lines.iter().map(|line| line.account.as_str()).collect();
     let mut best: Option<((bool, bool), String)> = None;
-    for manifest in &started.snapshot.manifests {
-        let Manifest::ProviderAccount(account) = manifest else { continue };
-        let bare = ProviderAccount { integrations: Vec::new(), ..(**account).clone() };
-        for model in account.integrations.iter().filter(|model| chats(model)) {
-            let rank = (!found.contains(&*account.name), model.model_types.is_empty());
-            let better = best.as_ref().is_none_or(|(other, _)| rank < *other);
-            if better && callable(&bare, model, started.snapshot) {
-                best = Some((rank, format!("{}/{}", account.name, model.name)));
-            }
+    for model in entries::<ModelEntry>(started.snapshot.section(MODELS)) {
+        let account = model.name.split_once('/').map_or("", |(account, _)| account);
+        let rank = (!found.contains(account), model.types.is_empty());
+        let better = best.as_ref().is_none_or(|(other, _)| rank < *other);
+        if better && chats(&model) && callable(&model, started.snapshot) {
+            best = Some((rank, model.name));
         }
     }
     best.map(|(_, model)| model)
 }
 
-fn chats(model: &ModelIntegration) -> bool {
-    model.model_types.is_empty() || model.model_types.contains(&ModelType::Chat)
+fn chats(model: &ModelEntry) -> bool {
+    model.types.is_empty() || model.types.contains(&ModelType::Chat)
 }
 
-/// Whether every secret of the model is there, its account's included.
-fn callable(account: &ProviderAccount, model: &ModelIntegration, all: &SnapshotSource) -> bool {
-    let alone = ProviderAccount { integrations: vec![model.clone()], ..account.clone() };
-    missing(&Manifest::ProviderAccount(Box::new(alone)), all).is_none()
+/// Whether every secret of the model is there.
+fn callable(model: &ModelEntry, all: &SnapshotSource) -> bool {
+    let upstream = model.upstream.as_ref().filter(|_| model.unavailable.is_none());
+    upstream.is_some_and(|upstream| {
+        upstream.headers.iter().all(|one| all.secrets.get(one.value.secret()).is_some())
+    })
 }
 
 fn example(started: &Started<'_>, model: &str) -> String {
@@ -163,7 +166,10 @@ mod tests {
     use super::*;
     use crate::roles::discovery::Line;
     use gantry_kinds::manifest::parse;
+    use gantry_kinds::snapshot::compile;
+    use gantry_kinds::variables::{Allowed, Variables};
     use gantry_model::secret::Secret;
+    use gantry_model::snapshot::Secrets;
 
     const EMBEDS: &str = "{type: provider-account/openai, name: embeds, integrations: [\
         {type: integration/model/openai, name: small, model_types: [embedding]}]}";
@@ -179,11 +185,20 @@ mod tests {
 
     fn greeting(manifests: &[&str], found: &[&str]) -> String {
         let manifest = |text: &&str| parse("x", text).unwrap().remove(0).check().unwrap();
-        let mut snapshot = SnapshotSource {
-            manifests: manifests.iter().map(manifest).collect(),
+        let manifests: Vec<_> = manifests.iter().map(manifest).collect();
+        let allowed = Allowed::new(vec!["*".to_owned()]).unwrap();
+        let variables = Variables { allowed: &allowed, lookup: &|_| None };
+        let compiled = compile(&manifests, "acme", &variables);
+        let (values, unresolved) = compiled.values(&mut |reference| match reference {
+            "env://SET" => Ok(Secret::new("sk")),
+            _ => Err("not set".to_owned()),
+        });
+        let digest = |_: &[u8]| String::new();
+        let snapshot = SnapshotSource {
+            sections: compiled.sections(&digest).unwrap(),
+            secrets: Secrets::new(values, &digest),
             ..SnapshotSource::default()
         };
-        snapshot.secrets.insert("env://SET".to_owned(), Secret::new("sk"));
         let line = |name: &&str| Line { account: (*name).to_owned(), by: "SEARCH".to_owned() };
         let hints = vec!["K is set; X also needs L".to_owned()];
         let search = Search { lines: found.iter().map(line).collect(), hints };
@@ -193,6 +208,7 @@ mod tests {
             first: None,
             search: &search,
             snapshot: &snapshot,
+            unresolved: &unresolved,
         })
     }
 

@@ -6,11 +6,12 @@ use crate::boot::replace_private_file;
 use anyhow::{Context, bail};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest;
-use gantry_kinds::snapshot::SnapshotSource;
+use gantry_model::snapshot::SnapshotSource;
 use std::path::PathBuf;
 
-/// First bytes of the file: what it is, and the format's version.
-const MAGIC: &[u8; 8] = b"gantrys1";
+/// First bytes of the file: what it is, and the version of the envelope. A file of sections is
+/// read by every release that knows them, whatever their entries hold.
+const MAGIC: &[u8; 8] = b"gantrys2";
 
 pub(super) struct SnapshotFile {
     path: PathBuf,
@@ -77,6 +78,7 @@ impl SnapshotFile {
 mod tests {
     use super::*;
     use gantry_model::secret::Secret;
+    use gantry_model::snapshot::Secrets;
 
     #[test]
     fn seals_what_it_writes_and_opens_it_with_the_same_token_only() {
@@ -84,13 +86,14 @@ mod tests {
         let path = dir.path().join("snapshot.sealed");
         let file = SnapshotFile::new(path.clone(), "tfy_a").unwrap();
         assert!(file.read().unwrap().is_none());
-        let mut snapshot = SnapshotSource { tenant: "acme".into(), ..Default::default() };
-        snapshot.secrets.insert("env://K".into(), Secret::new("sk-very-secret"));
+        let values = [("env://K".to_owned(), Secret::new("sk-very-secret"))].into();
+        let secrets = Secrets::new(values, &|_| "digest".to_owned());
+        let snapshot = SnapshotSource { secrets, ..Default::default() };
         file.write(&snapshot).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(14).any(|part| part == b"sk-very-secret"));
         let back = file.read().unwrap().unwrap();
-        assert_eq!(back.secrets["env://K"].expose(), "sk-very-secret");
+        assert_eq!(back.secrets.get("env://K").unwrap().expose(), "sk-very-secret");
         let other = SnapshotFile::new(path.clone(), "tfy_b").unwrap();
         assert!(other.read().unwrap_err().to_string().contains("another token"));
         std::fs::write(&path, b"short").unwrap();

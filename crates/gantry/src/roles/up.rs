@@ -63,6 +63,7 @@ async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
         first: first.as_ref(),
         search: &search,
         snapshot: &snapshot,
+        unresolved: &control.unresolved(),
     }));
     serve::serve(boot, &gateway, listener, &shutdown).await?;
     serve::drain(boot, &records, &shutdown).await;
@@ -84,6 +85,7 @@ pub(crate) async fn open_control(
     config.store_url = boot.store.url.clone();
     config.shutdown = shutdown.clone();
     config.environment = Arc::new(|name| boot::variable(name).map(Secret::new));
+    config.variables = boot.secrets.env.clone();
     config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
     config.analytics = Some(Arc::new(analytics));
     config.records = Some(Arc::new(sink));

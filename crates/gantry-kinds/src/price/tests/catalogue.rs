@@ -1,6 +1,9 @@
 //! The catalogue: the compiled-in file whole, known public prices, and look-ups.
 
 use super::super::*;
+use gantry_model::ids::UnixMs;
+use gantry_model::money::PicoUsd;
+use gantry_model::price::Price;
 
 /// Midnight UTC, 2026-11-01 (20,758 days after the epoch).
 const NOVEMBER_2026: UnixMs = 20_758 * 86_400_000;

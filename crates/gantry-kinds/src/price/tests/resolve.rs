@@ -15,7 +15,7 @@ fn charge(provider: &str, model: Value) -> Result<Option<(i64, String)>, Error> 
         "integrations": [model],
     }))
     .unwrap();
-    let price = ModelPrice::of(&account, &account.integrations[0])?;
+    let price = model_price(&account, &account.integrations[0])?;
     let used = usage([1_000, 0, 0, 0, 200, 0]);
     let charge = price.as_ref().and_then(|price| price.charge(&used, 20_758 * 86_400_000));
     Ok(charge.map(|charge| (charge.cost.0, charge.version.to_owned())))

@@ -15,31 +15,31 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A provider that can be used right away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The catalogue's row.
-    pub provider: &'static str,
+    pub(crate) provider: &'static str,
     /// Name for the account.
-    pub account: String,
+    pub(crate) account: String,
     /// How it was found, for people: `OPENAI_API_KEY`, `http://127.0.0.1:11434`.
-    pub by: String,
+    pub(crate) by: String,
     /// Reference of its credential.
-    pub credential: Option<String>,
+    pub(crate) credential: Option<String>,
     /// Account fields: `base_url`, `azure_endpoint`, `region`.
-    pub fields: Vec<(String, String)>,
+    pub(crate) fields: Vec<(String, String)>,
     /// Fields of each of its models, such as `api_version`.
-    pub model_fields: Vec<(String, String)>,
+    pub(crate) model_fields: Vec<(String, String)>,
     /// Model names at the upstream.
-    pub models: Vec<String>,
+    pub(crate) models: Vec<String>,
     /// Address of a server on this machine, up to `/v1`.
-    pub local_url: Option<String>,
+    pub(crate) local_url: Option<String>,
 }
 
 /// Looks up a variable; empty counts as absent.
-pub type Variable<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub(crate) type Variable<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Providers whose variables are set.
 #[must_use]
-pub fn from_environment(variable: &Variable<'_>) -> Vec<Found> {
+pub(crate) fn from_environment(variable: &Variable<'_>) -> Vec<Found> {
     providers().iter().filter_map(|provider| by_variables(provider, variable)).collect()
 }
 
@@ -76,7 +76,7 @@ fn by_variables(provider: &'static Provider, variable: &Variable<'_>) -> Option<
 
 /// Sentences about providers that are set up by half and therefore not found, for people.
 #[must_use]
-pub fn half_set(variable: &Variable<'_>) -> Vec<String> {
+pub(crate) fn half_set(variable: &Variable<'_>) -> Vec<String> {
     providers().iter().filter_map(|provider| hint(provider, variable)).collect()
 }
 
@@ -125,7 +125,7 @@ fn field_value(field: &str, value: &str) -> String {
 }
 
 /// Addresses of servers that usually run on this machine.
-pub fn usual_addresses() -> impl Iterator<Item = String> {
+pub(crate) fn usual_addresses() -> impl Iterator<Item = String> {
     providers()
         .iter()
         .flat_map(|provider| &provider.local_servers)
@@ -145,7 +145,7 @@ struct Listed {
 }
 
 /// Asks the server at `address` (with or without `/v1`) for its models; `None` when it has none.
-pub async fn probe(address: &str) -> Option<Found> {
+pub(crate) async fn probe(address: &str) -> Option<Found> {
     let base = address.trim_end_matches('/').trim_end_matches("/v1");
     let url = format!("{base}/v1/models");
     let headers = HeaderMap::new();
