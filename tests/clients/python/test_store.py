@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 import pytest
-from test_roles import ACCOUNT, PATIENCE_S, TOKEN, cli, free_port
+from test_roles import ACCOUNT, PATIENCE_S, TOKEN, Process, cli, free_port
 
 # PostgreSQL does not run as root.
 NOBODY = 65534
@@ -50,9 +50,9 @@ def postgres_fixture():
     """A running server, empty."""
     # Below pytest's own folders only their owner may look.
     folder = tempfile.mkdtemp(prefix="gantry-pg-")
-    server = Postgres(folder)
-    server.start()
     try:
+        server = Postgres(folder)
+        server.start()
         yield server
     finally:
         if os.path.exists(os.path.join(folder, "data", "postmaster.pid")):
@@ -61,16 +61,22 @@ def postgres_fixture():
 
 
 @pytest.fixture(name="control_plane")
-def control_plane_fixture(start, tmp_path, postgres):
+def control_plane_fixture(tmp_path, postgres):
     """Starts control planes on the server, each with a data directory of its own."""
+    started = []
+
     def control_plane(name):
         port = free_port()
-        process = start("control-plane", "--data-dir", tmp_path / name, "--listen",
-                        f"127.0.0.1:{port}", GANTRY_STORE__URL=postgres.url, **MASTER_KEY)
-        process.wait_for("control plane is up")
-        return process, f"http://127.0.0.1:{port}"
+        arguments = ["control-plane", "--data-dir", tmp_path / name, "--listen",
+                     f"127.0.0.1:{port}"]
+        started.append(Process(tmp_path, arguments, GANTRY_STORE__URL=postgres.url, **MASTER_KEY))
+        started[-1].wait_for("control plane is up")
+        return started[-1], f"http://127.0.0.1:{port}"
 
-    return control_plane
+    yield control_plane
+    for process in started:
+        if process.child.poll() is None:
+            process.kill()
 
 
 def test_what_was_applied_and_made_is_there_after_a_restart(control_plane, tmp_path):
