@@ -18,6 +18,20 @@ pub struct Config {
     /// as long once, and a second more for each 4 KiB that have come.
     #[serde(deserialize_with = "positive")]
     pub request_idle_timeout_ms: u64,
+    /// Most bytes of all request bodies that the process holds at a time, from the first byte until
+    /// the reply begins. Default 1 GiB: sixteen of the largest bodies, or a thousand of 1 MiB. What
+    /// does not fit is refused with 503 at once. Less than `request_bytes_max` counts as that.
+    #[serde(deserialize_with = "positive")]
+    pub bodies_bytes_max: usize,
+    /// Longest time for a request as a whole, over all tries and pauses, from the moment when its
+    /// body is there until its reply begins (streams: their first token) or ends. Default 600 s. No
+    /// header lengthens it.
+    #[serde(deserialize_with = "positive")]
+    pub request_timeout_ms: u64,
+    /// Longest time of a stream from its first token to its end. Default 1 h: the longest that
+    /// vendors let one request run. The official clients read a stream without a limit.
+    #[serde(deserialize_with = "positive")]
+    pub stream_timeout_ms: u64,
     /// Longest time for one attempt until its reply begins (streams) or ends. Default 600 s, as
     /// the official clients' own.
     #[serde(deserialize_with = "positive")]
@@ -70,6 +84,9 @@ impl Default for Config {
         Self {
             request_bytes_max: 64 * 1024 * 1024,
             request_idle_timeout_ms: 30_000,
+            bodies_bytes_max: 1024 * 1024 * 1024,
+            request_timeout_ms: 600_000,
+            stream_timeout_ms: 3_600_000,
             attempt_timeout_ms: 600_000,
             first_token_timeout_ms: 120_000,
             idle_timeout_ms: 120_000,

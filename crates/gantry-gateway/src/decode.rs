@@ -3,6 +3,7 @@
 //! The bytes are kept as they came; a tree is built only where a translation needs one.
 
 use crate::authenticate::Identified;
+use crate::bodies::HeldBytes;
 use crate::buffers::Buffer;
 use crate::config::{Config, shown};
 use crate::headers::Wishes;
@@ -62,7 +63,7 @@ impl Call {
     /// `now` is wall time in milliseconds and monotonic time in microseconds.
     pub(crate) fn route_input(&self, (now_ms, now_us): (UnixMs, u64)) -> route::Input<'_> {
         route::Input {
-            subject: &self.identity.subject,
+            caller: &self.identity,
             metadata: &self.metadata,
             headers: &self.headers,
             now_ms,
@@ -78,13 +79,14 @@ pub(crate) async fn decode(
     route: Route,
     inbound: Box<Inbound>,
     identified: &Identified,
+    held: &mut HeldBytes,
 ) -> Result<Call, Refusal> {
     let inbound = *inbound;
     let Operation::Call(operation) = route.operation else {
         return Err(Refusal::caller(RefusalKind::BadRoute, "models are listed, not called"));
     };
     let wishes = Wishes::read(&inbound.headers)?;
-    let (body, waited) = read(&shared.config, &inbound.headers, inbound.body).await?;
+    let (body, waited) = read(&shared.config, &inbound.headers, inbound.body, held).await?;
     let body_came_us = waited.then(|| shared.clock.monotonic_us());
     let mut head = scan::scan(&body).map_err(|error| {
         Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
@@ -127,6 +129,7 @@ async fn read(
     config: &Config,
     headers: &Fields,
     mut body: RequestBody,
+    held: &mut HeldBytes,
 ) -> Result<(Bytes, bool), Refusal> {
     let encoding = headers.get("content-encoding");
     if encoding.is_some_and(|encoding| encoding != b"identity") {
@@ -142,11 +145,15 @@ async fn read(
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
+    // What is promised is taken at once: a body that is begun shall also come to its end.
+    let mut take = |bytes| if held.grow_to(bytes) { Ok(()) } else { Err(Refusal::busy()) };
+    take(declared.unwrap_or_default())?;
     let mut pace = Pace::new(Duration::from_millis(config.request_idle_timeout_ms));
     let first = pace.next(0, |cx| body.poll_piece(cx)).await?.unwrap_or_default();
     if first.len() > limit {
         return Err(too_large());
     }
+    take(first.len())?;
     // What came with the head is most often all.
     if body.is_ended() {
         return Ok((first, pace.waited()));
@@ -162,6 +169,7 @@ async fn read(
         if all.as_ref().len() > limit {
             return Err(too_large());
         }
+        take(all.as_ref().len())?;
     }
     Ok((all.freeze(), pace.waited()))
 }

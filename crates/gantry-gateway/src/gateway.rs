@@ -1,9 +1,11 @@
 //! A gateway: made of its parts, given snapshots, and answering by its workers.
 
+use crate::bodies::Bodies;
 use crate::body::ReplyBody;
 use crate::config::Config;
 use crate::pipeline;
 use crate::route::health::Registry;
+use crate::screens::{Hooks, NewScreen};
 use crate::shared::{OtherService, Shared, Worker};
 use crate::snapshot::compile;
 use arc_swap::ArcSwapOption;
@@ -36,7 +38,16 @@ pub struct Gateway(Arc<Shared>);
 impl Gateway {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        Self::screened(parts, Vec::new())
+    }
+
+    /// A gateway whose replies are looked at before their callers get them, in this order.
+    #[must_use]
+    pub fn screened(parts: Parts, hooks: Vec<NewScreen>) -> Self {
+        let bodies_bytes_max = parts.config.bodies_bytes_max.max(parts.config.request_bytes_max);
         Self(Arc::new(Shared {
+            bodies: Arc::new(Bodies::new(bodies_bytes_max)),
+            hooks: Hooks::new(hooks),
             config: parts.config,
             clock: parts.clock,
             recorder: parts.recorder,
@@ -67,6 +78,12 @@ impl Gateway {
     #[must_use]
     pub fn ready(&self) -> bool {
         self.0.snapshot.load().is_some()
+    }
+
+    /// Bytes of request bodies that are held now.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.0.bodies.held_bytes()
     }
 
     /// A worker for the current thread.

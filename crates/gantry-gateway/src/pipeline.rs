@@ -3,18 +3,18 @@
 //! The ledger goes along from the first byte: whatever happens to the request, dropping the
 //! ledger leaves its one record.
 
-use crate::admit::admit;
+use crate::admit::{Admitted, admit};
 use crate::attempt::attempt;
 use crate::authenticate::authenticate;
 use crate::body::ReplyBody;
 use crate::cors;
-use crate::decode::decode;
+use crate::decode::{Call, decode};
 use crate::models;
 use crate::receive::{Inbound, Operation, Received, receive};
 use crate::refusal::Refusal;
 use crate::reply::{self, Answer};
-use crate::route;
-use crate::settle::{Ledger, Opening};
+use crate::route::{self, Plan};
+use crate::settle::{Fact, Ledger, Opening};
 use crate::shared::Worker;
 use crate::snapshot::Snapshot;
 use gantry_http::server::{Rejected, Request, Response, detached};
@@ -66,22 +66,30 @@ async fn run(
 ) -> Result<Answer, Refusal> {
     let route = inbound.route()?;
     let snapshot = pinned(worker)?;
-    ledger.pin(&snapshot);
+    ledger.note(Fact::Pinned(&snapshot));
     let identified = authenticate(&worker.shared.clock, &snapshot, &inbound)?;
-    ledger.identify(&identified);
+    ledger.note(Fact::Identified(&identified));
     if let Operation::Models(wanted) = &route.operation {
         return models::list(&snapshot, &identified, wanted.as_deref(), &inbound)
             .map(Answer::Local);
     }
-    let call = decode(&worker.shared, route, inbound, &identified).await?;
-    ledger.decoded(&call);
+    let call = decode(&worker.shared, route, inbound, &identified, ledger.body()).await?;
+    ledger.note(Fact::Decoded(&call));
     let admitted = admit(&snapshot, &identified, &call)?;
+    let plan = planned(&admitted, &call, ledger)?;
+    let reply = attempt(worker, &snapshot, &call, &plan.hops, ledger).await?;
+    Ok(Answer::upstream(&call, reply))
+}
+
+fn planned(admitted: &Admitted, call: &Call, ledger: &mut Ledger) -> Result<Plan, Refusal> {
     ledger.look();
     let now = (ledger.now_ms(), ledger.now_us());
-    let mut plan = route::plan(&admitted.entry, &call.route_input(now))?;
-    ledger.planned(&admitted, &mut plan);
-    let attempted = attempt(worker, &snapshot, &call, plan, ledger).await?;
-    Ok(Answer::upstream(&call, attempted))
+    let (steps, plan) = match route::plan(&admitted.entry, &call.route_input(now)) {
+        Ok(mut plan) => (std::mem::take(&mut plan.steps), Ok(plan)),
+        Err(failed) => (failed.steps, Err(Refusal::from(failed.why))),
+    };
+    ledger.note(Fact::Planned { admitted, steps });
+    plan
 }
 
 fn pinned(worker: &Worker) -> Result<Arc<Snapshot>, Refusal> {

@@ -25,6 +25,14 @@ impl Prompt {
         Self::Tokens(prompt_tokens(call.caller.dialect(), &call.body))
     }
 
+    /// How much of the request's body is kept.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Body(body) => body.len(),
+            Self::Tokens(_) => 0,
+        }
+    }
+
     /// Estimated tokens.
     pub(crate) fn tokens(&self, dialect: Dialect) -> u64 {
         match self {

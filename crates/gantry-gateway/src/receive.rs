@@ -6,6 +6,7 @@ use gantry_http::server::{Request, RequestBody};
 use gantry_model::facts::Dialect;
 use gantry_providers::upstream;
 use http::{Method, Uri};
+use std::net::SocketAddr;
 
 /// The API that a caller speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub(crate) struct Inbound {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: Fields,
+    /// Who is at the other end of the connection, where the server tells.
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) body: RequestBody,
 }
 
@@ -90,8 +93,8 @@ pub(crate) fn receive(request: Request) -> Received {
             None => return Received::Other(Box::new(request)),
         },
     };
-    let Request { method, uri, fields: headers, body, .. } = request;
-    Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, body }))
+    let Request { method, uri, fields: headers, body, peer, .. } = request;
+    Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, peer, body }))
 }
 
 /// A gateway's path without a leading slash and the `/api/llm` prefix.

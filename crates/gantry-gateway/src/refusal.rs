@@ -17,8 +17,9 @@ pub(crate) struct Refusal {
     pub allow: Option<Method>,
     /// Safe to show to the caller: no secrets, no addresses.
     pub public: String,
-    /// For the log and the record only.
-    pub detail: Option<String>,
+    /// What the record says beside it, to the caller too. What only whoever runs the gateway may
+    /// know stands in the record's steps and attempts, in fields of their own.
+    pub note: Option<String>,
 }
 
 /// Whose doing it was.
@@ -64,6 +65,10 @@ pub(crate) enum RefusalKind {
     UpstreamFailed,
     UpstreamTimeout,
     FirstTokenTimeout,
+    /// The bodies of all requests hold as many bytes as they may.
+    Busy,
+    /// A screen stopped the reply.
+    Blocked,
 }
 
 impl RefusalKind {
@@ -92,6 +97,8 @@ impl RefusalKind {
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::FirstTokenTimeout => "first_token_timeout",
+            Self::Busy => "gateway_busy",
+            Self::Blocked => "blocked",
         }
     }
 
@@ -114,7 +121,8 @@ impl RefusalKind {
             | Self::NoMatch
             | Self::Untranslatable => ErrorKind::InvalidRequest,
             Self::SlowBody | Self::FirstTokenTimeout | Self::UpstreamTimeout => ErrorKind::Timeout,
-            Self::NoTarget | Self::Unavailable => ErrorKind::Overloaded,
+            Self::NoTarget | Self::Unavailable | Self::Busy => ErrorKind::Overloaded,
+            Self::Blocked => ErrorKind::ContentFilter,
             Self::UpstreamFailed => ErrorKind::Upstream,
         }
     }
@@ -127,7 +135,8 @@ impl RefusalKind {
             | Self::Malformed
             | Self::WrongOperation
             | Self::NoMatch
-            | Self::Untranslatable => 400,
+            | Self::Untranslatable
+            | Self::Blocked => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
             Self::BadRoute | Self::UnknownModel => 404,
@@ -139,7 +148,7 @@ impl RefusalKind {
             Self::TooLarge => 413,
             Self::Encoding => 415,
             Self::UpstreamFailed => 502,
-            Self::NoTarget | Self::Unavailable => 503,
+            Self::NoTarget | Self::Unavailable | Self::Busy => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -155,7 +164,7 @@ impl Refusal {
             retry_after: None,
             allow: None,
             public: public.into(),
-            detail: None,
+            note: None,
         }
     }
 
@@ -184,6 +193,16 @@ impl Refusal {
 }
 
 impl Refusal {
+    /// There is no room for the request's body now.
+    #[must_use]
+    pub(crate) fn busy() -> Self {
+        let public = "the gateway holds as many bytes of request bodies as it may; try again in a \
+                      moment";
+        let mut refusal = Self::operator(RefusalKind::Busy, public);
+        refusal.retry_after = Some(Duration::from_secs(1));
+        refusal
+    }
+
     /// What came was no request.
     #[must_use]
     pub(crate) fn rejected(rejected: &Rejected) -> Self {
@@ -207,21 +226,17 @@ impl From<route::Error> for Refusal {
             route::Error::NoTarget { model } => {
                 Self::operator(RefusalKind::NoTarget, format!("the model `{model}` has no target"))
             }
-            route::Error::NoMatch { model, reasons, detail } => {
+            route::Error::NoMatch { model, reasons } => {
                 let public = format!(
                     "no target of `{model}` fits the request's metadata ({}); send other values \
                      in the header `x-tfy-metadata`",
                     reasons.join("; ")
                 );
-                let mut refusal = Self::caller(RefusalKind::NoMatch, public);
-                refusal.detail = Some(detail);
-                refusal
+                Self::caller(RefusalKind::NoMatch, public)
             }
-            route::Error::Unavailable { model, broken } => {
+            route::Error::Unavailable { model } => {
                 let public = format!("the model `{model}` is set up wrongly; ask its owner");
-                let mut refusal = Self::operator(RefusalKind::Unavailable, public);
-                refusal.detail = Some(format!("{}: {}", broken.id, broken.reason));
-                refusal
+                Self::operator(RefusalKind::Unavailable, public)
             }
         }
     }

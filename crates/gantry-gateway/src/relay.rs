@@ -1,12 +1,14 @@
-//! Stage 8, relay: the upstream's stream to the caller, event by event, with backpressure.
+//! Stage 8, relay: the reply to the caller, frame by frame, with backpressure.
 //!
-//! After the first byte a failure becomes an error event in the caller's dialect, never a silent
+//! A whole reply is one frame and goes out at once; what was metered is settled the same way for
+//! both. After the first byte a failure becomes an error event in the caller's dialect, never a silent
 //! end. Dropping the relay (the caller left) closes the upstream's connection at once.
 
-use crate::attempt::{Break, Pump, Step, Stream, error_blames_target};
+use crate::attempt::{Break, End, Gated, Pump, Step, error_blames_target};
 use crate::config::shown;
 use crate::prompt::Prompt;
-use crate::settle::{Ending, Ledger, Observed, STOPPED};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::settle::{Ending, Fact, Ledger, Metered, STOPPED, Streamed};
 use bytes::Bytes;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
 use gantry_model::facts::Dialect;
@@ -21,6 +23,60 @@ use tokio::time::{Instant, Sleep};
 /// Longest wait for the end of the framing once the stream's own end mark is there.
 const END_WAIT: Duration = Duration::from_secs(1);
 
+/// What of a reply goes out.
+pub(crate) enum Out {
+    /// All of it.
+    Whole(Bytes),
+    Stream(Box<Relay>),
+    /// Nothing: a screen stopped it before its first byte.
+    Blocked(Refusal, Ledger),
+}
+
+/// A reply as it comes from the gate, with what its relay needs of the attempt.
+pub(crate) struct Inflow {
+    pub(crate) gated: Gated,
+    pub(crate) started_us: u64,
+    pub(crate) request_losses: usize,
+    pub(crate) prompt: Prompt,
+}
+
+/// Sends a reply on, or begins to.
+pub(crate) fn relay(inflow: Inflow, mut ledger: Ledger) -> Out {
+    let pump = &inflow.gated.pump;
+    if let End::Blocked(why) = &inflow.gated.end {
+        ledger.note(Fact::Metered(metered(pump, &inflow.prompt)));
+        return Out::Blocked(Refusal::caller(RefusalKind::Blocked, why.clone()), ledger);
+    }
+    if inflow.gated.stream {
+        return Out::Stream(Box::new(Relay::new(inflow, ledger)));
+    }
+    let body = inflow.gated.first;
+    ledger.note(Fact::Replied { bytes: body.len() as u64, body: ledger.logged(&body) });
+    if pump.metered {
+        // Earlier targets, pauses and the caller's upload are not this target's time. The attempt
+        // has just ended and looked at the clock.
+        let (now_us, usage) = (ledger.now_us(), pump.usage());
+        let spent_us = now_us.saturating_sub(inflow.started_us);
+        let spent = usage.map(|usage| (spent_us, usage.output.max(1)));
+        pump.model.health.measured(now_us, None, spent);
+        ledger.note(Fact::Metered(metered(pump, &inflow.prompt)));
+    }
+    ledger.settle(Ending::ok(200));
+    Out::Whole(body)
+}
+
+fn metered<'a>(pump: &'a Pump, prompt: &'a Prompt) -> Metered<'a> {
+    let observer = &pump.observer;
+    Metered {
+        finish_reason: pump.finish_reason(),
+        usage: observer.usage(),
+        usage_is_final: observer.usage_is_final(),
+        usage_is_doubted: observer.usage_is_doubted(),
+        output_bytes: observer.output_bytes(),
+        prompt,
+    }
+}
+
 /// A stream on its way to the caller.
 pub struct Relay {
     pump: Pump,
@@ -32,6 +88,8 @@ pub struct Relay {
     prompt: Prompt,
     idle: Pin<Box<Sleep>>,
     idle_limit: Duration,
+    /// Longest time from the first token to the end.
+    stream_us_max: u64,
     /// When something came last, on the request's own clock.
     last_read_us: u64,
     times: Times,
@@ -53,41 +111,43 @@ struct Times {
 }
 
 impl Relay {
-    pub(crate) fn new(stream: Stream, prompt: Prompt, ledger: Ledger) -> Self {
-        let idle_limit = ledger.shared().config.idle_timeout();
+    fn new(inflow: Inflow, ledger: Ledger) -> Self {
+        let Inflow { gated, started_us, request_losses, prompt } = inflow;
+        let config = &ledger.shared().config;
+        let (idle_limit, stream_us_max) =
+            (config.idle_timeout(), config.stream_timeout_ms.saturating_mul(1000));
         let elapsed_us = ledger.elapsed_us();
-        let logged = ledger.log_bodies.then(Vec::new);
+        let logged = ledger.logs_bodies().then(Vec::new);
         let open = ledger.shared().recorder.metrics().stream_opened();
         let times = Times {
-            attempt_us: stream.started_us,
+            attempt_us: started_us,
             first_token_us: elapsed_us,
             last_token_us: elapsed_us,
-            tokens: u64::from(stream.tokens),
+            tokens: u64::from(gated.tokens),
             bytes: 0,
         };
         let mut relay = Self {
-            pump: stream.pump,
+            pump: gated.pump,
             queue: VecDeque::with_capacity(2),
             dialect: ledger.caller.dialect(),
             ledger: Some(ledger),
             prompt,
             idle: Box::pin(tokio::time::sleep(idle_limit)),
             idle_limit,
+            stream_us_max,
             last_read_us: elapsed_us,
             times,
             logged,
-            request_losses: stream.request_losses,
+            request_losses,
             _open: open,
         };
-        for bytes in stream.held {
-            relay.push(bytes);
-        }
-        if let Some(error) = stream.error {
-            relay.upstream_error(&error);
-        } else if stream.ended {
-            relay.ended();
-        } else {
-            relay.hurry();
+        relay.push(gated.first);
+        gated.more.into_iter().for_each(|bytes| relay.push(bytes));
+        match gated.end {
+            End::Error(error) => relay.upstream_error(&error),
+            End::Ended => relay.ended(),
+            End::Open => relay.hurry(),
+            End::Blocked(why) => relay.blocked(why),
         }
         relay
     }
@@ -148,8 +208,25 @@ impl Relay {
                 self.push(bytes);
                 self.ended();
             }
+            Step::Blocked(why) => self.blocked(why),
             Step::Failed(broken) => self.broken(&broken),
         }
+        // Looked at when something came: what is silent ends by the idle limit.
+        let took_us = self.last_read_us.saturating_sub(self.times.first_token_us);
+        if took_us > self.stream_us_max && self.ledger.is_some() {
+            let limit = shown(Duration::from_micros(self.stream_us_max));
+            let message =
+                format!("the stream took longer than {limit}, the gateway's limit for one");
+            self.fail("stream_timeout", ErrorKind::Timeout, message);
+        }
+    }
+
+    /// A screen stopped the stream; what it saw is not sent.
+    fn blocked(&mut self, why: String) {
+        self.push_error("blocked", ErrorKind::ContentFilter, 400, why.clone());
+        self.attempt_ended("blocked", &why);
+        let (refusal, fault) = (RefusalKind::Blocked.name(), "caller");
+        self.settle(Ending { status: 200, refusal, fault, error: why });
     }
 
     /// Behind the end mark only the framing's end is waited for, and not for long.
@@ -197,11 +274,11 @@ impl Relay {
 
     fn ended(&mut self) {
         let measured = self.measured();
-        let elapsed_us = self.elapsed_us();
+        self.elapsed_us();
         if let (Some(ledger), Some((first, output))) = (&self.ledger, measured) {
             self.pump.model.health.measured(ledger.now_us(), Some(first), output);
         }
-        self.note(|attempt| attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us));
+        self.note(Fact::AttemptDone);
         self.settle(Ending::ok(200));
     }
 
@@ -236,7 +313,7 @@ impl Relay {
     /// Notes a failure that speaks against the target.
     fn blame(&self) {
         if let Some(ledger) = &self.ledger {
-            self.pump.model.health.failed(ledger.now_us());
+            self.pump.model.health.broke(ledger.now_us());
         }
     }
 
@@ -267,24 +344,15 @@ impl Relay {
         self.settle(Ending { status: 200, refusal: outcome, fault: "upstream", error: message });
     }
 
-    /// Writes into the record how the attempt ended that brought the stream.
+    /// Tells how the attempt ended that brought the stream.
     fn attempt_ended(&mut self, outcome: &'static str, error: &str) {
-        let elapsed_us = self.elapsed_us();
-        self.note(|attempt| {
-            attempt.outcome = outcome.into();
-            attempt.error = error.to_owned();
-            attempt.duration_us = elapsed_us.saturating_sub(attempt.started_us);
-        });
+        self.elapsed_us();
+        self.note(Fact::AttemptBroke { outcome, error });
     }
 
-    /// Edits the record's last attempt.
-    fn note(&mut self, edit: impl FnOnce(&mut gantry_model::record::Attempt)) {
+    fn note(&mut self, fact: Fact<'_>) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.with(|record| {
-                if let Some(attempt) = record.attempts.last_mut() {
-                    edit(attempt);
-                }
-            });
+            ledger.note(fact);
         }
     }
 
@@ -295,32 +363,19 @@ impl Relay {
         }
     }
 
-    /// Writes into the record what the stream came to so far.
+    /// Tells what the stream came to so far.
     fn account(&mut self) {
         let Some(ledger) = &mut self.ledger else { return };
-        let finish_reason = self.pump.finish_reason().unwrap_or_default().to_owned();
-        let logged = self.logged.take().map(|body| String::from_utf8_lossy(&body).into_owned());
-        let (times, lost) = (&self.times, self.pump.losses());
-        let request_losses = self.request_losses;
-        ledger.with(|record| {
-            record.fidelity.truncate(request_losses);
-            record.fidelity.extend_from_slice(lost);
-            record.finish_reason = finish_reason;
-            record.response_bytes = times.bytes;
-            record.response_body = logged;
-            record.stream_events = times.tokens;
-            record.first_token_us = Some(times.first_token_us);
-            let spent = times.last_token_us.saturating_sub(times.first_token_us);
-            record.inter_token_us = (times.tokens > 1).then(|| spent / (times.tokens - 1));
-        });
-        let observer = &self.pump.observer;
-        ledger.observed(&Observed {
-            usage: observer.usage(),
-            usage_is_final: observer.usage_is_final(),
-            usage_is_doubted: observer.usage_is_doubted(),
-            output_bytes: observer.output_bytes(),
-            prompt: &self.prompt,
-        });
+        let body = self.logged.take().map(|body| String::from_utf8_lossy(&body).into_owned());
+        ledger.note(Fact::Replied { bytes: self.times.bytes, body });
+        ledger.note(Fact::Streamed(Streamed {
+            request_losses: self.request_losses,
+            losses: self.pump.losses(),
+            tokens: self.times.tokens,
+            first_token_us: self.times.first_token_us,
+            last_token_us: self.times.last_token_us,
+        }));
+        ledger.note(Fact::Metered(metered(&self.pump, &self.prompt)));
     }
 
     /// Looks at the clock: microseconds since the request was received.

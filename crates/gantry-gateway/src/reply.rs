@@ -1,15 +1,16 @@
 //! Responses to the caller: whole replies, streams and refusals, with Gantry's headers.
 
-use crate::attempt::{Attempted, Stream, Whole};
+use crate::attempt::{Frames, Head, Reply};
 use crate::body::ReplyBody;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::prompt::Prompt;
 use crate::receive::Caller;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::relay::Relay;
-use crate::settle::{Ending, Ledger, Observed};
+use crate::relay::{Inflow, Out, relay};
+use crate::settle::{Ending, Fact, Ledger};
 use crate::snapshot::Model;
+use bytes::Bytes;
 use gantry_http::http1::{Field, FieldLines, Fields, LOWERED_BYTES};
 use gantry_http::server::Response;
 use gantry_llm::errors::{self, ErrorView};
@@ -37,30 +38,27 @@ pub(crate) enum Answer {
 
 /// An upstream's answer with what its relay needs of the call.
 pub(crate) struct Answered {
-    attempted: Attempted,
+    reply: Box<Reply>,
     prompt: Prompt,
 }
 
 impl Answer {
-    pub(crate) fn upstream(call: &Call, attempted: Attempted) -> Self {
-        Self::Upstream(Answered { attempted, prompt: Prompt::of(call) })
+    pub(crate) fn upstream(call: &Call, reply: Box<Reply>) -> Self {
+        Self::Upstream(Answered { reply, prompt: Prompt::of(call) })
     }
 
     /// The response; it carries the ledger on, or settles it.
     pub(crate) fn into_response(self, ledger: Ledger) -> Response<ReplyBody> {
         match self {
             Self::Local(body) => local(body, ledger),
-            Self::Upstream(answered) => match answered.attempted {
-                Attempted::Whole(reply) => whole(*reply, &answered.prompt, ledger),
-                Attempted::Stream(reply) => stream(*reply, answered.prompt, ledger),
-            },
+            Self::Upstream(Answered { reply, prompt }) => upstream(*reply, prompt, ledger),
         }
     }
 }
 
 fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.look();
-    ledger.with(|record| record.response_bytes = body.len() as u64);
+    ledger.note(Fact::Replied { bytes: body.len() as u64, body: None });
     let mut lines = FieldLines::with_capacity(USUAL_BYTES);
     identify(&mut lines, &ledger);
     lines.field(&CONTENT_TYPE, &JSON);
@@ -101,54 +99,63 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     Response::new(status, lines, body)
 }
 
-fn whole(reply: Whole, prompt: &Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
-    ledger.resolved(&reply.model, &reply.losses);
-    ledger.log_reply(&reply.body);
-    let mut lines = carried(&reply.fields, reply.altered, &ledger);
-    describe(&mut lines, &reply.model, &reply.losses, &ledger);
-    lines.field(&CONTENT_TYPE, &JSON);
-    // The attempt has just ended and looked at the clock.
-    let (now_us, elapsed_us) = (ledger.now_us(), ledger.elapsed_us());
-    if let Some(seen) = &reply.observer {
-        // Earlier targets, pauses and the caller's upload are not this target's time.
-        let spent_us = now_us.saturating_sub(reply.started_us);
-        let spent = seen.usage().map(|usage| (spent_us, usage.output.max(1)));
-        reply.model.health.measured(now_us, None, spent);
-        ledger.observed(&Observed {
-            usage: seen.usage(),
-            usage_is_final: seen.usage_is_final(),
-            usage_is_doubted: seen.usage_is_doubted(),
-            output_bytes: seen.output_bytes(),
-            prompt,
-        });
-        let finish_reason = reply.finish_reason.unwrap_or_default();
-        ledger.with(|record| record.finish_reason = finish_reason);
+/// The head of what a model or its upstream says, and the beginning of the rest.
+fn upstream(reply: Reply, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
+    let Reply { head, frames } = reply;
+    ledger.note(Fact::Resolved { model: &head.model, losses: &head.losses });
+    ledger.note(Fact::BodyKept(prompt.held_bytes()));
+    let mut lines = carried(&head.fields, head.altered, &ledger);
+    describe(&mut lines, &head.model, &head.losses, &ledger);
+    let gated = match frames {
+        Frames::Gated(gated) => gated,
+        Frames::Said { body, error } => return said(&head, lines, (body, error), ledger),
+    };
+    print_kind(&mut lines, gated.stream, &head.fields);
+    if !gated.stream {
+        timing(&mut lines, ledger.elapsed_us());
     }
-    timing(&mut lines, elapsed_us);
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    match reply.error {
-        None => ledger.settle(Ending::ok(reply.status)),
-        Some(error) => {
-            let ours = matches!(reply.status, 401 | 403 | 404 | 408 | 429) || reply.status >= 500;
-            let fault = if ours { "upstream" } else { "caller" };
-            ledger.settle(Ending { status: reply.status, refusal: "", fault, error });
-        }
-    }
-    Response::new(status, lines, ReplyBody::whole(reply.body))
+    let (started_us, request_losses) = (head.started_us, head.request_losses);
+    let body = match relay(Inflow { gated, started_us, request_losses, prompt }, ledger) {
+        Out::Whole(body) => ReplyBody::whole(body),
+        Out::Stream(relay) => ReplyBody::Relay(relay),
+        Out::Blocked(refusal, ledger) => return refuse(&refusal, ledger),
+    };
+    Response::new(StatusCode::OK, lines, body)
 }
 
-fn stream(reply: Stream, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
-    ledger.resolved(&reply.pump.model, &reply.losses);
-    let mut lines = carried(&reply.fields, reply.pump.alters(), &ledger);
-    describe(&mut lines, &reply.pump.model, &reply.losses, &ledger);
+fn print_kind(lines: &mut FieldLines, stream: bool, upstream: &Fields) {
+    if !stream {
+        lines.field(&CONTENT_TYPE, &JSON);
+        return;
+    }
     lines.field(&CONTENT_TYPE, &EVENT_STREAM);
-    if !reply.fields.contains(CACHE_CONTROL.as_str()) {
+    if !upstream.contains(CACHE_CONTROL.as_str()) {
         lines.field(&CACHE_CONTROL, &HeaderValue::from_static("no-cache"));
     }
     // Some proxies in front would collect the stream otherwise.
     lines.line(b"x-accel-buffering", b"no");
-    let relay = Relay::new(reply, prompt, ledger);
-    Response::new(StatusCode::OK, lines, ReplyBody::Relay(Box::new(relay)))
+}
+
+/// A body that needs no relay: an upstream's error, or what Gantry itself has counted.
+fn said(
+    head: &Head,
+    mut lines: FieldLines,
+    (body, error): (Bytes, Option<String>),
+    mut ledger: Ledger,
+) -> Response<ReplyBody> {
+    ledger.note(Fact::Replied { bytes: body.len() as u64, body: ledger.logged(&body) });
+    lines.field(&CONTENT_TYPE, &JSON);
+    timing(&mut lines, ledger.elapsed_us());
+    let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    match error {
+        None => ledger.settle(Ending::ok(head.status)),
+        Some(error) => {
+            let ours = matches!(head.status, 401 | 403 | 404 | 408 | 429) || head.status >= 500;
+            let fault = if ours { "upstream" } else { "caller" };
+            ledger.settle(Ending { status: head.status, refusal: "", fault, error });
+        }
+    }
+    Response::new(status, lines, ReplyBody::whole(body))
 }
 
 /// The upstream's headers that mean something to the caller. `altered`: the body's bytes are not
@@ -156,7 +163,7 @@ fn stream(reply: Stream, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBo
 fn carried(upstream: &Fields, altered: bool, ledger: &Ledger) -> FieldLines {
     let options = ConnectionOptions::of(upstream);
     let mut lines = FieldLines::with_capacity(USUAL_BYTES);
-    let of_several = ledger.applied.is_some();
+    let of_several = ledger.applied().is_some();
     let (mut id, mut other_id) = (None, None);
     for field in upstream.iter() {
         if field.is(headers::REQUEST_ID) {
@@ -235,7 +242,7 @@ fn describe(lines: &mut FieldLines, model: &Model, losses: &[Loss], ledger: &Led
     if let Some(id) = &model.id_header {
         lines.line(headers::RESOLVED_MODEL.as_bytes(), id.as_bytes());
     }
-    if let Some(applied) = ledger.applied.as_ref().and_then(|model| model.applied.as_ref()) {
+    if let Some(applied) = ledger.applied().and_then(|model| model.applied.as_ref()) {
         lines.line(headers::APPLIED.as_bytes(), applied.as_bytes());
     }
     if !losses.is_empty() {

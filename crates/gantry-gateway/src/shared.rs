@@ -2,8 +2,10 @@
 //!
 //! The stages take it; `gateway` makes it.
 
+use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::route::health::Registry;
+use crate::screens::Hooks;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwapOption;
 use gantry_http::pool::Pool;
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) shutdown: Shutdown,
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     pub(crate) health: Registry,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) hooks: Hooks,
 }
 
 /// One thread's part of the gateway.

@@ -126,7 +126,12 @@ fn full(number: u128) -> RequestRecord {
         stream: true,
         upstream_model: "gpt-5".into(),
         snapshot_generation: 7,
-        route: vec![RouteStep { target: "t".into(), verdict: "v".into(), reason: "ré".into() }],
+        route: vec![RouteStep {
+            target: "t".into(),
+            verdict: "v".into(),
+            reason: "ré".into(),
+            ..RouteStep::default()
+        }],
         attempts: vec![Attempt { target: "t".into(), status: 200, ..Attempt::default() }],
         refusal: "r".into(),
         fault: "f".into(),

@@ -26,6 +26,8 @@ pub struct RequestRecord {
     /// Name of the token used, never a part of it.
     pub key_name: String,
     pub metadata: BTreeMap<String, String>,
+    /// Address of the caller's end of the connection, without its port; empty when not known.
+    pub peer: String,
     /// The caller's trace (W3C `traceparent`), 32 hex digits; empty when it named none.
     pub trace_id: String,
     /// The caller's span in that trace, 16 hex digits; empty likewise.
@@ -86,6 +88,9 @@ pub struct RequestRecord {
     pub response_body: Option<String>,
 }
 
+/// Stands in place of the name of a target that the caller may not use.
+pub const CLOSED_TARGET: &str = "(a target that you may not use)";
+
 /// Texts with more room than this are let go when a record is emptied, in bytes.
 const KEPT_TEXT_BYTES_MAX: usize = 256;
 
@@ -94,6 +99,34 @@ impl RequestRecord {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.status >= 400 || !self.fault.is_empty()
+    }
+
+    /// The record as its caller may read it: without what is only for whoever runs the gateway, and
+    /// without the names of targets that are closed to the caller.
+    #[must_use]
+    pub fn for_caller(mut self) -> Self {
+        let closed = |attempt: &Attempt| attempt.closed && attempt.target == self.resolved_model;
+        if self.attempts.iter().any(closed) {
+            self.resolved_model.clear();
+            self.upstream_model.clear();
+            self.provider.clear();
+        }
+        for step in &mut self.route {
+            step.detail.clear();
+            if step.closed {
+                CLOSED_TARGET.clone_into(&mut step.target);
+            }
+        }
+        for attempt in &mut self.attempts {
+            attempt.url.clear();
+            attempt.detail.clear();
+            if attempt.closed {
+                CLOSED_TARGET.clone_into(&mut attempt.target);
+                // Upstreams name their models in what they say.
+                attempt.error.clear();
+            }
+        }
+        self
     }
 
     /// Makes it equal to a new record; its texts and lists keep their memory.
@@ -125,7 +158,7 @@ impl RequestRecord {
 }
 
 /// One decision on the way to a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteStep {
     /// Target considered, `account/model` or a virtual model.
     pub target: String,
@@ -133,6 +166,18 @@ pub struct RouteStep {
     pub verdict: Name,
     /// A sentence: `weight 70 of 100`, `unhealthy: 12 of 40 requests failed in 2 minutes`.
     pub reason: Name,
+    /// What is beside it only for whoever runs the gateway: what metadata a target wants, why one
+    /// is not available.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The caller had no right to use the target by itself, nor to its name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub closed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// One call to an upstream.
@@ -140,14 +185,21 @@ pub struct RouteStep {
 #[serde(default)]
 pub struct Attempt {
     pub target: String,
-    /// Host and path without query, never a credential.
+    /// Host and path without query, never a credential. For whoever runs the gateway.
     pub url: String,
     /// Upstream's HTTP status; 0 when there was none.
     pub status: u16,
     /// `ok`, `connect`, `timeout`, `first_token_timeout`, `status`, `stream_error`, `malformed`,
     /// `reset`, `too_large`, `idle_timeout`, `cancelled`, `untranslatable`.
     pub outcome: Name,
+    /// A sentence that the caller may read.
     pub error: String,
+    /// The same with hosts and addresses, for whoever runs the gateway; empty: nothing more.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// As of a step.
+    #[serde(skip_serializing_if = "is_false")]
+    pub closed: bool,
     pub started_us: u64,
     pub duration_us: u64,
     pub retry_after_ms: Option<u64>,

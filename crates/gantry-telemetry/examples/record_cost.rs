@@ -28,6 +28,7 @@ fn record(id: u64) -> Box<RequestRecord> {
             target: "openai/gpt-5-mini".into(),
             verdict: "chosen".into(),
             reason: "weight 70 of 100".into(),
+            ..RouteStep::default()
         }],
         attempts: vec![Attempt { target: "openai/gpt-5-mini".into(), ..Attempt::default() }],
         ..RequestRecord::default()

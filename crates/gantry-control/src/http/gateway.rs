@@ -141,7 +141,13 @@ pub(crate) async fn logs(
 ) -> Reply<Vec<RequestRecord>> {
     query.subject = own_subject(&caller, query.subject)?;
     let analytics = control.0.analytics.as_ref().ok_or_else(no_analytics)?;
-    Ok(Json(analytics.logs(query).await.map_err(analytics_failed)?))
+    let found = analytics.logs(query).await.map_err(analytics_failed)?;
+    Ok(Json(found.into_iter().map(|record| seen_by(&caller, record)).collect()))
+}
+
+/// Administrators see what stands in a record for whoever runs the gateway.
+fn seen_by(caller: &Caller, record: RequestRecord) -> RequestRecord {
+    if caller.admin { record } else { record.for_caller() }
 }
 
 /// One request whole: the only answer that holds bodies.
@@ -154,7 +160,8 @@ pub(crate) async fn request(
     let analytics = control.0.analytics.as_ref().ok_or_else(no_analytics)?;
     let asked = OneRequest { id: id.clone(), subject };
     let found = analytics.request(asked).await.map_err(analytics_failed)?;
-    Ok(Json(found.ok_or_else(|| Error::NotFound(format!("there is no request {id}")))?))
+    let found = found.ok_or_else(|| Error::NotFound(format!("there is no request {id}")))?;
+    Ok(Json(seen_by(&caller, found)))
 }
 
 pub(crate) async fn usage(

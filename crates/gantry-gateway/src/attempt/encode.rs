@@ -257,8 +257,8 @@ fn in_ascii(query: &str) -> Cow<'_, str> {
 
 /// The head of one attempt's request; `span` names the attempt to the upstream.
 ///
-/// A field is printed by the first of these that has it: the upstream (credential, manifest), the
-/// route's policies, Gantry, the caller.
+/// A field is printed by the first of these that has it: the upstream (credential, manifest; `sign`
+/// prints those), the route's policies, Gantry, the caller.
 pub(super) fn request_head(
     call: &Call,
     hop: &Hop,
@@ -267,7 +267,6 @@ pub(super) fn request_head(
 ) -> RequestHead {
     let upstream = &hop.model.upstream;
     let mut head = RequestHead::new(&Method::POST, encoded.path.as_str());
-    head.fields(&upstream.lines);
     for (inner, policy) in hop.policies.iter().enumerate() {
         let outer = hop.policies.get(inner + 1..).unwrap_or_default();
         for (name, value) in &policy.set_headers {

@@ -1,7 +1,6 @@
 //! Why an attempt gave no reply, and what that means for the next one.
 
-use crate::config::Config;
-use crate::headers::{self, Wishes};
+use crate::headers;
 use gantry_http::http1::Fields;
 use gantry_llm::errors::ErrorView;
 use gantry_model::ids::UnixMs;
@@ -52,6 +51,10 @@ pub(crate) struct Failure {
     /// The upstream's own reply, to be forwarded when no other target is left.
     pub(crate) reply: Option<Box<UpstreamReply>>,
     pub(crate) retry_after: Option<Duration>,
+    /// What went wrong with addresses and all, for whoever runs the gateway; empty: nothing more.
+    pub(crate) detail: String,
+    /// Whether the target had less time than the gateway would have given it.
+    pub(crate) hurried: bool,
 }
 
 /// An upstream's error reply as it came.
@@ -64,12 +67,21 @@ pub(crate) struct UpstreamReply {
 impl Failure {
     /// A failure without a reply; `message` is shown to the caller.
     pub(crate) fn silent(outcome: Outcome, error: ErrorView) -> Self {
-        Self { outcome, status: 0, error: Box::new(error), reply: None, retry_after: None }
+        Self {
+            outcome,
+            status: 0,
+            error: Box::new(error),
+            reply: None,
+            retry_after: None,
+            detail: String::new(),
+            hurried: false,
+        }
     }
 
-    /// Whether it speaks against the target: 5xx, 429, 401, 403 or no reply.
+    /// Whether it speaks against the target: 5xx, 429, 401, 403 or no reply, if it had its time.
     pub(crate) fn counts_against_target(&self) -> bool {
         match self.outcome {
+            _ if self.hurried => false,
             Outcome::Untranslatable | Outcome::TooLarge => false,
             Outcome::Status | Outcome::StreamError => status_blames_target(self.status),
             Outcome::Connect
@@ -78,25 +90,6 @@ impl Failure {
             | Outcome::FirstTokenTimeout
             | Outcome::Malformed => true,
         }
-    }
-
-    /// Whether the caller's own header gave the target less time than the gateway would have: any
-    /// caller could otherwise make a target unhealthy for all.
-    pub(crate) fn was_hurried(&self, (wishes, config): (&Wishes, &Config)) -> bool {
-        let (asked, usual_ms) = match self.outcome {
-            Outcome::Timeout => (wishes.attempt_timeout, config.attempt_timeout_ms),
-            Outcome::FirstTokenTimeout => {
-                (wishes.first_token_timeout, config.first_token_timeout_ms)
-            }
-            Outcome::Connect
-            | Outcome::Reset
-            | Outcome::Status
-            | Outcome::StreamError
-            | Outcome::Malformed
-            | Outcome::TooLarge
-            | Outcome::Untranslatable => return false,
-        };
-        asked.is_some_and(|asked| asked < Duration::from_millis(usual_ms))
     }
 
     /// The status that retry lists are asked about: failures without a status count as 502.

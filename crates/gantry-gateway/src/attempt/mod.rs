@@ -3,106 +3,75 @@
 //! Everything that can go wrong before the first byte goes wrong here: connecting, statuses, error
 //! events after 200, empty and malformed first chunks, late first tokens. The caller notices none
 //! of it while a target is left. After the first byte nothing is tried again.
+//!
+//! For each target of the plan, in this order: `encode` (the call in the target's dialect), then
+//! for each try `limit` (how long it may take), `sign`, `send`, and the gate in `send` that reads
+//! the `pump` (`print` is a part of it) until there is something for the caller: a [`Reply`]. What
+//! failed is a `failure`, without what `scrub` takes out, and `policy` says what comes next.
 
+mod collect;
 mod encode;
 mod failure;
+mod limit;
 mod policy;
+mod print;
 mod pump;
+mod reply;
 mod scrub;
 mod send;
+mod sign;
 
 pub(crate) use pump::{Break, Pump, Step};
+pub(crate) use reply::{End, Frames, Gated, Head, Reply};
 pub(crate) use send::error_blames_target;
 
 use crate::decode::Call;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::route::{Hop, Plan};
-use crate::settle::Ledger;
+use crate::route::Hop;
+use crate::settle::{Fact, Ledger};
 use crate::shared::Worker;
-use crate::snapshot::{Model, Snapshot};
-use bytes::Bytes;
+use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
-use gantry_http::http1::Fields;
-use gantry_llm::errors::{ErrorKind, ErrorView};
-use gantry_llm::observe::Observer;
+use gantry_llm::errors::ErrorKind;
+use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
 use gantry_providers::upstream::Operation;
+use http::HeaderValue;
 use policy::Policy;
 use scrub::Secrets;
 use std::cell::Cell;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// What the caller gets; boxed, since it is handed up through several futures.
-pub(crate) enum Attempted {
-    /// A whole reply in the caller's dialect, good or bad.
-    Whole(Box<Whole>),
-    /// A stream whose first token is there.
-    Stream(Box<Stream>),
-}
-
-pub(crate) struct Whole {
-    pub(crate) model: Arc<Model>,
-    pub(crate) status: u16,
-    /// The upstream's.
-    pub(crate) fields: Fields,
-    pub(crate) body: Bytes,
-    /// The body's bytes may not be the upstream's.
-    pub(crate) altered: bool,
-    pub(crate) losses: Vec<Loss>,
-    /// What a good reply was found to hold.
-    pub(crate) observer: Option<Observer>,
-    /// Why the model stopped, in the caller's words.
-    pub(crate) finish_reason: Option<String>,
-    /// The upstream's error, when it is one.
-    pub(crate) error: Option<String>,
-    /// When the attempt began, on the monotonic clock; 0 where no attempt is measured.
-    pub(crate) started_us: u64,
-}
-
-pub(crate) struct Stream {
-    pub(crate) fields: Fields,
-    pub(crate) pump: Pump,
-    /// What was held back until the first token, in the caller's dialect.
-    pub(crate) held: Vec<Bytes>,
-    pub(crate) tokens: u32,
-    pub(crate) ended: bool,
-    pub(crate) error: Option<ErrorView>,
-    pub(crate) losses: Vec<Loss>,
-    /// How many of them are the request's; the others are the stream's so far.
-    pub(crate) request_losses: usize,
-    /// When the attempt began, on the monotonic clock.
-    pub(crate) started_us: u64,
-}
 
 /// Tries the plan's targets until one answers.
 pub(crate) async fn attempt(
     worker: &Worker,
     snapshot: &Snapshot,
     call: &Call,
-    plan: Plan,
+    hops: &[Hop],
     ledger: &mut Ledger,
-) -> Result<Attempted, Refusal> {
+) -> Result<Box<Reply>, Refusal> {
     let mut failed = None;
-    let last = plan.hops.len().saturating_sub(1);
-    for (index, hop) in plan.hops.iter().enumerate() {
+    let last = hops.len().saturating_sub(1);
+    for (index, hop) in hops.iter().enumerate() {
         if let Some(counted) = counted_here(call, hop, ledger) {
             return Ok(counted);
         }
         let more = index < last;
         let failure = match encode(call, hop) {
-            Err(error) => untranslatable(hop, &error, ledger),
+            Err(error) => untranslatable(call, hop, &error, ledger),
             Ok(encoded) => {
                 let begun = Cell::new(false);
                 let target = Target { worker, snapshot, call, hop, encoded: &encoded, more, begun };
                 match target.attempts(ledger).await {
-                    Ok(attempted) => return Ok(attempted),
+                    Ok(reply) => return Ok(reply),
                     Err(failure) => failure,
                 }
             }
         };
-        let go_on = more && policy(worker, snapshot, call, hop).falls_back(&failure);
+        let go_on = more
+            && !ledger.left().is_zero()
+            && policy(worker, snapshot, call, hop).falls_back(&failure);
         // A target that cannot take the request does not hide the outage of an earlier one.
         if failed.is_none() || failure.outcome != Outcome::Untranslatable {
             failed = Some((hop, failure));
@@ -115,6 +84,17 @@ pub(crate) async fn attempt(
         Some((hop, failure)) => give_up(call, hop, failure, ledger),
         None => Err(Refusal::operator(RefusalKind::NoTarget, "the model has no target")),
     }
+}
+
+/// What one try begins with.
+struct Begin {
+    /// Monotonic time in microseconds, and wall time in milliseconds.
+    now_us: u64,
+    now_ms: UnixMs,
+    /// What is left of the request's time as a whole.
+    left: Duration,
+    /// Names the attempt to the upstream.
+    span: Option<HeaderValue>,
 }
 
 /// One target of the plan with the call encoded for it.
@@ -131,25 +111,28 @@ struct Target<'a> {
 
 impl Target<'_> {
     /// Tries the target as often as its policy says.
-    async fn attempts(&self, ledger: &mut Ledger) -> Result<Attempted, Failure> {
+    async fn attempts(&self, ledger: &mut Ledger) -> Result<Box<Reply>, Failure> {
         let mut failures = 0u8;
         loop {
             let started_us = ledger.now_us();
             self.begun.set(false);
-            let span = ledger.traceparent();
+            let (now_us, now_ms) = (started_us, ledger.now_ms());
+            let begin = Begin { now_us, now_ms, left: ledger.left(), span: ledger.traceparent() };
             let underway = Underway { target: self, started_us, ended: false, ledger };
-            let mut done = send::send(self, started_us, span).await;
+            let mut done = send::send(self, begin).await;
             if let Err(failure) = &mut done {
                 Secrets::of(&self.hop.model, &self.hop.policies).scrub(failure);
             }
             underway.end(&done);
             let ended_us = ledger.now_us();
             let failure = match done {
-                Ok(attempted) => return Ok(attempted),
+                Ok(reply) => {
+                    self.hop.model.health.answered(ended_us);
+                    return Ok(reply);
+                }
                 Err(failure) => failure,
             };
-            let limits = (&self.call.wishes, &self.worker.shared.config);
-            if failure.counts_against_target() && !failure.was_hurried(limits) {
+            if failure.counts_against_target() {
                 self.hop.model.health.failed(ended_us);
             }
             failures = failures.saturating_add(1);
@@ -158,6 +141,9 @@ impl Target<'_> {
             let Some(pause) = policy.pause(failures, &failure, elsewhere) else {
                 return Err(failure);
             };
+            if pause >= ledger.left() {
+                return Err(failure);
+            }
             tokio::time::sleep(pause).await;
             ledger.look();
         }
@@ -173,53 +159,55 @@ struct Underway<'a> {
 }
 
 impl Underway<'_> {
-    fn end(mut self, done: &Result<Attempted, Failure>) {
+    fn end(mut self, done: &Result<Box<Reply>, Failure>) {
         self.ended = true;
         self.ledger.look();
-        match done {
-            Ok(_) => self.record(200, "ok", "", None),
-            Err(failure) => self.record(
-                failure.status,
-                failure.outcome.name(),
-                &failure.error.message,
-                failure.retry_after,
-            ),
-        }
-    }
-
-    fn record(
-        &mut self,
-        status: u16,
-        outcome: &'static str,
-        error: &str,
-        retry_after: Option<Duration>,
-    ) {
-        let Target { hop, encoded, .. } = self.target;
-        let started_us = self.ledger.since_start(self.started_us);
         let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.ledger.attempted(Attempt {
-            target: hop.model.id.clone(),
-            url: hop.model.upstream.url(encoded.operation).to_owned(),
-            status,
-            outcome: outcome.into(),
-            error: error.to_owned(),
-            started_us,
-            duration_us: self.ledger.elapsed_us().saturating_sub(started_us),
-            retry_after_ms: retry_after.map(ms),
+        self.tell(match done {
+            Ok(_) => Attempt { status: 200, outcome: "ok".into(), ..Attempt::default() },
+            Err(failure) => Attempt {
+                status: failure.status,
+                outcome: failure.outcome.name().into(),
+                error: failure.error.message.clone(),
+                detail: failure.detail.clone(),
+                retry_after_ms: failure.retry_after.map(ms),
+                ..Attempt::default()
+            },
         });
     }
+
+    /// Tells the ledger of the attempt, which ends now.
+    fn tell(&mut self, attempt: Attempt) {
+        let Target { call, hop, encoded, .. } = self.target;
+        let started_us = self.ledger.since_start(self.started_us);
+        self.ledger.note(Fact::AttemptEnded(Attempt {
+            url: hop.model.upstream.url(encoded.operation).to_owned(),
+            started_us,
+            duration_us: self.ledger.elapsed_us().saturating_sub(started_us),
+            ..at(call, hop, attempt)
+        }));
+    }
+}
+
+/// An attempt at a target. One of a route may be closed to its caller, who has no right to its
+/// name then; one that the request names was admitted.
+fn at(call: &Call, hop: &Hop, attempt: Attempt) -> Attempt {
+    let closed = !hop.policies.is_empty() && !hop.model.access.allows(&call.identity);
+    Attempt { target: hop.model.id.clone(), closed, ..attempt }
 }
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.ledger.look();
-            self.record(0, "cancelled", self.ledger.cut(), None);
+            let (outcome, error) = ("cancelled".into(), self.ledger.cut().to_owned());
+            self.tell(Attempt { outcome, error, ..Attempt::default() });
             let Target { call, hop, begun, .. } = self.target;
             if begun.get() && call.operation != Operation::CountTokens {
-                self.ledger.resolved(&hop.model, &self.target.encoded.losses);
-                let dialect = call.caller.dialect();
-                self.ledger.left(crate::prompt::prompt_tokens(dialect, &call.body));
+                let (model, losses) = (&hop.model, &self.target.encoded.losses);
+                self.ledger.note(Fact::Resolved { model, losses });
+                let tokens = crate::prompt::prompt_tokens(call.caller.dialect(), &call.body);
+                self.ledger.note(Fact::PromptBilled(tokens));
             }
         }
     }
@@ -232,7 +220,7 @@ fn policy(worker: &Worker, snapshot: &Snapshot, call: &Call, hop: &Hop) -> Polic
 }
 
 /// Token counts for upstreams that cannot count: estimated, and reported as such.
-fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted> {
+fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Box<Reply>> {
     let dialect = call.caller.dialect();
     if call.operation != Operation::CountTokens || hop.model.dialect() == dialect {
         return None;
@@ -243,33 +231,18 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
         kind: LossKind::Approximated,
         note: "estimated by Gantry, the upstream cannot count".to_owned(),
     }];
-    ledger.attempted(Attempt {
-        target: hop.model.id.clone(),
-        outcome: "ok".into(),
-        ..Attempt::default()
-    });
-    Some(Attempted::Whole(Box::new(Whole {
-        model: hop.model.clone(),
-        status: 200,
-        fields: Fields::default(),
-        body: format!("{{\"input_tokens\":{tokens}}}").into(),
-        altered: true,
-        losses,
-        observer: None,
-        finish_reason: None,
-        error: None,
-        started_us: 0,
-    })))
+    let attempt = Attempt { outcome: "ok".into(), ..Attempt::default() };
+    ledger.note(Fact::AttemptEnded(at(call, hop, attempt)));
+    let body = format!("{{\"input_tokens\":{tokens}}}").into();
+    let head = Head { losses, ..Head::of(&hop.model) };
+    Some(Box::new(Reply { head, frames: Frames::Said { body, error: None } }))
 }
 
-fn untranslatable(hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
+fn untranslatable(call: &Call, hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
     let message = error.to_string();
-    ledger.attempted(Attempt {
-        target: hop.model.id.clone(),
-        outcome: Outcome::Untranslatable.name().into(),
-        error: message.clone(),
-        ..Attempt::default()
-    });
+    let (outcome, error) = (Outcome::Untranslatable.name().into(), message.clone());
+    let attempt = Attempt { outcome, error, ..Attempt::default() };
+    ledger.note(Fact::AttemptEnded(at(call, hop, attempt)));
     Failure::silent(Outcome::Untranslatable, send::view(ErrorKind::InvalidRequest, 400, message))
 }
 
@@ -279,17 +252,12 @@ fn give_up(
     hop: &Hop,
     mut failure: Failure,
     ledger: &mut Ledger,
-) -> Result<Attempted, Refusal> {
+) -> Result<Box<Reply>, Refusal> {
     failure.error.request_id = ledger.id().to_string();
     if let Some(reply) = failure.reply {
-        return Ok(Attempted::Whole(Box::new(send::upstream_error(
-            call,
-            hop,
-            &failure.error,
-            *reply,
-        ))));
+        return Ok(send::upstream_error(call, hop, &failure.error, *reply));
     }
-    ledger.resolved(&hop.model, &[]);
+    ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
     let (kind, public) = match failure.outcome {
         Outcome::Untranslatable => {
             return Err(Refusal::caller(RefusalKind::Untranslatable, failure.error.message));
@@ -306,8 +274,14 @@ fn give_up(
             (RefusalKind::UpstreamFailed, "answered with an error")
         }
     };
-    let mut refusal = Refusal::upstream(kind, format!("the model `{}` {public}", call.model));
-    refusal.detail = Some(failure.error.message);
+    let late = matches!(failure.outcome, Outcome::Timeout | Outcome::FirstTokenTimeout);
+    let mut public = format!("the model `{}` {public}", call.model);
+    if late {
+        // Whose limit it was is what a caller must know to do something about it.
+        public = format!("{public}: {}", failure.error.message);
+    }
+    let mut refusal = Refusal::upstream(kind, public);
+    refusal.note = (!late).then_some(failure.error.message);
     refusal.retry_after = failure.retry_after;
     Err(refusal)
 }

@@ -115,16 +115,16 @@ mod tests {
     use gantry_llm::errors::{ErrorKind, ErrorView};
 
     fn failure(status: u16, retry_after_ms: Option<u64>) -> Failure {
-        let error = Box::new(ErrorView {
+        let error = ErrorView {
             status,
             kind: ErrorKind::Upstream,
             code: None,
             param: None,
             message: String::new(),
             request_id: String::new(),
-        });
+        };
         let retry_after = retry_after_ms.map(Duration::from_millis);
-        Failure { outcome: Outcome::Status, status, error, reply: None, retry_after }
+        Failure { retry_after, status, ..Failure::silent(Outcome::Status, error) }
     }
 
     fn policy() -> Policy {

@@ -1,17 +1,20 @@
-//! One upstream's event stream, read event by event: metered, and translated when dialects differ.
+//! One upstream's reply on its way out: metered, screened, translated or printed, shaped.
 //!
-//! The gate (before the first byte) and the relay (after it) read the same pump.
+//! The one path of output. A whole reply is one frame; a stream is a frame for whatever whole events
+//! a read brought. The gate (before the first byte) and the relay (after it) read the same pump, so
+//! that a reply which cannot be translated still falls back. It writes nothing itself.
 
+use super::collect::Collected;
+use super::print::{Printer, Whole};
 use super::scrub::Secrets;
 use crate::route::Hop;
 use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
 use gantry_http::pool::ReplyBody;
 use gantry_llm::errors::{self, ErrorView};
-use gantry_llm::observe::{Observer, Seen, Wire};
+use gantry_llm::observe::{Malformed, Observer, Seen, Wire};
 use gantry_llm::shape::Shape;
 use gantry_llm::sse::{self, Splitter};
-use gantry_llm::stream::StreamTranslator;
 use gantry_model::facts::Dialect;
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::errors::sentence;
@@ -24,20 +27,39 @@ const SHOWN_CHARS: usize = 64;
 /// How much of it is searched for credentials first, in bytes: none may be cut in two.
 const SCRUBBED_BYTES: usize = 16 * 1024;
 
-/// A stream in progress.
+/// A reply in progress.
 pub(crate) struct Pump {
     pub(crate) model: Arc<Model>,
     /// Those that add headers, which no error may show.
     policies: Vec<Arc<Policy>>,
     body: ReplyBody,
-    splitter: Splitter,
+    framer: Framer,
     pub(crate) observer: Observer,
-    translator: Option<Box<StreamTranslator>>,
+    /// Whether the reply has tokens to count at all.
+    pub(crate) metered: bool,
+    printer: Printer,
     /// Takes the usage event out, which only Gantry asked for.
     strip_usage: bool,
     /// What the caller wants more or less of.
     shape: Option<Shape>,
     upstream: Dialect,
+}
+
+/// What makes frames of a body.
+pub(super) enum Framer {
+    /// The whole body is one, of at most so many bytes.
+    Whole(Collected, usize),
+    Events(Splitter),
+}
+
+/// What a pump is made of.
+pub(super) struct Fittings {
+    pub(super) framer: Framer,
+    pub(super) wire: Wire,
+    pub(super) metered: bool,
+    pub(super) printer: Printer,
+    pub(super) strip_usage: bool,
+    pub(super) shape: Option<Shape>,
 }
 
 /// What came of reading on.
@@ -53,10 +75,12 @@ pub(crate) enum Step {
     Ended {
         bytes: Bytes,
     },
+    /// A screen stopped the reply, and says why.
+    Blocked(String),
     Failed(Break),
 }
 
-/// How a stream broke.
+/// How a reply broke.
 #[derive(Debug)]
 pub(crate) enum Break {
     /// The connection broke or the framing was wrong.
@@ -64,9 +88,11 @@ pub(crate) enum Break {
     /// The upstream closed the stream before its end.
     Cut,
     Malformed(String),
+    /// A whole reply that is none, or that has no form in the caller's dialect.
+    NoReply(String),
     /// The stream came to its end and said nothing.
     Empty,
-    /// An event beyond the limit.
+    /// An event or a reply beyond the limit.
     TooLarge(String),
 }
 
@@ -74,11 +100,12 @@ impl Break {
     /// Name in the record, and a sentence.
     pub(crate) fn describe(&self) -> (&'static str, String) {
         match self {
-            Self::Reset(error) => ("reset", format!("the upstream's stream broke: {error}")),
+            Self::Reset(error) => ("reset", format!("the upstream's reply broke: {error}")),
             Self::Cut => ("reset", "the upstream's stream ended before its end mark".to_owned()),
             Self::Malformed(error) => {
                 ("malformed", format!("the upstream sent a malformed event: {error}"))
             }
+            Self::NoReply(error) => ("malformed", error.clone()),
             Self::Empty => ("malformed", "the upstream's stream ended without a word".to_owned()),
             Self::TooLarge(error) => ("too_large", format!("the upstream sent a {error}")),
         }
@@ -86,42 +113,26 @@ impl Break {
 }
 
 impl Pump {
-    pub(super) fn new(hop: &Hop, body: ReplyBody, wire: Wire, event_bytes_max: usize) -> Self {
+    pub(super) fn new(hop: &Hop, body: ReplyBody, fittings: Fittings) -> Self {
+        let Fittings { framer, wire, metered, printer, strip_usage, shape } = fittings;
         let adding = hop.policies.iter().filter(|policy| !policy.set_headers.is_empty());
         Self {
             model: hop.model.clone(),
             policies: adding.cloned().collect(),
             body,
-            splitter: Splitter::new(event_bytes_max),
+            framer,
             observer: Observer::new(wire),
-            translator: None,
-            strip_usage: false,
-            shape: None,
+            metered,
+            printer,
+            strip_usage,
+            shape,
             upstream: hop.model.dialect(),
         }
     }
 
-    pub(super) fn translating(mut self, translator: StreamTranslator) -> Self {
-        self.translator = Some(Box::new(translator));
-        self
-    }
-
-    pub(super) fn stripping_usage(mut self, strip: bool) -> Self {
-        self.strip_usage = strip;
-        self
-    }
-
-    pub(super) fn shaped(mut self, shape: Option<Shape>) -> Self {
-        self.shape = shape;
-        self
-    }
-
     /// Why the model stopped, in the caller's words.
     pub(crate) fn finish_reason(&self) -> Option<&str> {
-        match &self.translator {
-            Some(translator) => translator.finish_reason(),
-            None => self.observer.finish_reason(),
-        }
+        self.printer.finish_reason().unwrap_or_else(|| self.observer.finish_reason())
     }
 
     pub(crate) fn usage(&self) -> Option<TokenUsage> {
@@ -130,12 +141,23 @@ impl Pump {
 
     /// What the translation could not carry over so far.
     pub(crate) fn losses(&self) -> &[gantry_model::record::Loss] {
-        self.translator.as_ref().map_or(&[], |translator| translator.losses())
+        self.printer.losses()
     }
 
-    /// Reads on until at least one event is whole.
+    /// Reads on until there is a frame: the whole reply, or at least one event.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
+            let splitter = match &mut self.framer {
+                Framer::Events(splitter) => splitter,
+                Framer::Whole(collected, limit) => {
+                    let read = ready!(collected.poll_whole(&mut self.body, *limit, cx));
+                    let body = collected.take();
+                    return Poll::Ready(match read {
+                        Ok(()) => self.reply(body),
+                        Err(broken) => Step::Failed(broken),
+                    });
+                }
+            };
             let data = match ready!(self.body.poll_piece(cx)) {
                 None => return Poll::Ready(self.end()),
                 Some(Ok(data)) => data,
@@ -144,7 +166,7 @@ impl Pump {
                     return Poll::Ready(Step::Failed(Break::Reset(sentence(&error))));
                 }
             };
-            let complete = match self.splitter.push(data) {
+            let complete = match splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {
                     return Poll::Ready(Step::Failed(Break::TooLarge(error.to_string())));
@@ -156,26 +178,56 @@ impl Pump {
         }
     }
 
+    /// The one frame of a whole reply. An error that came with status 200 keeps its bytes.
+    fn reply(&mut self, body: Bytes) -> Step {
+        if self.metered
+            && let Err(malformed) = self.observer.reply(&body)
+        {
+            return match malformed {
+                Malformed::Error(_) => {
+                    let error = Some(self.view(&body));
+                    Step::Events { bytes: body, progress: false, tokens: 0, error }
+                }
+                Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
+                    Step::Failed(Break::NoReply(malformed.to_string()))
+                }
+            };
+        }
+        match self.printer.reply(body) {
+            Ok(Whole::Blocked(why)) => Step::Blocked(why),
+            Ok(Whole::Body(body)) => Step::Ended {
+                bytes: match &self.shape {
+                    Some(shape) => shape.reply(body),
+                    None => body,
+                },
+            },
+            Err(error) => {
+                Step::Failed(Break::NoReply(format!("{}: {}", error.field, error.message)))
+            }
+        }
+    }
+
     /// What is left to say when nothing more comes.
     pub(crate) fn end(&mut self) -> Step {
-        let held = self.splitter.take_held();
+        let Framer::Events(splitter) = &mut self.framer else {
+            return Step::Ended { bytes: Bytes::new() };
+        };
+        let held = splitter.take_held();
         let mut last = Vec::new();
         if !held.is_empty() && !self.observer.ended() {
             // Some servers leave out the blank line after the last event.
             let mut whole = held.to_vec();
             whole.extend_from_slice(b"\n\n");
-            if let Step::Events { bytes, error: None, .. } = self.read(whole.into()) {
-                last.extend_from_slice(&bytes);
+            match self.read(whole.into()) {
+                Step::Events { bytes, error: None, .. } => last.extend_from_slice(&bytes),
+                Step::Blocked(why) => return Step::Blocked(why),
+                Step::Events { .. } | Step::Ended { .. } | Step::Failed(_) => {}
             }
         }
         if !self.observer.may_end() {
             return Step::Failed(Break::Cut);
         }
-        let done = match &mut self.translator {
-            Some(translator) => translator.end(&mut last).is_ok(),
-            None => true,
-        };
-        if !done {
+        if !self.printer.end(&mut last) {
             return Step::Failed(Break::Cut);
         }
         if self.forwards() && !self.observer.ended() {
@@ -204,19 +256,21 @@ impl Pump {
                 }
                 Seen::Preamble | Seen::Ignored => {}
             }
-            if let Some(translator) = &mut self.translator
-                && error.is_none()
-                && let Err(failed) = translator.event(event.name, &event.data, &mut out)
+            if error.is_none()
+                && let Err(failed) = self.printer.event((event.name, &event.data), &mut out)
             {
                 let mut message = failed.message;
                 self.secrets().text(&mut message);
                 return Step::Failed(Break::Malformed(message));
             }
         }
-        let mut bytes = match (&self.translator, reframe) {
-            (Some(_), _) => out.into(),
-            (None, true) => self.without_usage(&complete),
-            (None, false) => complete,
+        if let Some(why) = self.printer.blocked() {
+            return Step::Blocked(why.to_owned());
+        }
+        let mut bytes = match (self.forwards(), reframe) {
+            (false, _) => out.into(),
+            (true, true) => self.without_usage(&complete),
+            (true, false) => complete,
         };
         if let Some(error) = &mut error {
             let shows = self.secrets().said(error, &mut bytes);
@@ -272,6 +326,6 @@ impl Pump {
 
     /// Whether the caller gets the upstream's own bytes.
     pub(crate) fn forwards(&self) -> bool {
-        self.translator.is_none()
+        self.printer.forwards()
     }
 }

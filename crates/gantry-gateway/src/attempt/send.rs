@@ -1,24 +1,29 @@
-//! One attempt: send, wait for the reply's beginning, judge it.
+//! One attempt: sign, send, wait for the reply's beginning, judge it.
 
+use super::collect::Collected;
 use super::encode::{Encoded, request_head};
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after, status_blames_target};
-use super::pump::{Break, Pump, Step};
+use super::limit::Limit;
+use super::print::{Order, Printer};
+use super::pump::{Break, Fittings, Framer, Pump, Step};
+use super::reply::{End, Frames, Gated, Head, Reply};
 use super::scrub::Secrets;
-use super::{Attempted, Stream, Target, Whole};
+use super::sign::{Unsigned, sign};
+use super::{Begin, Target};
 use crate::decode::Call;
 use crate::route::Hop;
 use crate::shared::Worker;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gantry_http::http1::Fields;
-use gantry_http::pool::{self, Reply, ReplyBody};
+use gantry_http::pool;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
-use gantry_llm::observe::{Malformed, Observer, Wire};
+use gantry_llm::observe::Wire;
 use gantry_llm::shape::Shape;
-use gantry_llm::stream::{StreamContext, StreamTranslator};
-use gantry_llm::translate::{self, ReplyContext};
+use gantry_llm::sse::Splitter;
+use gantry_llm::stream::StreamContext;
 use gantry_providers::upstream::Operation;
 use gantry_runtime::errors::sentence;
-use http::{HeaderValue, header};
+use http::{Method, header};
 use std::future::poll_fn;
 use std::time::Duration;
 
@@ -29,67 +34,57 @@ const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// at once.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(2);
 
-/// Sends the call and waits until its reply can be given to the caller. `started_us` is now;
-/// `span` names the attempt to the upstream.
-pub(super) async fn send(
-    target: &Target<'_>,
-    started_us: u64,
-    span: Option<HeaderValue>,
-) -> Result<Attempted, Failure> {
+/// Sends the call and waits until its reply can be given to the caller.
+pub(super) async fn send(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failure> {
     let (call, config) = (target.call, &target.worker.shared.config);
-    let whole = call.wishes.attempt_timeout;
-    let whole = whole.unwrap_or(Duration::from_millis(config.attempt_timeout_ms));
-    let first = call.wishes.first_token_timeout;
-    let first = first.unwrap_or(Duration::from_millis(config.first_token_timeout_ms));
-    let (limit, outcome, status, what) = match call.stream && first < whole {
-        true => (first, Outcome::FirstTokenTimeout, 408, "first token"),
-        false => (whole, Outcome::Timeout, 504, "reply"),
-    };
-    let exchange = exchange(target, started_us, span);
-    tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
-        let message = format!("no {what} within {} ms", limit.as_millis());
-        Err(Failure::silent(outcome, view(ErrorKind::Timeout, status, message)))
+    let limit = Limit::of(call.stream, &call.wishes, config, begin.left);
+    let exchange = exchange(target, begin);
+    tokio::time::timeout(limit.time, exchange).await.unwrap_or_else(|_| {
+        let error = view(ErrorKind::Timeout, limit.status, limit.message());
+        Err(Failure { hurried: limit.hurried, ..Failure::silent(limit.outcome, error) })
     })
 }
 
-async fn exchange(
-    target: &Target<'_>,
-    started_us: u64,
-    span: Option<HeaderValue>,
-) -> Result<Attempted, Failure> {
+async fn exchange(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
-    let head = request_head(call, hop, encoded, span.as_ref());
+    let mut head = request_head(call, hop, encoded, begin.span.as_ref());
+    let unsigned = Unsigned {
+        method: &Method::POST,
+        path: encoded.path.as_str(),
+        body: &encoded.body,
+        now_ms: begin.now_ms,
+    };
+    sign(hop, &unsigned, &mut head);
     let request = head.with_body(encoded.body.clone());
     let reply = worker
         .pool
-        .send(&hop.model.upstream.endpoint, &request, started_us, &target.begun)
+        .send(&hop.model.upstream.endpoint, &request, begin.now_us, &target.begun)
         .await
         .map_err(|error| broken(&error))?;
     if !reply.status.is_success() {
         return Err(refused(target, reply).await);
     }
-    if call.stream {
-        return gate(target, reply, started_us).await;
-    }
-    whole(target, reply, started_us).await
+    gate(target, reply, begin.now_us).await
 }
 
+/// No reply at all. Its addresses are for whoever runs the gateway.
 fn broken(error: &pool::Error) -> Failure {
-    let outcome = match error {
-        pool::Error::Connect(_) => Outcome::Connect,
-        pool::Error::Broken { .. } => Outcome::Reset,
+    let (outcome, public) = match error {
+        pool::Error::Connect(_) => (Outcome::Connect, "the upstream could not be reached"),
+        pool::Error::Broken { .. } => (Outcome::Reset, "the upstream broke the connection"),
     };
-    Failure::silent(outcome, view(ErrorKind::Upstream, 502, sentence(error)))
+    let error_view = view(ErrorKind::Upstream, 502, public.to_owned());
+    Failure { detail: sentence(error), ..Failure::silent(outcome, error_view) }
 }
 
 /// An error status, with what comes of its body in time.
-async fn refused(target: &Target<'_>, reply: Reply) -> Failure {
+async fn refused(target: &Target<'_>, mut reply: pool::Reply) -> Failure {
     let Target { worker, hop, encoded, .. } = *target;
     let status = reply.status.as_u16();
     let mut collected = Collected::default();
-    let read = collected.read(reply.body, ERROR_BYTES_MAX);
+    let read = poll_fn(|cx| collected.poll_whole(&mut reply.body, ERROR_BYTES_MAX, cx));
     let whole = matches!(tokio::time::timeout(ERROR_BODY_WAIT, read).await, Ok(Ok(())));
-    let mut body = collected.into_bytes();
+    let mut body = collected.take();
     // A part says little, and could end inside of a credential, which would not be found then.
     let usable = (whole || is_json(&body)) && !coded(&reply.fields);
     if !usable {
@@ -100,135 +95,119 @@ async fn refused(target: &Target<'_>, reply: Reply) -> Failure {
     let mut error = errors::parse(hop.model.dialect(), status, &body);
     encoded.tool_names.restore_text(&mut error.message);
     Failure {
-        outcome: Outcome::Status,
         status,
-        error: Box::new(error),
         retry_after: retry_after(&reply.fields, worker.shared.clock.unix_ms()),
         reply: Some(Box::new(UpstreamReply { fields: reply.fields, body })),
+        ..Failure::silent(Outcome::Status, error)
     }
 }
 
-/// The reply is held back until its first token is there.
-async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
+/// The reply is judged and held back until its first token, or all of a whole one, is there.
+async fn gate(
+    target: &Target<'_>,
+    reply: pool::Reply,
+    started_us: u64,
+) -> Result<Box<Reply>, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
-    let mut pump = Pump::new(hop, reply.body, wire(encoded.operation), config.event_bytes_max)
-        .stripping_usage(encoded.usage_added)
-        .shaped(shape(call, hop));
-    let (from, to) = (hop.model.dialect(), call.caller.dialect());
-    if from != to {
-        let context = stream_context(worker, call, encoded);
-        pump = pump.translating(StreamTranslator::new(from, to, context));
-    }
-    let (mut held, mut held_bytes, mut ended) = (Vec::new(), 0, false);
-    let (mut tokens, mut error) = (0, None);
-    loop {
+    let fields = reply.fields;
+    let mut pump = Pump::new(hop, reply.body, fittings(target));
+    let (mut held, mut held_bytes, mut tokens) = (Held::default(), 0, 0);
+    let end = loop {
         match poll_fn(|cx| pump.poll_step(cx)).await {
-            Step::Events { error: Some(error), progress: false, .. } => {
-                // The event is no body: it is printed anew.
-                let said = UpstreamReply { fields: reply.fields, body: Bytes::new() };
-                return Err(stream_error(worker, error, said));
+            Step::Events { bytes, error: Some(error), progress: false, .. } => {
+                // An event is no body: it is printed anew.
+                let body = if call.stream { Bytes::new() } else { bytes };
+                return Err(stream_error(worker, error, UpstreamReply { fields, body }));
             }
-            Step::Events { bytes, progress, tokens: new, error: failed } => {
+            Step::Events { bytes, progress, tokens: new, error } => {
                 held_bytes += bytes.len();
-                held.push(bytes);
+                held.add(bytes);
                 tokens += new;
-                error = failed;
-                if progress || held_bytes > config.gate_bytes_max {
-                    break;
+                match error {
+                    Some(error) => break End::Error(error),
+                    None if progress || held_bytes > config.gate_bytes_max => break End::Open,
+                    None => {}
                 }
             }
             Step::Ended { bytes } => {
-                held.push(bytes);
-                ended = true;
-                break;
+                held.add(bytes);
+                break End::Ended;
             }
-            Step::Failed(broken) => {
-                return Err(early_break(&broken));
-            }
+            Step::Blocked(why) => break End::Blocked(why),
+            Step::Failed(broken) => return Err(early_break(&broken)),
         }
-    }
+    };
     let mut losses = encoded.losses.clone();
     let request_losses = losses.len();
     losses.extend_from_slice(pump.losses());
-    Ok(Attempted::Stream(Box::new(Stream {
-        fields: reply.fields,
-        pump,
-        held,
-        tokens,
-        ended,
-        error,
+    let head = Head {
+        model: hop.model.clone(),
+        status: 200,
+        fields,
+        altered: pump.alters(),
         losses,
         request_losses,
         started_us,
-    })))
+    };
+    let Held { first, more } = held;
+    let gated = Gated { pump, stream: call.stream, first, more, tokens, end };
+    Ok(Box::new(Reply { head, frames: Frames::Gated(gated) }))
 }
 
-/// A stream that broke before its first token.
+/// Frames that wait for the gate. Most replies have one.
+#[derive(Default)]
+struct Held {
+    first: Bytes,
+    more: Vec<Bytes>,
+}
+
+impl Held {
+    fn add(&mut self, bytes: Bytes) {
+        match self.first.is_empty() {
+            true => self.first = bytes,
+            false => self.more.push(bytes),
+        }
+    }
+}
+
+/// What the reply's way out is made of.
+fn fittings(target: &Target<'_>) -> Fittings {
+    let Target { worker, call, hop, encoded, .. } = *target;
+    let config = &worker.shared.config;
+    // Only these have a neutral form, in which screens look.
+    let spoken = matches!(call.operation, Operation::Chat | Operation::Messages);
+    let order = Order {
+        from: hop.model.dialect(),
+        to: call.caller.dialect(),
+        context: || stream_context(worker, call, encoded),
+        screens: worker.shared.hooks.screens().filter(|_| spoken),
+    };
+    let (framer, printer) = match call.stream {
+        true => (Framer::Events(Splitter::new(config.event_bytes_max)), Printer::stream(order)),
+        false => {
+            (Framer::Whole(Collected::default(), config.reply_bytes_max), Printer::whole(order))
+        }
+    };
+    Fittings {
+        framer,
+        wire: wire(encoded.operation),
+        metered: encoded.operation != Operation::CountTokens,
+        printer,
+        strip_usage: encoded.usage_added,
+        shape: shape(call, hop),
+    }
+}
+
+/// A reply that broke before its first token.
 fn early_break(broken: &Break) -> Failure {
     let outcome = match broken {
         Break::Reset(_) => Outcome::Reset,
         Break::TooLarge(_) => Outcome::TooLarge,
-        Break::Cut | Break::Malformed(_) | Break::Empty => Outcome::Malformed,
+        Break::Cut | Break::Malformed(_) | Break::NoReply(_) | Break::Empty => Outcome::Malformed,
     };
     let (_, message) = broken.describe();
     Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
-}
-
-async fn whole(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
-    let Target { worker, call, hop, encoded, .. } = *target;
-    let body = collect(reply.body, worker.shared.config.reply_bytes_max).await;
-    let body = body.map_err(|(outcome, message)| {
-        Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
-    })?;
-    let mut observer = None;
-    if encoded.operation != Operation::CountTokens {
-        let seen = observer.insert(Observer::new(wire(encoded.operation)));
-        if let Err(malformed) = seen.reply(&body) {
-            let said = UpstreamReply { fields: reply.fields, body };
-            return Err(not_a_reply(target, &malformed, said));
-        }
-    }
-    let mut finish_reason =
-        observer.as_ref().and_then(|seen| seen.finish_reason().map(str::to_owned));
-    let (from, to) = (hop.model.dialect(), call.caller.dialect());
-    let mut losses = encoded.losses.clone();
-    let body = if from == to {
-        body
-    } else {
-        let request_id = reply_id();
-        let context = ReplyContext {
-            model: &call.model,
-            request_id: &request_id,
-            tool_names: &encoded.tool_names,
-            created_s: worker.shared.clock.unix_ms() / 1000,
-        };
-        let done = translate::reply(from, to, &body, &context).map_err(|error| {
-            let message = format!("{}: {}", error.field, error.message);
-            Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
-        })?;
-        losses.extend(done.losses);
-        finish_reason = Some(done.finish_reason.to_owned());
-        done.body.into()
-    };
-    let shape = shape(call, hop);
-    let altered = from != to || shape.is_some();
-    let body = match shape {
-        Some(shape) => shape.reply(body),
-        None => body,
-    };
-    Ok(Attempted::Whole(Box::new(Whole {
-        model: hop.model.clone(),
-        status: 200,
-        fields: reply.fields,
-        body,
-        altered,
-        losses,
-        observer,
-        finish_reason,
-        error: None,
-        started_us,
-    })))
 }
 
 /// How a chat reply must look, when its caller has said so.
@@ -240,28 +219,14 @@ fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
     })
 }
 
-fn not_a_reply(target: &Target<'_>, malformed: &Malformed, said: UpstreamReply) -> Failure {
-    match malformed {
-        Malformed::Error(_) => {
-            let error = errors::parse(target.hop.model.dialect(), 200, &said.body);
-            stream_error(target.worker, error, said)
-        }
-        Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
-            let message = malformed.to_string();
-            Failure::silent(Outcome::Malformed, view(ErrorKind::Upstream, 502, message))
-        }
-    }
-}
-
 /// An error that came with status 200. `said` may have no body, which is printed anew then.
 fn stream_error(worker: &Worker, mut error: ErrorView, said: UpstreamReply) -> Failure {
     error.status = meant_status(&error);
     Failure {
-        outcome: Outcome::StreamError,
         status: error.status,
-        error: Box::new(error),
         retry_after: retry_after(&said.fields, worker.shared.clock.unix_ms()),
         reply: Some(Box::new(said)),
+        ..Failure::silent(Outcome::StreamError, error)
     }
 }
 
@@ -294,7 +259,7 @@ pub(super) fn upstream_error(
     hop: &Hop,
     error: &ErrorView,
     reply: UpstreamReply,
-) -> Whole {
+) -> Box<Reply> {
     let dialect = call.caller.dialect();
     let same = dialect == hop.model.dialect() && !reply.body.is_empty();
     let body = if same && is_json(&reply.body) {
@@ -302,19 +267,14 @@ pub(super) fn upstream_error(
     } else {
         errors::print_body(dialect, error).into()
     };
-    Whole {
-        model: hop.model.clone(),
+    let head = Head {
         status: errors::status_for(dialect, error),
         fields: reply.fields,
-        body,
         // Perhaps by stars only, in place of a credential.
         altered: true,
-        losses: Vec::new(),
-        observer: None,
-        finish_reason: None,
-        error: Some(error.message.clone()),
-        started_us: 0,
-    }
+        ..Head::of(&hop.model)
+    };
+    Box::new(Reply { head, frames: Frames::Said { body, error: Some(error.message.clone()) } })
 }
 
 fn is_json(body: &[u8]) -> bool {
@@ -325,46 +285,6 @@ fn is_json(body: &[u8]) -> bool {
 fn coded(fields: &Fields) -> bool {
     let coding = fields.get(header::CONTENT_ENCODING.as_str());
     coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
-}
-
-/// The whole body, or why there is none.
-async fn collect(body: ReplyBody, limit: usize) -> Result<Bytes, (Outcome, String)> {
-    let mut collected = Collected::default();
-    collected.read(body, limit).await?;
-    Ok(collected.into_bytes())
-}
-
-/// What came of a body so far; one piece is kept as it came.
-#[derive(Default)]
-struct Collected {
-    first: Option<Bytes>,
-    all: BytesMut,
-}
-
-impl Collected {
-    async fn read(&mut self, mut body: ReplyBody, limit: usize) -> Result<(), (Outcome, String)> {
-        let failed =
-            |error| (Outcome::Reset, format!("the upstream's reply broke: {}", sentence(&error)));
-        while let Some(data) = body.piece().await.map_err(failed)? {
-            if self.all.len() + self.first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
-                let message = format!("the upstream's reply is larger than {limit} bytes");
-                return Err((Outcome::TooLarge, message));
-            }
-            match self.first.take() {
-                None if self.all.is_empty() => self.first = Some(data),
-                None => self.all.extend_from_slice(&data),
-                Some(begun) => {
-                    self.all.extend_from_slice(&begun);
-                    self.all.extend_from_slice(&data);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn into_bytes(self) -> Bytes {
-        self.first.unwrap_or_else(|| self.all.freeze())
-    }
 }
 
 fn wire(operation: Operation) -> Wire {

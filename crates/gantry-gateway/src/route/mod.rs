@@ -13,15 +13,16 @@ mod tests;
 
 pub(crate) use order::lot;
 
-use crate::snapshot::{Broken, Entry, Model, Policy, Strategy, Target, Virtual};
+use crate::snapshot::{Entry, Model, Policy, Strategy, Target, Virtual};
 use gantry_http::http1::Fields;
 use gantry_model::record::{Name, RouteStep};
+use gantry_model::snapshot::Caller;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What planning may depend on.
 pub struct Input<'a> {
-    pub subject: &'a str,
+    pub caller: &'a Caller,
     pub metadata: &'a BTreeMap<String, String>,
     pub headers: &'a Fields,
     pub now_ms: u64,
@@ -58,37 +59,43 @@ impl Hop {
     }
 }
 
+/// A plan without anything to try: what was considered, and why there is nothing.
+#[derive(Debug)]
+pub struct Failed {
+    pub steps: Vec<RouteStep>,
+    pub why: Error,
+}
+
 /// Why there is nothing to try.
 #[derive(Debug)]
 pub enum Error {
     /// There are no targets.
     NoTarget { model: String },
-    /// The request's metadata rules out every target; the reasons of some, and for the record
-    /// those of all with what the targets want.
-    NoMatch { model: String, reasons: Vec<Name>, detail: String },
+    /// The request's metadata rules out every target; the reasons of some.
+    NoMatch { model: String, reasons: Vec<Name> },
     /// Every target lacks a usable upstream.
-    Unavailable { model: String, broken: Arc<Broken> },
+    Unavailable { model: String },
 }
 
 /// Plans the targets for `entry`.
 ///
 /// # Errors
 /// When no target is left to try.
-pub fn plan(entry: &Entry, input: &Input<'_>) -> Result<Plan, Error> {
-    let mut planner = Planner { input, plan: Plan::default(), broken: None, unfit: Vec::new() };
+pub fn plan(entry: &Entry, input: &Input<'_>) -> Result<Plan, Failed> {
+    let mut planner =
+        Planner { input, plan: Plan::default(), any_broken: false, unfit: Vec::new() };
     planner.expand(entry, Vec::new(), true);
-    let Planner { plan, broken, unfit: reasons, .. } = planner;
-    let model = || entry.id().to_owned();
-    match (plan.hops.is_empty(), broken) {
-        (false, _) => Ok(plan),
-        (true, Some(broken)) => Err(Error::Unavailable { model: model(), broken }),
-        (true, None) if reasons.is_empty() => Err(Error::NoTarget { model: model() }),
-        (true, None) => {
-            let why = |step: &RouteStep| format!("{}: {}", step.target, step.reason);
-            let detail = plan.steps.iter().map(why).collect::<Vec<_>>().join("; ");
-            Err(Error::NoMatch { model: model(), reasons, detail })
-        }
+    let Planner { plan, any_broken, unfit: reasons, .. } = planner;
+    if !plan.hops.is_empty() {
+        return Ok(plan);
     }
+    let model = entry.id().to_owned();
+    let why = match any_broken {
+        true => Error::Unavailable { model },
+        false if reasons.is_empty() => Error::NoTarget { model },
+        false => Error::NoMatch { model, reasons },
+    };
+    Err(Failed { steps: plan.steps, why })
 }
 
 /// Most reasons that a refusal gives.
@@ -97,7 +104,7 @@ const REASONS_MAX: usize = 3;
 struct Planner<'a> {
     input: &'a Input<'a>,
     plan: Plan,
-    broken: Option<Arc<Broken>>,
+    any_broken: bool,
     /// Why the request's metadata ruled targets out.
     unfit: Vec<Name>,
 }
@@ -110,8 +117,10 @@ impl Planner<'_> {
                 self.plan.hops.push(Hop { model: model.clone(), policies: outer });
             }
             Entry::Broken(broken) => {
-                self.step(&broken.id, "skipped", "it is not available".into());
-                self.broken = Some(broken.clone());
+                let (verdict, reason) = ("skipped".into(), "it is not available".into());
+                let detail = broken.reason.clone();
+                self.step(entry, RouteStep { verdict, reason, detail, ..RouteStep::default() });
+                self.any_broken = true;
             }
             Entry::Virtual(model) => self.expand_virtual(model, &outer, first),
         }
@@ -122,11 +131,13 @@ impl Planner<'_> {
         for target in &model.targets {
             match mismatch(target, self.input) {
                 Some(found) => {
-                    let (public, full) = (found.public(), found.full());
-                    if self.unfit.len() < REASONS_MAX && !self.unfit.contains(&public) {
-                        self.unfit.push(public);
+                    let (reason, detail) = (found.public(), found.detail());
+                    if self.unfit.len() < REASONS_MAX && !self.unfit.contains(&reason) {
+                        self.unfit.push(reason.clone());
                     }
-                    self.step(target.entry.id(), "skipped", full);
+                    let verdict = "skipped".into();
+                    let step = RouteStep { verdict, reason, detail, ..RouteStep::default() };
+                    self.step(&target.entry, step);
                 }
                 None => fitting.push(target),
             }
@@ -137,8 +148,9 @@ impl Planner<'_> {
         let none_healthy = ordered.iter().all(|choice| choice.unhealthy.is_some());
         for choice in ordered {
             if !first && !choice.target.policy.fallback_candidate {
-                let reason = "fallback_candidate is false".into();
-                self.step(choice.target.entry.id(), "skipped", reason);
+                let (verdict, reason) = ("skipped".into(), "fallback_candidate is false".into());
+                let step = RouteStep { verdict, reason, ..RouteStep::default() };
+                self.step(&choice.target.entry, step);
                 continue;
             }
             let reason = match &choice.unhealthy {
@@ -148,8 +160,9 @@ impl Planner<'_> {
                 Some(unhealthy) => format!("moved to the end: {unhealthy}").into(),
                 None => choice.reason,
             };
-            let verdict = if first { "chosen" } else { "fallback" };
-            self.step(choice.target.entry.id(), verdict, reason);
+            let verdict = if first { "chosen" } else { "fallback" }.into();
+            let step = RouteStep { verdict, reason, ..RouteStep::default() };
+            self.step(&choice.target.entry, step);
             let mut policies = Vec::with_capacity(1 + outer.len());
             policies.push(choice.target.policy.clone());
             policies.extend_from_slice(outer);
@@ -158,9 +171,10 @@ impl Planner<'_> {
         }
     }
 
-    fn step(&mut self, target: &str, verdict: &'static str, reason: Name) {
-        let (target, verdict) = (target.to_owned(), verdict.into());
-        self.plan.steps.push(RouteStep { target, verdict, reason });
+    /// Notes a step to a target of a route, which may be closed to its caller.
+    fn step(&mut self, entry: &Entry, step: RouteStep) {
+        let closed = !entry.access().allows(self.input.caller);
+        self.plan.steps.push(RouteStep { target: entry.id().to_owned(), closed, ..step });
     }
 }
 
@@ -189,8 +203,9 @@ impl Mismatch<'_> {
         }
     }
 
-    fn full(&self) -> Name {
-        format!("{}, it wants `{}`", self.public(), self.wanted).into()
+    /// For whoever runs the gateway.
+    fn detail(&self) -> String {
+        format!("it wants `{}`", self.wanted)
     }
 }
 

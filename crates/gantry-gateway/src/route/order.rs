@@ -54,7 +54,7 @@ fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec
     // A target without samples is taken for as fast as the fastest, so that it gets some.
     let fastest = speeds.iter().flatten().copied().reduce(f64::min).unwrap_or(1.0);
     let epoch = input.now_ms / LATENCY_EPOCH_MS;
-    let key = Hash::new().text(input.subject).text(model).number(epoch).finish();
+    let key = Hash::new().text(&input.caller.subject).text(model).number(epoch).finish();
     let scored = targets.iter().zip(&speeds).map(|(target, speed)| {
         let reason = match speed {
             Some(us) => format!("{:.1} ms per output token", us / 1000.0).into(),

@@ -28,6 +28,11 @@ fn snapshot(routing: Value) -> (Snapshot, Registry) {
     (compiled, registry)
 }
 
+fn person(subject: &str) -> Caller {
+    let (teams, tags) = (Vec::new(), BTreeMap::new());
+    Caller { subject: subject.to_owned(), teams, admin: false, tags, grants: Default::default() }
+}
+
 struct Case {
     metadata: BTreeMap<String, String>,
     headers: Fields,
@@ -40,13 +45,13 @@ impl Case {
         Self { metadata: BTreeMap::new(), headers: Fields::default(), now_ms: 0, seed: 1 }
     }
 
-    fn plan(&self, snapshot: &Snapshot) -> Result<Plan, Error> {
+    fn plan(&self, snapshot: &Snapshot) -> Result<Plan, Failed> {
         self.plan_for(snapshot, "user:a")
     }
 
-    fn plan_for(&self, snapshot: &Snapshot, subject: &str) -> Result<Plan, Error> {
+    fn plan_for(&self, snapshot: &Snapshot, subject: &str) -> Result<Plan, Failed> {
         let input = Input {
-            subject,
+            caller: &person(subject),
             metadata: &self.metadata,
             headers: &self.headers,
             now_ms: self.now_ms,
@@ -191,7 +196,8 @@ fn metadata_rules_targets_out_and_says_so() {
     let mut case = Case::new();
     assert_eq!(case.order(&snapshot), ["acc/b"]);
     let steps = case.plan(&snapshot).unwrap().steps;
-    assert_eq!(steps[0].reason, "metadata tier is missing, it wants `gold`");
+    assert_eq!(steps[0].reason, "metadata tier is missing");
+    assert_eq!(steps[0].detail, "it wants `gold`");
     case.metadata.insert("tier".into(), "gold".into());
     assert_eq!(case.order(&snapshot), ["acc/a", "acc/b"]);
 }
@@ -254,7 +260,7 @@ fn latency_prefers_the_faster_and_stays_with_a_caller() {
             let subject = format!("user:{caller}");
             let case = Case::new();
             let input = Input {
-                subject: &subject,
+                caller: &person(&subject),
                 metadata: &case.metadata,
                 headers: &case.headers,
                 now_ms: 0,

@@ -1,7 +1,7 @@
 //! A gateway with one worker on a free port, its journal in a temporary directory.
 
 use bytes::Bytes;
-use gantry_gateway::{Config, Gateway, OtherBody, OtherService, Parts};
+use gantry_gateway::{Config, Gateway, NewScreen, OtherBody, OtherService, Parts};
 use gantry_http::client::{Answer, Call, call};
 use gantry_http::server::{DetachedBody, Limits, Workers, accept, listen, start_workers};
 use gantry_model::record::RequestRecord;
@@ -39,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) traces: bool,
+    pub(crate) hooks: Vec<NewScreen>,
 }
 
 struct Nothing;
@@ -63,7 +64,7 @@ impl Harness {
     }
 
     pub(crate) async fn set_up(source: SnapshotSource, setup: Setup) -> Self {
-        let Setup { config, limits, traces } = setup;
+        let Setup { config, limits, traces, hooks } = setup;
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new(100, &MetadataLabels::default()));
@@ -71,14 +72,15 @@ impl Harness {
         options.journal = Some(journal::Options::new(dir.path().join("journal")));
         let recorder = Recorder::start(options).unwrap();
         let shutdown = Shutdown::default();
-        let gateway = Gateway::new(Parts {
+        let parts = Parts {
             config,
             clock,
             recorder: recorder.clone(),
             traces,
             other: Arc::new(Nothing),
             shutdown: shutdown.clone(),
-        });
+        };
+        let gateway = Gateway::screened(parts, hooks);
         gateway.publish(&source);
         let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -9,15 +9,19 @@
 )]
 
 mod access;
+mod bodies;
 mod cors;
+mod deadline;
 mod fallback;
 mod forwarding;
 mod harness;
 mod leaving;
 mod limits;
 mod long_bodies;
+mod privacy;
 mod records;
 mod routing;
+mod screens;
 mod secrets;
 mod traces;
 mod translation;

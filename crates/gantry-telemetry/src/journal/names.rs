@@ -25,6 +25,7 @@ names! {
     "input" "cache_read" "cache_write" "cache_write_1h" "output" "reasoning"
     "field" "kind" "note"
     "shared"
+    "detail" "closed" "peer"
 }
 
 /// Name of the fields that many records share: their values are the bytes of a map by itself.

@@ -70,6 +70,7 @@ fn append_course(fields: &mut Fields<'_>, record: &RequestRecord) {
 /// What belongs to this request alone.
 fn append_result(fields: &mut Fields<'_>, record: &RequestRecord) {
     fields.texts(key!("metadata"), record.metadata.iter());
+    fields.text(key!("peer"), &record.peer);
     fields.text(key!("trace_id"), &record.trace_id);
     fields.text(key!("parent_span_id"), &record.parent_span_id);
     fields.list(key!("attempts"), &record.attempts, append_attempt);
@@ -103,6 +104,8 @@ fn append_step(out: &mut Vec<u8>, step: &RouteStep) {
     fields.maybe_text(key!("target"), Some(&step.target));
     fields.maybe_text(key!("verdict"), Some(&step.verdict));
     fields.maybe_text(key!("reason"), Some(&step.reason));
+    fields.text(key!("detail"), &step.detail);
+    fields.flag(key!("closed"), step.closed);
     fields.end();
 }
 
@@ -113,6 +116,8 @@ fn append_attempt(out: &mut Vec<u8>, attempt: &Attempt) {
     fields.number(key!("status"), attempt.status.into());
     fields.text(key!("outcome"), &attempt.outcome);
     fields.text(key!("error"), &attempt.error);
+    fields.text(key!("detail"), &attempt.detail);
+    fields.flag(key!("closed"), attempt.closed);
     fields.number(key!("started_us"), attempt.started_us);
     fields.number(key!("duration_us"), attempt.duration_us);
     fields.maybe_number(key!("retry_after_ms"), attempt.retry_after_ms);

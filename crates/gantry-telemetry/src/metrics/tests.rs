@@ -18,6 +18,7 @@ fn record(model: &str, user: &str, status: u16) -> RequestRecord {
             target: model.into(),
             verdict: "chosen".into(),
             reason: "named by the request".into(),
+            ..RouteStep::default()
         }],
         cost: NanoUsd(1_250_000),
         usage: TokenUsage { input: 10, output: 3, ..TokenUsage::default() },

@@ -45,6 +45,7 @@ fn record() -> RequestRecord {
             target: "main/gpt".into(),
             verdict: "chosen".into(),
             reason: "only one".into(),
+            ..RouteStep::default()
         }],
         attempts: vec![
             attempt("spare/gpt", "timeout", 0, 100),

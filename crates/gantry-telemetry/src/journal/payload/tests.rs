@@ -41,6 +41,7 @@ fn full() -> RequestRecord {
                 target: format!("t{step}"),
                 verdict: String::new().into(),
                 reason: String::new().into(),
+                ..RouteStep::default()
             })
             .collect(),
         attempts: vec![
