@@ -3,6 +3,7 @@
 //! What such a block means for the columns is found out once per batch; of each further record with
 //! it only the row is counted, until another block comes.
 
+use gantry_model::record::table::NUMBERS_MAX;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -30,19 +31,21 @@ pub(crate) struct Block {
     pub(crate) columns: ColumnSet,
 }
 
-/// Some of the columns.
+/// Some of the columns. A bit for each: there are at most as many columns as numbers of fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ColumnSet(u64);
+pub(crate) struct ColumnSet(u128);
+
+const _: () = assert!(NUMBERS_MAX <= 128, "a set of columns has a bit for each");
 
 impl ColumnSet {
     #[inline]
     pub(crate) fn has(self, column: u8) -> bool {
-        self.0 & 1_u64.wrapping_shl(column.into()) != 0
+        self.0 & 1_u128.wrapping_shl(column.into()) != 0
     }
 
     #[inline]
     pub(crate) fn add(&mut self, column: u8) {
-        self.0 |= 1_u64.wrapping_shl(column.into());
+        self.0 |= 1_u128.wrapping_shl(column.into());
     }
 
     pub(crate) fn meets(self, other: Self) -> bool {

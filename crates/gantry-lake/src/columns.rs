@@ -7,26 +7,28 @@
 
 use crate::blocks::{Block, Blocks, ColumnSet};
 use crate::cells::Cells;
-use crate::schema::{BODIES, COLUMNS, Column, Within, own_values, schema};
+use crate::schema::{Column, Layout, Place, USAGE, Within};
 use crate::shared::{Shared, Sharing};
 use arrow::array::{ArrayRef, BooleanArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use gantry_telemetry::journal::names;
 use gantry_telemetry::journal::pack::{Cursor, Key, Malformed, Token, append_key, append_text};
-use std::sync::LazyLock;
 
 /// Most rows of a batch: about 5 MB without bodies. Ingestion makes a row group of each.
 const BATCH_ROWS: usize = 16_384;
 /// A batch ends when it holds so many bytes of records, which may carry bodies.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// The field that tells the time of receipt, in milliseconds.
+const RECEIVED_AT: &str = "received_at_ms";
+const RECEIVED_AT_NUMBER: u8 = gantry_model::record::RECEIVED_AT_NUMBER;
+
 /// A batch in the making.
 #[derive(Debug)]
 pub(crate) struct Columns {
     making: Vec<Making>,
-    places: &'static Places,
+    layout: &'static Layout,
     rows: usize,
     bytes: usize,
     /// Rows of records that proved to be malformed.
@@ -59,74 +61,22 @@ pub(crate) enum Made {
     Nothing,
 }
 
-const _: () = assert!(COLUMNS.len() <= 64, "a set of columns has a bit for each");
-
-/// The one object in the record whose fields have columns.
-const USAGE: &str = "usage";
-
-/// Columns by the numbers of their fields.
-#[derive(Debug)]
-struct Places {
-    record: [Place; 128],
-    usage: [Place; 128],
-}
-
-/// What a field is for the columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Column(u8),
-    Usage,
-    /// Not one field: many of them, which records share.
-    Block,
-    Rest,
-}
-
-static PLACES: LazyLock<Places> = LazyLock::new(|| {
-    let places = |within| {
-        std::array::from_fn(|number| {
-            let name = u8::try_from(number).ok().and_then(names::name);
-            match name {
-                Some(_) if number == usize::from(names::SHARED) => Place::Block,
-                Some(name) => find(within, name.as_bytes()),
-                None => Place::Rest,
-            }
-        })
-    };
-    Places { record: places(Within::Record), usage: places(Within::Usage) }
-});
-
-/// The place of a field by its name.
-fn find(within: Within, name: &[u8]) -> Place {
-    let is_it = |column: &Column| column.within == within && column.field.as_bytes() == name;
-    match COLUMNS.iter().position(is_it).and_then(|at| u8::try_from(at).ok()) {
-        Some(at) => Place::Column(at),
-        None if within == Within::Record && name == USAGE.as_bytes() => Place::Usage,
-        None => Place::Rest,
-    }
-}
-
-impl Places {
-    #[inline]
-    fn of(&self, within: Within, key: Key<'_>) -> Place {
-        let table = if within == Within::Usage { &self.usage } else { &self.record };
-        match key {
-            Key::Number(number) => table.get(usize::from(number)).copied().unwrap_or(Place::Rest),
-            Key::Name(name) => find(within, name),
-        }
-    }
-}
-
 impl Columns {
     /// With `bodies` unset, the columns of bodies stay empty.
     pub(crate) fn new(bodies: bool) -> Self {
-        let making = |column: &'static Column| match own_values(column) {
-            _ if !bodies && BODIES.contains(&column.name) => Making::Ignored,
+        Self::of(Layout::current(), bodies)
+    }
+
+    /// The same for other rows than the record's.
+    pub(crate) fn of(layout: &'static Layout, bodies: bool) -> Self {
+        let making = |column: &'static Column| match column.distinct {
+            _ if !bodies && column.body => Making::Ignored,
             true => Making::Each(Cells::new(column.kind)),
             false => Making::Shared(Shared::new(column.kind)),
         };
         Self {
-            making: COLUMNS.iter().map(making).collect(),
-            places: &PLACES,
+            making: layout.columns.iter().map(making).collect(),
+            layout,
             rows: 0,
             bytes: 0,
             dead: Vec::new(),
@@ -164,7 +114,7 @@ impl Columns {
 
     /// The rows so far, in the schema of new files; begins the next batch.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        let schema = schema();
+        let schema = self.layout.schema.clone();
         let rows = self.rows;
         let array = |(made, field): (Made, &std::sync::Arc<arrow::datatypes::Field>)| match made {
             Made::Each(array) => Ok(array),
@@ -186,6 +136,14 @@ impl Columns {
     pub(crate) fn finish_shared(&mut self) -> Option<(usize, Vec<Made>)> {
         let rows = self.rows;
         self.dead.is_empty().then(|| (rows, self.made()))
+    }
+
+    #[inline]
+    fn place(&self, within: Within, key: Key<'_>) -> Place {
+        match key {
+            Key::Number(number) => self.layout.place(within, number),
+            Key::Name(name) => self.layout.place_by_name(within, name),
+        }
     }
 
     fn made(&mut self) -> Vec<Made> {
@@ -219,7 +177,7 @@ impl Columns {
     #[inline]
     fn field(&mut self, within: Within, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
         let key = cursor.key()?;
-        let taken = match self.places.of(within, key) {
+        let taken = match self.place(within, key) {
             Place::Column(at) => self.value(at, cursor)?,
             Place::Usage => self.usage(cursor)?,
             Place::Block if within == Within::Record => self.block(cursor).map(|()| true)?,
@@ -292,7 +250,7 @@ impl Columns {
         let mut cursor = Cursor::new(bytes);
         let mut block = Block::default();
         for _ in 0..entries(&mut cursor)? {
-            let place = self.places.of(Within::Record, cursor.key()?);
+            let place = self.place(Within::Record, cursor.key()?);
             let Place::Column(at) = place else { return Ok(Block::default()) };
             let making = self.making.get_mut(usize::from(at));
             let Some(Making::Shared(shared)) = making else { return Ok(Block::default()) };
@@ -310,7 +268,7 @@ impl Columns {
         let mut cursor = Cursor::new(bytes);
         for _ in 0..entries(&mut cursor)? {
             let mut key = cursor;
-            if self.places.of(Within::Record, key.key()?) == Place::Block {
+            if self.place(Within::Record, key.key()?) == Place::Block {
                 return Err(Malformed);
             }
             self.field(Within::Record, &mut cursor)?;
@@ -358,8 +316,8 @@ pub(crate) fn received_ms(payload: &[u8]) -> Result<u64, Malformed> {
     let mut cursor = Cursor::new(payload);
     for _ in 0..entries(&mut cursor)? {
         let is_it = match cursor.key()? {
-            Key::Number(number) => number == names::RECEIVED_AT_MS,
-            Key::Name(name) => name == b"received_at_ms",
+            Key::Number(number) => number == RECEIVED_AT_NUMBER,
+            Key::Name(name) => name == RECEIVED_AT.as_bytes(),
         };
         if is_it {
             let Token::Number(ms) = cursor.token()? else { break };

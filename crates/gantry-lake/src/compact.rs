@@ -1,18 +1,23 @@
 //! The many small files of an hour that is over become one. Large row groups are copied as they
 //! are, small ones are read and become large ones.
 //!
-//! A note (`c-….merge`) makes it safe to die at any point: it is stored with `done: false` before
-//! the merged file, which does not count until the note is overwritten with `done: true`; from then
-//! on the small files do not count. They are deleted, then the note. Whoever finds a note later
-//! goes on from it: forward when it is done, else back. Queries follow the notes too.
+//! Only the lake's owner does this ([`crate::owner`]), and even two that both believe to be it can
+//! neither count rows twice nor lose any. In an hour's folder at most one merging goes on: its
+//! note is taken with a conditional write, `done: false`. A merged file does not count until the
+//! note is overwritten with `done: true`, on condition that it is still the one that was taken;
+//! from then on the small files do not count. Then the merged file gets a mark that makes it count
+//! for good, the small files are deleted, and the note is emptied. Whoever finds a note later goes
+//! on from it: forward when it is done, else it takes the note away, and who wrote it can end
+//! nothing any more. Queries follow notes and marks too.
 
 use crate::parquet_file::ParquetFile;
 use crate::schema::schema;
-use crate::store::{DataFile, Hour, Merge};
+use crate::store::{DataFile, Hour, If, Merge, Noted, sibling};
 use crate::{Error, Lake};
 use arrow::array::new_null_array;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use object_store::UpdateVersion;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -24,24 +29,36 @@ use std::sync::atomic::Ordering;
 /// Most bytes that are merged at once: the merged file is held in memory.
 const MERGE_BYTES_MAX: u64 = 32 << 20;
 
+/// A merging that was begun here.
+#[derive(Debug)]
+pub(crate) struct Merging {
+    pub(crate) note: Path,
+    pub(crate) merge: Merge,
+    /// Of the note, as it was taken.
+    pub(crate) version: UpdateVersion,
+}
+
 impl Lake {
-    /// Merges the files of hours that ended some time ago; returns how many files went.
+    /// Merges the files of hours that ended some time ago, if this process owns the lake; returns
+    /// how many files went.
     ///
     /// Keeps the calling thread busy: [`Lake::run`] calls it on a thread of its own.
     ///
     /// # Errors
     /// When files cannot be read or stored. Nothing is lost, and the next call goes on.
     pub async fn compact(&self) -> Result<usize, Error> {
-        let _alone = self.0.maintenance.lock().await;
+        let mut owner = self.0.maintenance.lock().await;
         let inner = &self.0;
+        if !self.owned(&mut owner).await? {
+            return Ok(0);
+        }
         // The journal first: a segment that vanishes after this look is taken next time.
         let segments = inner.journal.segments()?;
         let pending: BTreeSet<String> = segments.into_iter().map(|segment| segment.name).collect();
         let mut listing = inner.store.list(None).await?;
         if !listing.merges.is_empty() {
-            for (note, merge) in &listing.merges {
-                let _layout = inner.layout.write().await;
-                self.resume(note, merge).await?;
+            for noted in listing.merges {
+                self.resume(noted).await?;
             }
             listing = inner.store.list(None).await?;
         }
@@ -54,48 +71,103 @@ impl Lake {
         };
         let mut gone = 0;
         for (hour, files) in groups(listing.files.into_iter().filter(ready)) {
-            gone += files.len();
-            let (note, merge) = self.merge(hour, &files).await?;
-            self.finish(&note, merge).await?;
+            if !self.owned(&mut owner).await? {
+                break;
+            }
+            let begun = self.merge(hour, &files).await?;
+            if let Some(merging) = begun
+                && self.finish(merging).await?
+            {
+                gone += files.len();
+            }
         }
         Ok(gone)
     }
 
-    /// Stores the note and the merged file, which does not count yet.
+    /// Takes the hour's note and stores the merged file, which does not count yet. `None` when
+    /// another merging goes on in this hour.
     pub(crate) async fn merge(
         &self,
         hour: Hour,
         files: &[DataFile],
-    ) -> Result<(Path, Merge), Error> {
+    ) -> Result<Option<Merging>, Error> {
         let store = &self.0.store;
         let random = gantry_runtime::ids::fast_random_u64();
-        let name = format!("c-{:013}-{random:016x}", self.0.clock.unix_ms());
+        let name = format!("m-{:013}-{random:016x}", self.0.clock.unix_ms());
+        let mut from = Vec::new();
+        for file in files {
+            from.extend(store.sources(file).await?);
+        }
         let merge = Merge {
             done: false,
             output: format!("{name}.parquet"),
             inputs: files.iter().map(|file| file.name().to_owned()).collect(),
+            from,
         };
-        let note = store.path(hour, &format!("{name}.merge"));
-        store.put(&note, serde_json::to_vec(&merge)?).await?;
+        let note = store.note(hour);
+        let condition = match store.versioned(&note).await? {
+            None => If::Absent,
+            Some((bytes, version)) if bytes.is_empty() => If::Still(version),
+            Some(_) => return Ok(None),
+        };
+        let taken = store.put_if(&note, serde_json::to_vec(&merge)?, condition).await?;
+        let Some(version) = taken else { return Ok(None) };
+        // What is read from here on nobody deletes who has not taken the note away.
         let mut merged = ParquetFile::new()?;
         for file in files {
             append(&mut merged, store.get(&file.meta.location).await?)?;
         }
         store.put(&store.path(hour, &merge.output), merged.finish()?).await?;
-        Ok((note, merge))
+        Ok(Some(Merging { note, merge, version }))
     }
 
-    /// Makes the merged file count, and removes the others.
-    pub(crate) async fn finish(&self, note: &Path, merge: Merge) -> Result<(), Error> {
+    /// Makes the merged file count, and removes the others. False when the note was taken away:
+    /// then nothing has happened.
+    pub(crate) async fn finish(&self, merging: Merging) -> Result<bool, Error> {
+        let Merging { note, merge, version } = merging;
         let merge = Merge { done: true, ..merge };
         // Queries list the files either before this or after it.
         let _layout = self.0.layout.write().await;
-        self.0.store.put(note, serde_json::to_vec(&merge)?).await?;
-        self.resume(note, &merge).await
+        let condition = If::Still(version);
+        let done = self.0.store.put_if(&note, serde_json::to_vec(&merge)?, condition).await?;
+        let Some(version) = done else { return Ok(false) };
+        self.settle(&note, &merge, version).await?;
+        Ok(true)
     }
 
-    /// Ends a merging, also one that an earlier process began. The caller holds the layout.
-    async fn resume(&self, note: &Path, merge: &Merge) -> Result<(), Error> {
+    /// What follows once a merging is done. Doing it again, or twice at a time, changes nothing.
+    async fn settle(
+        &self,
+        note: &Path,
+        merge: &Merge,
+        version: UpdateVersion,
+    ) -> Result<(), Error> {
+        let store = &self.0.store;
+        self.0.replaced.fetch_add(1, Ordering::SeqCst);
+        store.mark(note, merge).await?;
+        for name in &merge.inputs {
+            store.remove(&sibling(note, name)).await?;
+        }
+        store.put_if(note, Vec::new(), If::Still(version)).await.map(|_| ())
+    }
+
+    /// Ends a merging that an earlier process, or an earlier owner, began.
+    pub(crate) async fn resume(&self, noted: Noted) -> Result<(), Error> {
+        let Noted { note, merge, version } = noted;
+        let store = &self.0.store;
+        let _layout = self.0.layout.write().await;
+        let Some(version) = version else { return self.resume_older(&note, &merge).await };
+        if merge.done {
+            return self.settle(&note, &merge, version).await;
+        }
+        if store.put_if(&note, Vec::new(), If::Still(version)).await?.is_some() {
+            store.remove(&sibling(&note, &merge.output)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a merging of a release whose merged files counted without a mark.
+    async fn resume_older(&self, note: &Path, merge: &Merge) -> Result<(), Error> {
         let unwanted =
             if merge.done { merge.inputs.as_slice() } else { std::slice::from_ref(&merge.output) };
         self.0.replaced.fetch_add(1, Ordering::SeqCst);
@@ -104,12 +176,6 @@ impl Lake {
         }
         self.0.store.delete(note).await
     }
-}
-
-fn sibling(path: &Path, name: &str) -> Path {
-    let mut parts: Vec<_> = path.parts().collect();
-    parts.pop();
-    Path::from_iter(parts.into_iter().chain([name.into()]))
 }
 
 /// Files of one hour in groups that are worth merging: two or more, not too large together.

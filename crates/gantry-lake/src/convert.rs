@@ -1,7 +1,7 @@
 //! From columns back to records, for answers. Pure; the schema's table says which is which.
 
 use crate::Error;
-use crate::schema::{COLUMNS, Column, Kind, REST};
+use crate::schema::{Column, Kind, Layout, REST};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
@@ -19,7 +19,8 @@ pub(crate) fn to_records(batch: &RecordBatch) -> Result<Vec<RequestRecord>, Erro
             *row = text.map_or(Ok(Row::new()), serde_json::from_str)?;
         }
     }
-    for column in COLUMNS.iter().filter(|column| column.name != REST) {
+    let columns = Layout::current().columns.iter();
+    for column in columns.filter(|column| column.name != REST) {
         let Some(array) = batch.column_by_name(column.name) else { continue };
         for (at, row) in rows.iter_mut().enumerate() {
             if let Some(value) = value(column.kind, array, at)? {

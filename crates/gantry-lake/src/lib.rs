@@ -3,11 +3,12 @@
 //! [`Lake::run`] is the task that turns sealed journal segments into Parquet files and merges the
 //! files of hours that are over. [`Lake::requests`], [`Lake::request`] and [`Lake::usage`] answer
 //! from the files and from what is still in the journal, so a request shows at once. One process
-//! per journal runs it. It is a crate of its own so that nothing else pays for building DataFusion.
+//! per journal runs it; of several on one lake one merges and deletes ([`owner`]). It is a crate of
+//! its own so that nothing else pays for building DataFusion.
 //!
 //! ```text
 //! journal/<segment>.open|.seg -> requests/day=2026-03-01/hour=07/<segment>-<n>.parquet
-//!                             -> requests/day=2026-03-01/hour=07/c-<name>.parquet
+//!                             -> requests/day=2026-03-01/hour=07/m-<name>.parquet
 //! ```
 //!
 //! No record is lost or shown twice, wherever the process dies: a segment is deleted only after its
@@ -25,8 +26,10 @@ mod filter;
 mod hybrid;
 mod ingest;
 mod objects;
+mod owner;
 mod parquet_file;
 mod query;
+mod retain;
 mod schema;
 mod shared;
 mod store;
@@ -75,6 +78,11 @@ pub struct LakeConfig {
     pub compact_every: Duration,
     /// The files of an hour are merged this long after its end. Default 15 minutes.
     pub compact_after: Duration,
+    /// Files of hours that ended longer ago are deleted; zero keeps them. Default 90 days.
+    pub retention: Duration,
+    /// Most bytes of all files: when there are more, the oldest are deleted. 0, the default, keeps
+    /// them.
+    pub retention_bytes: u64,
     /// Memory for sorting and grouping, all queries together, in bytes. Default 256 MiB.
     pub query_memory_bytes: usize,
     /// Most journal bytes that one query reads, and about as many of memory. Default 256 MiB, a
@@ -95,6 +103,8 @@ impl LakeConfig {
             ingest_every: Duration::from_secs(5),
             compact_every: Duration::from_secs(60),
             compact_after: Duration::from_secs(900),
+            retention: Duration::from_secs(90 * 86_400),
+            retention_bytes: 0,
             query_memory_bytes: 256 << 20,
             query_journal_bytes: 256 << 20,
             query_time: Duration::from_secs(30),
@@ -133,6 +143,10 @@ pub enum Error {
         #[from]
         source: object_store::Error,
     },
+    #[error("list the lake's files: they are replaced all the time")]
+    Moving,
+    #[error("lock the lake's folder")]
+    Owner { source: std::io::Error },
     #[error("sync the lake's files")]
     Sync { source: std::io::Error },
     #[error("read or write Parquet")]
@@ -183,7 +197,7 @@ struct Inner {
     /// Made by the first query.
     engine: OnceLock<Arc<RuntimeEnv>>,
     /// Held by ingestion and compaction, which are never at work at the same time.
-    maintenance: tokio::sync::Mutex<()>,
+    maintenance: tokio::sync::Mutex<owner::Owner>,
     /// Read while a query lists the journal and the files, written while compaction replaces
     /// files: so each query sees one consistent set.
     layout: tokio::sync::RwLock<()>,
@@ -198,17 +212,21 @@ impl Lake {
     /// When the address cannot be used.
     pub fn open(config: LakeConfig, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let store = store::Store::open(&config.url, &config.environment, clock.clone())?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::on(store, config, clock, metrics))
+    }
+
+    fn on(store: store::Store, config: LakeConfig, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Inner {
             journal: journal::Reader::new(&config.journal_dir),
             config,
             store,
             clock,
             metrics,
             engine: OnceLock::new(),
-            maintenance: tokio::sync::Mutex::new(()),
+            maintenance: tokio::sync::Mutex::default(),
             layout: tokio::sync::RwLock::new(()),
             replaced: AtomicU64::new(0),
-        })))
+        }))
     }
 
     /// Tries once whether the files can be listed, written, read and deleted. A store that is away
@@ -231,7 +249,8 @@ impl Lake {
         }
     }
 
-    /// Ingests and compacts until the shutdown begins. A failed round is logged and tried again.
+    /// Ingests, merges and deletes until the shutdown begins. A failed round is logged and tried
+    /// again.
     ///
     /// All of it happens on threads of its own, which give way to those that serve requests.
     pub async fn run(self, shutdown: Shutdown) {
@@ -280,6 +299,7 @@ impl Lake {
                 () = shutdown.wait() => {}
             }
         }
+        self.disown().await;
     }
 
     /// How long to wait after so many failed rounds.
@@ -297,6 +317,7 @@ impl Lake {
         let due = compacted_us.is_none_or(|last| u128::from(now_us.saturating_sub(last)) >= every);
         if due {
             self.compact().await?;
+            self.expire().await?;
             *compacted_us = Some(now_us);
         }
         ingested.map(|_| ())

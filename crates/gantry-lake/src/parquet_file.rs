@@ -5,7 +5,7 @@
 
 use crate::chunk;
 use crate::columns::{Columns, Made};
-use crate::schema::{COLUMNS, Kind, own_values, schema};
+use crate::schema::{self, Kind, schema};
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -28,10 +28,6 @@ const ROW_GROUP_ROWS: usize = 16_384;
 /// Row groups of fewer rows than these are not copied: each column of a group takes about a hundred
 /// bytes of its own, and a query looks at each group.
 const COPIED_ROWS_MIN: i64 = 4_096;
-
-/// Columns whose least and greatest values let a query pass over row groups. Any other column has
-/// all of its values in nearly every row group.
-const SEARCHED: [&str; 2] = ["id", "received_at"];
 
 /// A Parquet file in memory, in the schema of new files.
 pub(crate) struct ParquetFile {
@@ -103,7 +99,8 @@ impl ParquetFile {
         self.flush()?;
         let mut leaves = self.layout.schema.columns().iter();
         let mut group = self.file.next_row_group()?;
-        for (at, (made, column)) in made.into_iter().zip(&COLUMNS).enumerate() {
+        let columns = &schema::Layout::current().columns;
+        for (at, (made, column)) in made.into_iter().zip(columns).enumerate() {
             let count = if column.kind == Kind::Map { 2 } else { 1 };
             let own = match &made {
                 Made::Nothing => Some((0..count).map(|_| chunk::nothing(rows)).collect()),
@@ -220,13 +217,14 @@ fn properties(dictionaries: bool) -> Result<WriterProperties> {
         .set_dictionary_enabled(dictionaries)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_created_by("gantry".to_owned());
-    for column in &COLUMNS {
+    for column in &schema::Layout::current().columns {
         let path = ColumnPath::from(column.name);
-        if SEARCHED.contains(&column.name) {
+        // Any other column has all of its values in nearly every row group.
+        if column.searched {
             let chunk = EnabledStatistics::Chunk;
             properties = properties.set_column_statistics_enabled(path.clone(), chunk);
         }
-        if own_values(column) {
+        if column.distinct {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
         }
         if matches!(column.kind, Kind::Int | Kind::Time) {

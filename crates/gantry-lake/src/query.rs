@@ -4,7 +4,7 @@ use crate::columns::Columns;
 use crate::convert::to_records;
 use crate::filter::{self, Filter, Logs};
 use crate::ingest::{RecordError, each_record};
-use crate::schema::{BODIES, schema};
+use crate::schema::{Layout, schema};
 use crate::store::{DataFile, Hour};
 use crate::table::Files;
 use crate::{Error, Lake, blocking};
@@ -158,6 +158,7 @@ impl Lake {
                     Ok(Some(frames)) => frames,
                     Err(error) => return Err(error.into()),
                 };
+                // What is missing of a segment is told when it is ingested.
                 each_record(frames, &segment.name, |hour, ms, payload| {
                     rows.append(hour, ms, payload)
                 })?;
@@ -219,9 +220,8 @@ impl JournalRows {
 
 /// All columns but the bodies.
 fn list_columns() -> Vec<Expr> {
-    let schema = schema();
-    let names = schema.fields().iter().map(|field| field.name());
-    names.filter(|name| !BODIES.contains(&name.as_str())).map(col).collect()
+    let columns = Layout::current().columns.iter();
+    columns.filter(|column| !column.body).map(|column| col(column.name)).collect()
 }
 
 /// Cuts a scope into steps of time, in the order in which they are searched.

@@ -1,28 +1,22 @@
 //! The columns of the lake's files. Pure.
 //!
-//! One table, [`COLUMNS`], says which field of a record goes to which column, in both
-//! directions. What it does not name goes to the column `rest` as JSON, so a field that is added to
-//! the record is kept before anybody adds a column for it. Columns may be added; none may change
-//! its name, type or meaning, because files with the old one stay.
+//! They are made of the table of record fields ([`RequestRecord`]'s rows), which says which field
+//! goes to which column, in both directions. What it does not name goes to the column `rest` as
+//! JSON, so a field that a later version adds to the record is kept. Columns may be added; none may
+//! change its name, type or meaning, because files with the old one stay.
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use gantry_model::record::RequestRecord;
+use gantry_model::record::table::{self, NUMBERS_MAX, Row, SHARED};
 use std::sync::{Arc, LazyLock};
 
-/// How a field is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Text,
-    /// 64 bits, signed: what other engines read without trouble.
-    Int,
-    Flag,
-    /// Milliseconds since the Unix epoch.
-    Time,
-    Texts,
-    /// Texts by name.
-    Map,
-    /// Anything else, printed as JSON.
-    Json,
-}
+pub(crate) use gantry_model::record::table::Kind;
+
+/// The one object in the record whose fields have columns.
+pub(crate) const USAGE: &str = "usage";
+
+/// Name of the last column, for the fields that have none of their own.
+pub(crate) const REST: &str = "rest";
 
 /// The object that a field belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +33,7 @@ impl Within {
     /// Name of the field of the record that is this object.
     pub(crate) fn name(self) -> Option<&'static str> {
         match self {
-            Self::Usage => Some("usage"),
+            Self::Usage => Some(USAGE),
             Self::Record | Self::Nowhere => None,
         }
     }
@@ -53,97 +47,102 @@ pub(crate) struct Column {
     /// Field in that object.
     pub(crate) field: &'static str,
     pub(crate) kind: Kind,
+    /// Whether nearly each row has a value of its own in this column.
+    pub(crate) distinct: bool,
+    /// Whether its least and greatest values are kept, which let a query pass over row groups.
+    pub(crate) searched: bool,
+    /// Whether lists leave it out.
+    pub(crate) body: bool,
 }
 
-const fn plain(name: &'static str, kind: Kind) -> Column {
-    Column { name, within: Within::Record, field: name, kind }
+/// What a field is for the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Column(u8),
+    Usage,
+    /// Not one field: many of them, which records share.
+    Block,
+    Rest,
 }
 
-const fn renamed(name: &'static str, field: &'static str, kind: Kind) -> Column {
-    Column { name, within: Within::Record, field, kind }
+/// All columns, and the way to them.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) schema: SchemaRef,
+    /// Places of the record's fields by their numbers, and of those in `usage`.
+    record: [Place; NUMBERS_MAX],
+    usage: [Place; NUMBERS_MAX],
 }
 
-const fn usage(name: &'static str, field: &'static str) -> Column {
-    Column { name, within: Within::Usage, field, kind: Kind::Int }
-}
+impl Layout {
+    /// Of the present record.
+    pub(crate) fn current() -> &'static Self {
+        static CURRENT: LazyLock<Layout> = LazyLock::new(|| Layout::of(RequestRecord::FIELDS));
+        &CURRENT
+    }
 
-/// Name of the last column, for the fields that have none of their own.
-pub(crate) const REST: &str = "rest";
+    /// The columns of these rows, in their order, and `rest`.
+    pub(crate) fn of(fields: &'static [table::Field]) -> Self {
+        let mut layout = Self {
+            columns: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+            record: [Place::Rest; NUMBERS_MAX],
+            usage: [Place::Rest; NUMBERS_MAX],
+        };
+        layout.set(Within::Record, SHARED, Place::Block);
+        for field in fields {
+            layout.add(Within::Record, field);
+            if field.name == USAGE {
+                layout.set(Within::Record, field.number, Place::Usage);
+                field.inner.iter().for_each(|field| layout.add(Within::Usage, field));
+            }
+        }
+        // No field of a record belongs to it: one that is called so goes into it, as any other.
+        layout.columns.push(Column {
+            name: REST,
+            within: Within::Nowhere,
+            field: REST,
+            kind: Kind::Json,
+            distinct: true,
+            searched: false,
+            body: false,
+        });
+        let field = |column: &Column| Field::new(column.name, data_type(column.kind), true);
+        layout.schema = Arc::new(Schema::new(layout.columns.iter().map(field).collect::<Vec<_>>()));
+        layout
+    }
 
-/// The columns with bodies, which lists leave out.
-pub(crate) const BODIES: [&str; 2] = ["request_body", "response_body"];
+    fn add(&mut self, within: Within, field: &'static table::Field) {
+        let Some(table::Column { name, kind }) = field.column else { return };
+        // Fewer than 128, as there are fewer numbers.
+        let at = u8::try_from(self.columns.len()).unwrap_or(u8::MAX);
+        self.set(within, field.number, Place::Column(at));
+        let &table::Field { name: field, distinct, searched, body, .. } = field;
+        self.columns.push(Column { name, within, field, kind, distinct, searched, body });
+    }
 
-pub(crate) const COLUMNS: [Column; 45] = [
-    plain("id", Kind::Text),
-    renamed("received_at", "received_at_ms", Kind::Time),
-    plain("tenant", Kind::Text),
-    plain("duration_us", Kind::Int),
-    plain("subject", Kind::Text),
-    plain("teams", Kind::Texts),
-    plain("key_name", Kind::Text),
-    plain("metadata", Kind::Map),
-    plain("trace_id", Kind::Text),
-    plain("parent_span_id", Kind::Text),
-    plain("operation", Kind::Text),
-    plain("dialect", Kind::Text),
-    plain("stream", Kind::Flag),
-    plain("model", Kind::Text),
-    plain("resolved_model", Kind::Text),
-    plain("provider", Kind::Text),
-    plain("upstream_model", Kind::Text),
-    plain("snapshot_generation", Kind::Int),
-    plain("route", Kind::Json),
-    plain("attempts", Kind::Json),
-    plain("status", Kind::Int),
-    plain("refusal", Kind::Text),
-    plain("fault", Kind::Text),
-    plain("error", Kind::Text),
-    plain("finish_reason", Kind::Text),
-    usage("input_tokens", "input"),
-    usage("cache_read_tokens", "cache_read"),
-    usage("cache_write_tokens", "cache_write"),
-    usage("cache_write_1h_tokens", "cache_write_1h"),
-    usage("output_tokens", "output"),
-    usage("reasoning_tokens", "reasoning"),
-    plain("usage_estimated", Kind::Flag),
-    renamed("cost_nano_usd", "cost", Kind::Int),
-    plain("price_version", Kind::Text),
-    plain("first_token_us", Kind::Int),
-    plain("inter_token_us", Kind::Int),
-    plain("stream_events", Kind::Int),
-    plain("gateway_us", Kind::Int),
-    plain("fidelity", Kind::Json),
-    plain("verdicts", Kind::Json),
-    plain("request_bytes", Kind::Int),
-    plain("response_bytes", Kind::Int),
-    plain("request_body", Kind::Text),
-    plain("response_body", Kind::Text),
-    // No field of a record belongs to it: one that is called so goes into it, as any other.
-    Column { name: REST, within: Within::Nowhere, field: REST, kind: Kind::Json },
-];
+    fn set(&mut self, within: Within, number: u8, place: Place) {
+        let places = if within == Within::Usage { &mut self.usage } else { &mut self.record };
+        if let Some(slot) = places.get_mut(usize::from(number)) {
+            *slot = place;
+        }
+    }
 
-/// Columns in which nearly each row has a value of its own. Rows share those of the others.
-const DISTINCT: [&str; 8] = [
-    "id",
-    "trace_id",
-    "parent_span_id",
-    "error",
-    "attempts",
-    "request_body",
-    "response_body",
-    REST,
-];
+    /// The place of the field with this number.
+    #[inline]
+    pub(crate) fn place(&self, within: Within, number: u8) -> Place {
+        let places = if within == Within::Usage { &self.usage } else { &self.record };
+        places.get(usize::from(number)).copied().unwrap_or(Place::Rest)
+    }
 
-/// Numbers that hardly ever change.
-const STEADY: [&str; 2] = ["snapshot_generation", "status"];
-
-/// Whether nearly each row has a value of its own in this column.
-pub(crate) fn own_values(column: &Column) -> bool {
-    match column.kind {
-        Kind::Time => true,
-        Kind::Int => !STEADY.contains(&column.name),
-        Kind::Text | Kind::Flag | Kind::Texts | Kind::Map | Kind::Json => {
-            DISTINCT.contains(&column.name)
+    /// The place of the field with this name.
+    pub(crate) fn place_by_name(&self, within: Within, name: &[u8]) -> Place {
+        let is_it = |column: &Column| column.within == within && column.field.as_bytes() == name;
+        match self.columns.iter().position(is_it).and_then(|at| u8::try_from(at).ok()) {
+            Some(at) => Place::Column(at),
+            None if within == Within::Record && name == USAGE.as_bytes() => Place::Usage,
+            None => Place::Rest,
         }
     }
 }
@@ -155,11 +154,7 @@ pub(crate) const UTC: &str = "+00:00";
 /// its column; in files of earlier versions it may be there.
 #[must_use]
 pub fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let field = |column: &Column| Field::new(column.name, data_type(column.kind), true);
-        Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Vec<_>>()))
-    });
-    SCHEMA.clone()
+    Layout::current().schema.clone()
 }
 
 fn data_type(kind: Kind) -> DataType {

@@ -8,7 +8,7 @@ use gantry_cloud::credentials::Environment;
 use gantry_runtime::clock::Clock;
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path, PathPart};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +18,13 @@ use url::Url;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 /// Folder of the request records.
 const REQUESTS: &str = "requests";
+/// Note of the merging in an hour's folder; empty while there is none.
+const NOTE: &str = "merging.json";
+/// Ends of the names of a merged file, and of the mark that makes it count.
+const PARQUET: &str = ".parquet";
+const MARK: &str = ".ok";
+/// A listing is made anew when files were replaced meanwhile, at most so many times.
+const LISTINGS_MAX: usize = 5;
 
 /// An hour of the calendar, UTC, counted from the Unix epoch: one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,9 +78,15 @@ impl DataFile {
 
     /// The journal segment it was made from; `None` for a merged file.
     pub(crate) fn segment(&self) -> Option<&str> {
-        let (segment, _) = self.name().strip_suffix(".parquet")?.rsplit_once('-')?;
-        Some(segment).filter(|_| !self.name().starts_with("c-"))
+        let (segment, _) = self.name().strip_suffix(PARQUET)?.rsplit_once('-')?;
+        let merged = self.name().starts_with("c-") || is_marked(self.name());
+        Some(segment).filter(|_| !merged)
     }
+}
+
+/// Whether a file of this name counts only with a mark. Names of earlier releases begin with `c-`.
+fn is_marked(name: &str) -> bool {
+    name.starts_with("m-")
 }
 
 /// Intention and state of one merging; lies beside the files while it happens.
@@ -83,6 +96,27 @@ pub(crate) struct Merge {
     pub(crate) done: bool,
     pub(crate) output: String,
     pub(crate) inputs: Vec<String>,
+    /// The files of journal segments whose rows are in the merged file, also by way of others.
+    #[serde(default)]
+    pub(crate) from: Vec<String>,
+}
+
+/// A merging that has not ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Noted {
+    /// Path of the note.
+    pub(crate) note: Path,
+    pub(crate) merge: Merge,
+    /// Of the note; `None` for one of an earlier release, which has a name of its own.
+    pub(crate) version: Option<UpdateVersion>,
+}
+
+/// What has to hold for a file to be written.
+#[derive(Debug)]
+pub(crate) enum If {
+    Absent,
+    /// Nobody has written it since.
+    Still(UpdateVersion),
 }
 
 /// Everything in the folder.
@@ -90,8 +124,13 @@ pub(crate) struct Merge {
 pub(crate) struct Listing {
     /// Files that count, oldest hour first.
     pub(crate) files: Vec<DataFile>,
-    /// Mergings that have not ended, with the path of their note.
-    pub(crate) merges: Vec<(Path, Merge)>,
+    pub(crate) merges: Vec<Noted>,
+    /// Merged files that do not count and that no note names: whoever wrote them lost the lake.
+    pub(crate) orphans: Vec<DataFile>,
+    /// Notes of no merging.
+    pub(crate) idle: Vec<(Hour, Path)>,
+    /// Names of merged files that count, without their end.
+    marked: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -109,6 +148,8 @@ enum Place {
     /// Its files have to be synced.
     Folder(LocalFileSystem),
     Remote(Remote),
+    #[cfg(test)]
+    Memory,
 }
 
 impl Store {
@@ -158,6 +199,13 @@ impl Store {
         Ok(Self { objects, root, base, place: Place::Remote(remote) })
     }
 
+    /// A store in memory, which several lakes may share.
+    #[cfg(test)]
+    pub(crate) fn in_memory(objects: Arc<dyn ObjectStore>) -> Self {
+        let root = Url::parse("memory://lake/").unwrap();
+        Self { objects, root, base: Path::from("lake"), place: Place::Memory }
+    }
+
     /// Tries whether an object store can be used as the lake does; a local folder always can.
     ///
     /// # Errors
@@ -166,6 +214,8 @@ impl Store {
         match &self.place {
             Place::Folder(_) => Ok(()),
             Place::Remote(remote) => remote.check(&self.base).await,
+            #[cfg(test)]
+            Place::Memory => Ok(()),
         }
     }
 
@@ -183,6 +233,22 @@ impl Store {
         self.below(&[REQUESTS, &day, &folder, name])
     }
 
+    /// Where the note of an hour's merging lies.
+    pub(crate) fn note(&self, hour: Hour) -> Path {
+        self.path(hour, NOTE)
+    }
+
+    /// The file that the lake's owner locks; `None` for an object store, which has no locks.
+    pub(crate) fn lock_file(&self) -> Result<Option<std::path::PathBuf>, Error> {
+        let Place::Folder(local) = &self.place else { return Ok(None) };
+        Ok(Some(local.path_to_filesystem(&self.below(&[".owner"]))?))
+    }
+
+    /// The object that says who owns the lake.
+    pub(crate) fn lease(&self) -> Path {
+        self.below(&["owner.json"])
+    }
+
     fn below(&self, parts: &[&str]) -> Path {
         Path::from_iter(self.base.parts().chain(parts.iter().map(|part| PathPart::from(*part))))
     }
@@ -190,15 +256,66 @@ impl Store {
     /// Stores a file whole or not at all; when it returns, the file survives a loss of power.
     pub(crate) async fn put(&self, path: &Path, bytes: impl Into<Bytes>) -> Result<(), Error> {
         self.objects.put(path, bytes.into().into()).await?;
-        if let Place::Folder(local) = &self.place {
-            let file = local.path_to_filesystem(path)?;
-            crate::blocking(move || sync(&file).map_err(|source| Error::Sync { source })).await?;
+        self.synced(path).await
+    }
+
+    async fn synced(&self, path: &Path) -> Result<(), Error> {
+        let Place::Folder(local) = &self.place else { return Ok(()) };
+        let file = local.path_to_filesystem(path)?;
+        crate::blocking(move || sync(&file).map_err(|source| Error::Sync { source })).await
+    }
+
+    /// Stores a small file if the condition holds; returns the version that it has now, or `None`
+    /// when somebody else was first. In a folder only the process that holds its lock may replace.
+    pub(crate) async fn put_if(
+        &self,
+        path: &Path,
+        bytes: Vec<u8>,
+        condition: If,
+    ) -> Result<Option<UpdateVersion>, Error> {
+        use object_store::Error::{AlreadyExists, NotFound, NotImplemented, Precondition};
+        let mode = match condition {
+            // A folder does not know the condition.
+            If::Still(version) if let Place::Folder(_) = self.place => {
+                let now = self.versioned(path).await?;
+                if now.is_none_or(|(_, now)| now.e_tag != version.e_tag) {
+                    return Ok(None);
+                }
+                PutMode::Overwrite
+            }
+            If::Still(version) => PutMode::Update(version),
+            If::Absent => PutMode::Create,
+        };
+        match self.objects.put_opts(path, bytes.clone().into(), mode.into()).await {
+            Ok(done) => {
+                self.synced(path).await?;
+                Ok(Some(done.into()))
+            }
+            Err(AlreadyExists { .. } | Precondition { .. } | NotFound { .. }) => Ok(None),
+            Err(error @ NotImplemented { .. }) => {
+                tracing::warn!(%error, "the object store knows no conditional writes");
+                let done = self.objects.put(path, bytes.into()).await?;
+                Ok(Some(done.into()))
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     pub(crate) async fn get(&self, path: &Path) -> Result<Bytes, Error> {
         Ok(self.objects.get(path).await?.bytes().await?)
+    }
+
+    /// A small file with its version; `None` when there is none.
+    pub(crate) async fn versioned(
+        &self,
+        path: &Path,
+    ) -> Result<Option<(Bytes, UpdateVersion)>, Error> {
+        let found = match self.objects.get(path).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            found => found?,
+        };
+        let (e_tag, version) = (found.meta.e_tag.clone(), found.meta.version.clone());
+        Ok(Some((found.bytes().await?, UpdateVersion { e_tag, version })))
     }
 
     /// Deletes a file; one that is gone is fine.
@@ -209,8 +326,66 @@ impl Store {
         }
     }
 
+    /// Deletes a Parquet file, and the mark that it may have.
+    pub(crate) async fn remove(&self, path: &Path) -> Result<(), Error> {
+        self.delete(path).await?;
+        match mark_of(path) {
+            Some(mark) => self.delete(&mark).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the merged file of a note count.
+    pub(crate) async fn mark(&self, note: &Path, merge: &Merge) -> Result<(), Error> {
+        match mark_of(&sibling(note, &merge.output)) {
+            Some(mark) => self.put(&mark, serde_json::to_vec(&merge.from)?).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The files of segments whose rows are in a file.
+    pub(crate) async fn sources(&self, file: &DataFile) -> Result<Vec<String>, Error> {
+        match mark_of(&file.meta.location) {
+            Some(mark) => Ok(serde_json::from_slice(&self.get(&mark).await?)?),
+            None => Ok(vec![file.name().to_owned()]),
+        }
+    }
+
+    /// Whether the rows of a segment's file are in a merged one of its hour.
+    pub(crate) async fn merged(&self, hour: Hour, name: &str) -> Result<bool, Error> {
+        let note = self.note(hour);
+        let noted = self.versioned(&note).await?;
+        if let Some((bytes, _)) = noted.filter(|(bytes, _)| !bytes.is_empty()) {
+            let merge: Merge = serde_json::from_slice(&bytes)?;
+            if merge.done && merge.from.iter().any(|from| from == name) {
+                return Ok(true);
+            }
+        }
+        let mut folder: Vec<_> = note.parts().collect();
+        folder.pop();
+        let folder = Path::from_iter(folder);
+        let objects: Vec<ObjectMeta> = self.objects.list(Some(&folder)).try_collect().await?;
+        for mark in objects.iter().filter(|object| object.location.as_ref().ends_with(MARK)) {
+            let from: Vec<String> = serde_json::from_slice(&self.get(&mark.location).await?)?;
+            if from.iter().any(|from| from == name) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The files of all hours from `from` on.
     pub(crate) async fn list(&self, from: Option<Hour>) -> Result<Listing, Error> {
+        for _ in 0..LISTINGS_MAX {
+            if let Some(listing) = self.list_once(from).await? {
+                return Ok(listing);
+            }
+        }
+        Err(Error::Moving)
+    }
+
+    /// `None` when what was listed and what the notes say is not of the same moment.
+    async fn list_once(&self, from: Option<Hour>) -> Result<Option<Listing>, Error> {
         let prefix = self.below(&[REQUESTS]);
         // Folder names sort by time, so the listing can begin in the middle.
         let objects = match from.and_then(before) {
@@ -224,19 +399,68 @@ impl Store {
         let mut listing = Listing::default();
         for meta in objects {
             let Some((hour, name)) = place(&meta.location) else { continue };
-            if name.ends_with(".parquet") {
+            if name.ends_with(PARQUET) {
                 listing.files.push(DataFile { meta, hour });
-            } else if name.ends_with(".merge") {
-                let note = serde_json::from_slice(&self.get(&meta.location).await?)?;
-                listing.merges.push((meta.location, note));
+            } else if let Some(stem) = name.strip_suffix(MARK) {
+                listing.marked.insert(stem.to_owned());
+            } else if name == NOTE && meta.size == 0 {
+                listing.idle.push((hour, meta.location));
+            } else if name == NOTE || name.ends_with(".merge") {
+                let Some(noted) = self.noted(meta.location, name == NOTE).await? else {
+                    return Ok(None);
+                };
+                listing.merges.push(noted);
             }
         }
-        listing.files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
-        let hidden = listing.merges.iter().flat_map(|(_, merge)| merge.hidden());
-        let hidden: BTreeSet<&str> = hidden.collect();
-        listing.files.retain(|file| !hidden.contains(file.name()));
-        Ok(listing)
+        Ok(listing.settled())
     }
+
+    /// A note that was listed; `None` when it has gone since.
+    async fn noted(&self, note: Path, versioned: bool) -> Result<Option<Noted>, Error> {
+        let found = self.versioned(&note).await?.filter(|(bytes, _)| !bytes.is_empty());
+        let Some((bytes, version)) = found else { return Ok(None) };
+        let merge = serde_json::from_slice(&bytes)?;
+        Ok(Some(Noted { note, merge, version: versioned.then_some(version) }))
+    }
+}
+
+impl Listing {
+    /// Leaves the files that count; `None` when a merged one is missing.
+    fn settled(mut self) -> Option<Self> {
+        self.files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
+        let there: BTreeSet<&str> = self.files.iter().map(DataFile::name).collect();
+        let merges = self.merges.iter().map(|noted| &noted.merge);
+        let mut done = merges.clone().filter(|merge| merge.done);
+        if !done.all(|merge| there.contains(merge.output.as_str())) {
+            return None;
+        }
+        let named: BTreeSet<&str> = merges.clone().map(|merge| merge.output.as_str()).collect();
+        let hidden: BTreeSet<&str> = merges.clone().flat_map(|merge| merge.hidden()).collect();
+        let counts = |file: &DataFile| {
+            let stem = file.name().strip_suffix(PARQUET).unwrap_or_default();
+            let marked = !is_marked(file.name()) || self.marked.contains(stem);
+            (marked || named.contains(file.name())) && !hidden.contains(file.name())
+        };
+        let (files, others): (Vec<_>, Vec<_>) = self.files.iter().cloned().partition(counts);
+        let orphan =
+            |file: &DataFile| !named.contains(file.name()) && !hidden.contains(file.name());
+        let orphans = others.into_iter().filter(orphan).collect();
+        (self.files, self.orphans) = (files, orphans);
+        Some(self)
+    }
+}
+
+/// The file `name` beside another.
+pub(crate) fn sibling(path: &Path, name: &str) -> Path {
+    let mut parts: Vec<_> = path.parts().collect();
+    parts.pop();
+    Path::from_iter(parts.into_iter().chain([name.into()]))
+}
+
+/// The mark of a merged file; `None` for a file that has none.
+fn mark_of(path: &Path) -> Option<Path> {
+    let stem = path.filename()?.strip_suffix(PARQUET).filter(|stem| is_marked(stem))?;
+    Some(sibling(path, &format!("{stem}{MARK}")))
 }
 
 impl Merge {

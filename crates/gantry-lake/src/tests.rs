@@ -1,8 +1,11 @@
 //! The lake as its users see it, and at every point where the process may die.
 
 mod crashes;
+mod damage;
 mod files;
+mod owners;
 mod queries;
+mod retention;
 
 use super::*;
 use gantry_model::ids::RequestId;
@@ -61,7 +64,7 @@ impl Fixture {
         segments.into_iter().map(|segment| segment.name).collect()
     }
 
-    /// Number of Parquet files, counting or not, and of notes.
+    /// Number of Parquet files, counting or not, and of notes of mergings.
     fn files(&self) -> (usize, usize) {
         fn walk(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
             for entry in std::fs::read_dir(dir).unwrap() {
@@ -71,12 +74,13 @@ impl Fixture {
         }
         let mut found = Vec::new();
         walk(self.dir.path(), &mut found);
-        let with = |end: &str| {
-            let ends =
-                |path: &&std::path::PathBuf| path.extension().is_some_and(|found| found == end);
-            found.iter().filter(ends).count()
+        let parquet = found.iter().filter(|path| path.extension().is_some_and(|e| e == "parquet"));
+        let note = |path: &&std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let ours = name == "merging.json" || name.ends_with(".merge");
+            ours && std::fs::metadata(path).unwrap().len() > 0
         };
-        (with("parquet"), with("merge"))
+        (parquet.count(), found.iter().filter(note).count())
     }
 
     /// The last digits of the ids of all records, oldest first.
@@ -158,6 +162,7 @@ fn full(number: u128) -> RequestRecord {
         response_bytes: 12,
         request_body: Some("{\"q\":1}".into()),
         response_body: Some(String::new()),
+        also_stands_for: 13,
         ..record(number, 0)
     }
 }
@@ -269,6 +274,47 @@ fn malformed_record_leaves_no_row() {
     };
     assert_eq!(convert::to_records(&batch).unwrap(), [expected.clone(), expected]);
     assert_eq!(columns.finish().unwrap().num_rows(), 0);
+}
+
+gantry_model::record_rows! {
+    /// A record of a later version, with one field more.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct Toy {
+        /// As it always was.
+        model: String = 13, shared, text;
+        /// The one that is added.
+        colour: String = 126, text, column("paint");
+    }
+}
+
+#[test]
+fn a_field_that_is_added_to_the_rows_has_a_column() {
+    use gantry_model::record::table::Row;
+    let layout = Box::leak(Box::new(schema::Layout::of(Toy::FIELDS)));
+    let mut columns = columns::Columns::of(layout, true);
+    // As the journal has it: numbers for names.
+    columns.append(b"\x82\x0d\xa4fast\x7e\xa3red").unwrap();
+    let batch = columns.finish().unwrap();
+    let text = |name: &str| {
+        let column = batch.column_by_name(name).unwrap();
+        arrow::util::display::array_value_to_string(column, 0).unwrap()
+    };
+    assert_eq!(
+        (text("model"), text("paint"), text("rest")),
+        ("fast".into(), "red".into(), "".into())
+    );
+}
+
+#[test]
+fn columns_keep_their_order() {
+    let names: Vec<_> = schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names.first().map(String::as_str), Some("id"));
+    assert_eq!(
+        names[24..27],
+        ["finish_reason", "input_tokens", "cache_read_tokens"].map(str::to_owned)
+    );
+    assert_eq!(names.last().map(String::as_str), Some("rest"));
+    assert_eq!(names.len(), 46);
 }
 
 #[tokio::test]

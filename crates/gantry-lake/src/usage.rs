@@ -8,7 +8,7 @@ use crate::{Error, Lake};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use arrow::record_batch::RecordBatch;
-use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Expr, cast, when};
 use datafusion::prelude::{col, lit};
 use gantry_model::money::NanoUsd;
@@ -58,14 +58,18 @@ impl Lake {
         let frame = self.frame(self.scope(&filter).await?)?.filter(filter.condition)?;
         let keys = query.by.iter().enumerate();
         let keys = keys.map(|(at, key)| key_column(key).alias(format!("key{at}"))).collect();
-        let one_if = |condition: Expr| when(condition, lit(1i64)).otherwise(lit(0i64));
+        // A refusal may stand for others, which left no record.
+        let others = col("also_stands_for");
+        let others = when(others.clone().is_null(), lit(0i64)).otherwise(others)?;
+        let all = lit(1i64) + others;
+        let all_if = |condition: Expr| when(condition, all.clone()).otherwise(lit(0i64));
         let tokens = col("input_tokens").gt(lit(0i64)).or(col("output_tokens").gt(lit(0i64)));
         let price = col("price_version");
         let unpriced = tokens.and(price.clone().is_null().or(price.eq(lit(""))));
         let mut totals = vec![
-            count(lit(1i64)).alias("requests"),
-            sum(one_if(filter::failed())?).alias("errors"),
-            sum(one_if(unpriced)?).alias("unpriced"),
+            sum(all.clone()).alias("requests"),
+            sum(all_if(filter::failed())?).alias("errors"),
+            sum(all_if(unpriced)?).alias("unpriced"),
         ];
         // Decimals, because a sum of 64-bit integers would wrap around silently.
         let wide = |name: &str| cast(col(name), DataType::Decimal128(19, 0));

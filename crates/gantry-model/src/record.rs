@@ -1,98 +1,118 @@
 //! The record that each request leaves, exactly one, refused requests too.
+//!
+//! The fields stand here once: the journal, the lake and `docs/records.md` are made of these rows.
+//! A new field takes the next free number, and the golden list in the tests.
+
+pub mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::ids::{RequestId, UnixMs};
 use crate::money::NanoUsd;
 use crate::usage::TokenUsage;
+use crate::{record_object, record_rows};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use table::{Row, Value};
 
 /// A name out of a closed set, or a sentence that is often the same: mostly not allocated.
 pub type Name = Cow<'static, str>;
 
-/// One request from receipt to settlement. Times are milliseconds or microseconds, as named.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RequestRecord {
-    pub id: Option<RequestId>,
-    pub tenant: String,
-    pub received_at_ms: UnixMs,
-    /// From the first byte received to the last byte sent (or the moment the caller left).
-    pub duration_us: u64,
-
-    /// `user:…` or `virtualaccount:…`; empty when authentication failed.
-    pub subject: String,
-    pub teams: Vec<String>,
-    /// Name of the token used, never a part of it.
-    pub key_name: String,
-    pub metadata: BTreeMap<String, String>,
-    /// Address of the caller's end of the connection, without its port; empty when not known.
-    pub peer: String,
-    /// The caller's trace (W3C `traceparent`), 32 hex digits; empty when it named none.
-    pub trace_id: String,
-    /// The caller's span in that trace, 16 hex digits; empty likewise.
-    pub parent_span_id: String,
-
-    /// `chat`, `completion`, `embedding`, `messages`, `count_tokens`, `models`.
-    pub operation: Name,
-    /// Dialect the caller spoke: `openai`, `azure-openai`, `anthropic`.
-    pub dialect: Name,
-    pub stream: bool,
-    /// Model as the caller named it.
-    pub model: String,
-    /// Model that answered: `account/model`; empty when none did.
-    pub resolved_model: String,
-    pub provider: String,
-    /// The model name that was sent upstream.
-    pub upstream_model: String,
-    pub snapshot_generation: u64,
-
-    /// Why the request went where it went, in order; sentences for people.
-    pub route: Vec<RouteStep>,
-    pub attempts: Vec<Attempt>,
-
-    /// HTTP status sent to the caller; 499 when the caller left first. Gantry's own 500
-    /// (a defect) and 503 (it stopped) may come too late to be sent.
-    pub status: u16,
-    /// Stable name of the refusal, empty when the upstream answered.
-    pub refusal: Name,
-    /// Whose fault a failure was: `caller`, `operator`, `upstream`, `gantry`.
-    pub fault: Name,
-    pub error: String,
-    /// `stop`, `length`, … in the caller's dialect, empty when unknown.
-    pub finish_reason: String,
-
-    pub usage: TokenUsage,
-    /// Whether `usage` was counted by Gantry because the upstream did not report it.
-    pub usage_estimated: bool,
-    pub cost: NanoUsd,
-    /// Which price applied, such as `openai/gpt-5-mini@2026-03-01` or `manifest`; empty: no price.
-    pub price_version: String,
-
-    /// From receipt to the first token sent; absent when none was.
-    pub first_token_us: Option<u64>,
-    /// Mean gap between stream events, absent for fewer than two.
-    pub inter_token_us: Option<u64>,
-    pub stream_events: u64,
-    /// Time Gantry itself spent before the first attempt.
-    pub gateway_us: u64,
-
-    /// What a translation dropped or approximated.
-    pub fidelity: Vec<Loss>,
-    /// Guardrail verdicts, `name=verdict`.
-    pub verdicts: Vec<String>,
-    pub request_bytes: u64,
-    pub response_bytes: u64,
-    /// Bodies, when logging of bodies was asked for.
-    pub request_body: Option<String>,
-    pub response_body: Option<String>,
-}
-
 /// Stands in place of the name of a target that the caller may not use.
 pub const CLOSED_TARGET: &str = "(a target that you may not use)";
 
-/// Texts with more room than this are let go when a record is emptied, in bytes.
-const KEPT_TEXT_BYTES_MAX: usize = 256;
+/// Number of `received_at_ms`, by which the lake sorts records before it reads the rest of them.
+pub const RECEIVED_AT_NUMBER: u8 = 1;
+
+record_rows! {
+    /// One request from receipt to settlement. Times are milliseconds or microseconds, as named.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct RequestRecord {
+        /// 32 hex digits that sort by time.
+        id: Option<RequestId> = 0, head, text, distinct, searched;
+        /// When the first byte came, in milliseconds since the Unix epoch.
+        received_at_ms: UnixMs = 1, head, time, column("received_at"), searched;
+        tenant: String = 2, shared, text;
+        /// From the first byte received to the last byte sent (or the moment the caller left).
+        duration_us: u64 = 3, int;
+
+        /// `user:…` or `virtualaccount:…`; empty when authentication failed.
+        subject: String = 4, shared, text;
+        teams: Vec<String> = 5, shared, texts;
+        /// Name of the token used, never a part of it.
+        key_name: String = 6, shared, text;
+        metadata: BTreeMap<String, String> = 7, map;
+        /// Address of the caller's end of the connection, without its port; empty when not known.
+        peer: String = 59, text, distinct;
+        /// The caller's trace (W3C `traceparent`), 32 hex digits; empty when it named none.
+        trace_id: String = 8, text, distinct;
+        /// The caller's span in that trace, 16 hex digits; empty likewise.
+        parent_span_id: String = 9, text, distinct;
+
+        /// `chat`, `completion`, `embedding`, `messages`, `count_tokens`, `models`.
+        operation: Name = 10, shared, text;
+        /// Dialect the caller spoke: `openai`, `azure-openai`, `anthropic`.
+        dialect: Name = 11, shared, text;
+        stream: bool = 12, shared, flag;
+        /// Model as the caller named it.
+        model: String = 13, shared, text;
+        /// Model that answered: `account/model`; empty when none did.
+        resolved_model: String = 14, shared, text;
+        provider: String = 15, shared, text;
+        /// The model name that was sent upstream.
+        upstream_model: String = 16, shared, text;
+        snapshot_generation: u64 = 17, shared, int, steady;
+
+        /// Why the request went where it went, in order; sentences for people.
+        route: Vec<RouteStep> = 18, shared, json;
+        attempts: Vec<Attempt> = 19, json, distinct;
+
+        /// HTTP status sent to the caller; 499 when the caller left first. Gantry's own 500
+        /// (a defect) and 503 (it stopped) may come too late to be sent.
+        status: u16 = 20, shared, int, steady;
+        /// Stable name of the refusal, empty when the upstream answered.
+        refusal: Name = 21, shared, text;
+        /// Whose fault a failure was: `caller`, `operator`, `upstream`, `gantry`.
+        fault: Name = 22, shared, text;
+        error: String = 23, text, distinct;
+        /// `stop`, `length`, … in the caller's dialect, empty when unknown.
+        finish_reason: String = 24, shared, text;
+
+        usage: TokenUsage = 25;
+        /// Whether `usage` was counted by Gantry because the upstream did not report it.
+        usage_estimated: bool = 26, shared, flag;
+        /// In billionths of a dollar.
+        cost: NanoUsd = 27, int, column("cost_nano_usd");
+        /// Which price applied, such as `openai/gpt-5-mini@2026-03-01` or `manifest`; empty: no
+        /// price.
+        price_version: String = 28, shared, text;
+
+        /// From receipt to the first token sent; absent when none was.
+        first_token_us: Option<u64> = 29, int;
+        /// Mean gap between stream events, absent for fewer than two.
+        inter_token_us: Option<u64> = 30, int;
+        stream_events: u64 = 31, int;
+        /// Time Gantry itself spent before the first attempt.
+        gateway_us: u64 = 32, int;
+
+        /// What a translation dropped or approximated.
+        fidelity: Vec<Loss> = 33, json;
+        /// Guardrail verdicts, `name=verdict`.
+        verdicts: Vec<String> = 34, json;
+        request_bytes: u64 = 35, int;
+        response_bytes: u64 = 36, int;
+        /// Body of the request, when logging of bodies was asked for.
+        request_body: Option<String> = 37, text, body;
+        /// Body of the answer, likewise.
+        response_body: Option<String> = 38, text, body;
+
+        /// Further refused requests without a caller that this record stands for: of these only a
+        /// sample is kept.
+        also_stands_for: u64 = 56, int;
+    }
+}
 
 impl RequestRecord {
     /// Whether the request ended badly. A stream that broke did: its status had gone out before.
@@ -101,144 +121,119 @@ impl RequestRecord {
         self.status >= 400 || !self.fault.is_empty()
     }
 
+    /// Whether it was refused before anybody knew whose request it was.
+    #[must_use]
+    pub fn anonymous_refusal(&self) -> bool {
+        self.subject.is_empty() && !self.refusal.is_empty()
+    }
+
+    /// Makes it equal to a new record; its texts and lists keep their memory.
+    pub fn empty(&mut self) {
+        Row::empty(self);
+    }
+
     /// The record as its caller may read it: without what is only for whoever runs the gateway, and
     /// without the names of targets that are closed to the caller.
     #[must_use]
     pub fn for_caller(mut self) -> Self {
+        self.hide();
         let closed = |attempt: &Attempt| attempt.closed && attempt.target == self.resolved_model;
         if self.attempts.iter().any(closed) {
             self.resolved_model.clear();
             self.upstream_model.clear();
             self.provider.clear();
         }
-        for step in &mut self.route {
-            step.detail.clear();
-            if step.closed {
-                CLOSED_TARGET.clone_into(&mut step.target);
-            }
+        for step in self.route.iter_mut().filter(|step| step.closed) {
+            CLOSED_TARGET.clone_into(&mut step.target);
         }
-        for attempt in &mut self.attempts {
-            attempt.url.clear();
-            attempt.detail.clear();
-            if attempt.closed {
-                CLOSED_TARGET.clone_into(&mut attempt.target);
-                // Upstreams name their models in what they say.
-                attempt.error.clear();
-            }
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.closed) {
+            CLOSED_TARGET.clone_into(&mut attempt.target);
+            // Upstreams name their models in what they say.
+            attempt.error.clear();
         }
         self
     }
+}
 
-    /// Makes it equal to a new record; its texts and lists keep their memory.
-    pub fn empty(&mut self) {
-        let old = std::mem::take(self);
-        let texts = [
-            (&mut self.tenant, old.tenant),
-            (&mut self.subject, old.subject),
-            (&mut self.key_name, old.key_name),
-            (&mut self.trace_id, old.trace_id),
-            (&mut self.parent_span_id, old.parent_span_id),
-            (&mut self.model, old.model),
-            (&mut self.resolved_model, old.resolved_model),
-            (&mut self.provider, old.provider),
-            (&mut self.upstream_model, old.upstream_model),
-            (&mut self.price_version, old.price_version),
-        ];
-        for (text, mut kept) in texts {
-            if kept.capacity() <= KEPT_TEXT_BYTES_MAX {
-                kept.clear();
-                *text = kept;
-            }
-        }
-        let (mut route, mut attempts) = (old.route, old.attempts);
-        route.clear();
-        attempts.clear();
-        (self.route, self.attempts) = (route, attempts);
+record_rows! {
+    /// One decision on the way to a target.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct RouteStep {
+        /// Target considered, `account/model` or a virtual model.
+        target: String = 39, always;
+        /// `chosen`, `skipped`, `fallback`, `expanded`.
+        verdict: Name = 40, always;
+        /// A sentence: `weight 70 of 100`, `unhealthy: the last 5 requests failed`.
+        reason: Name = 41, always;
+        /// What is beside it only for whoever runs the gateway: what metadata a target wants, why
+        /// one is not available.
+        detail: String = 57, operator_only;
+        /// The caller had no right to use the target by itself, nor to its name.
+        closed: bool = 58;
     }
 }
 
-/// One decision on the way to a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteStep {
-    /// Target considered, `account/model` or a virtual model.
-    pub target: String,
-    /// `chosen`, `skipped`, `fallback`, `expanded`.
-    pub verdict: Name,
-    /// A sentence: `weight 70 of 100`, `unhealthy: 12 of 40 requests failed in 2 minutes`.
-    pub reason: Name,
-    /// What is beside it only for whoever runs the gateway: what metadata a target wants, why one
-    /// is not available.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-    /// The caller had no right to use the target by itself, nor to its name.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub closed: bool,
+record_rows! {
+    /// One call to an upstream.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Attempt {
+        target: String = 39;
+        /// Host and path without query, never a credential.
+        url: String = 42, operator_only;
+        /// Upstream's HTTP status; 0 when there was none.
+        status: u16 = 20;
+        /// `ok`, `connect`, `timeout`, `first_token_timeout`, `status`, `stream_error`,
+        /// `malformed`, `reset`, `too_large`, `idle_timeout`, `cancelled`, `untranslatable`.
+        outcome: Name = 43;
+        /// A sentence that the caller may read.
+        error: String = 23;
+        /// The same with hosts and addresses, for whoever runs the gateway; empty: nothing more.
+        detail: String = 57, operator_only;
+        /// As of a step.
+        closed: bool = 58;
+        started_us: u64 = 44;
+        duration_us: u64 = 3;
+        retry_after_ms: Option<u64> = 45;
+    }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
+record_rows! {
+    /// Something a translation could not carry over unchanged.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+    pub struct Loss {
+        /// Path in the caller's request, such as `logprobs` or `messages[3].content[1]`.
+        field: String = 52, always;
+        /// `dropped` or `approximated`.
+        kind: LossKind = 53, always;
+        /// A lower-case fragment that says what became of it.
+        note: String = 54, always;
+    }
 }
 
-/// One call to an upstream.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Attempt {
-    pub target: String,
-    /// Host and path without query, never a credential. For whoever runs the gateway.
-    pub url: String,
-    /// Upstream's HTTP status; 0 when there was none.
-    pub status: u16,
-    /// `ok`, `connect`, `timeout`, `first_token_timeout`, `status`, `stream_error`, `malformed`,
-    /// `reset`, `too_large`, `idle_timeout`, `cancelled`, `untranslatable`.
-    pub outcome: Name,
-    /// A sentence that the caller may read.
-    pub error: String,
-    /// The same with hosts and addresses, for whoever runs the gateway; empty: nothing more.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-    /// As of a step.
-    #[serde(skip_serializing_if = "is_false")]
-    pub closed: bool,
-    pub started_us: u64,
-    pub duration_us: u64,
-    pub retry_after_ms: Option<u64>,
-}
-
-/// Something a translation could not carry over unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Loss {
-    /// Path in the caller's request, such as `logprobs` or `messages[3].content[1]`.
-    pub field: String,
-    pub kind: LossKind,
-    /// A lower-case fragment that says what became of it.
-    pub note: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LossKind {
+    #[default]
     Dropped,
     Approximated,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_emptied_record_equals_a_new_one() {
-        let text = "x".to_owned();
-        let mut record = RequestRecord {
-            tenant: text.clone(),
-            model: "y".repeat(1000),
-            status: 200,
-            attempts: vec![Attempt { target: text, ..Attempt::default() }],
-            request_body: Some("body".to_owned()),
-            ..RequestRecord::default()
+impl Value for LossKind {
+    fn write<W: table::FieldWriter>(&self, number: u8, always: bool, out: &mut W) {
+        let name = match self {
+            Self::Dropped => "dropped",
+            Self::Approximated => "approximated",
         };
-        record.empty();
-        assert_eq!(record, RequestRecord::default());
-        assert!(record.tenant.capacity() > 0 && record.model.capacity() == 0);
+        out.text(number, name, always);
+    }
+
+    fn empty(&mut self) {
+        *self = Self::default();
     }
 }
+
+record_object!(TokenUsage);

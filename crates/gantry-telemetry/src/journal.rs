@@ -7,12 +7,17 @@
 //! [`Options::sync_every_ms`] milliseconds), never the death of the process. A full disk loses
 //! records and counts them; it never fails a request.
 //!
-//! File format: eight bytes [`frame::MAGIC`], then frames of a `u32` length, a `u32` CRC-32 of the
-//! payload (both little-endian) and the payload, one record in MessagePack. Names are
+//! File format: eight bytes [`frame::MAGIC`], four bytes that mark this segment's frames, a CRC-32
+//! of both; then frames of the mark, a `u32` CRC-32 of what follows, a `u32` length (both
+//! little-endian) and the payload, one record in MessagePack. Names are
 //! `<start ms>-<random>-<number>.open`, after sealing `.seg`; start and random part differ for each
 //! start of the process, so a name never comes back.
+//!
+//! A reader passes over damage to the next frame. A segment of which something could not be read is
+//! not deleted but moved to the folder [`DAMAGED`], which is bounded.
 
 pub mod frame;
+pub mod frames;
 pub mod names;
 pub mod pack;
 mod payload;
@@ -20,10 +25,13 @@ mod read;
 mod sync;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toy;
 mod write;
 
 pub use frame::Format;
-pub use read::{Reader, Segment, SegmentFrames};
+pub use frames::Damage;
+pub use read::{DAMAGED, Reader, Segment, SegmentFrames};
 pub use sync::sync_dir;
 pub use write::Writer;
 
@@ -42,10 +50,14 @@ pub struct Options {
     pub sync_every_ms: u64,
     /// No segment is begun while the directory holds this many bytes; records are dropped then.
     pub dir_bytes_max: u64,
+    /// Segments that were set aside, damaged or refused, are deleted when they are this old, in
+    /// milliseconds; 0 keeps them.
+    pub aside_age_ms: u64,
 }
 
 impl Options {
-    /// Defaults: segments of 8 MiB or 30 s, a sync each second, at most 8 GiB.
+    /// Defaults: segments of 8 MiB or 30 s, a sync each second, at most 8 GiB; what is set aside
+    /// goes after 90 days.
     ///
     /// 30 s make at most 120 Parquet files an hour before compaction, and a sealed segment of 8 MiB
     /// is read in about 30 ms by a query that comes before its ingestion.
@@ -57,6 +69,7 @@ impl Options {
             segment_age_ms: 30_000,
             sync_every_ms: 1_000,
             dir_bytes_max: 8 << 30,
+            aside_age_ms: 90 * 86_400_000,
         }
     }
 }

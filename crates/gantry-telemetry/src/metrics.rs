@@ -47,9 +47,14 @@ struct Live {
     written: AtomicU64,
     journal_bytes: AtomicU64,
     journal_errors: AtomicU64,
+    journal_lost_bytes: AtomicU64,
+    journal_damaged: AtomicU64,
+    sampled_out: AtomicU64,
     spans_exported: AtomicU64,
     lake_rows: AtomicU64,
     lake_errors: AtomicU64,
+    lake_owner: AtomicU64,
+    lake_expired: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -111,6 +116,32 @@ impl Metrics {
         self.live.lake_errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// States whether this process is the one that merges and deletes the lake's files.
+    pub fn set_lake_owner(&self, owner: bool) {
+        self.live.lake_owner.store(u64::from(owner), Ordering::Relaxed);
+    }
+
+    /// Counts files of the lake that were deleted because of their age or size.
+    pub fn lake_expired(&self, files: u64) {
+        self.live.lake_expired.fetch_add(files, Ordering::Relaxed);
+    }
+
+    /// Counts a journal segment of which so many bytes could not be read.
+    pub fn journal_damaged(&self, bytes: u64) {
+        self.live.journal_damaged.fetch_add(1, Ordering::Relaxed);
+        self.journal_torn(bytes);
+    }
+
+    /// Counts bytes at the end of a journal segment whose write was cut off.
+    pub(crate) fn journal_torn(&self, bytes: u64) {
+        self.live.journal_lost_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts refused requests without a caller that leave no record.
+    pub(crate) fn sampled_out(&self) {
+        self.live.sampled_out.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_queue(&self, records: u64, bytes: u64) {
         self.live.queue_depth.store(records, Ordering::Relaxed);
         self.live.queue_bytes.store(bytes, Ordering::Relaxed);
@@ -166,9 +197,14 @@ impl Live {
             (names::RECORDS_WRITTEN, &self.written),
             (names::JOURNAL_BYTES, &self.journal_bytes),
             (names::JOURNAL_ERRORS, &self.journal_errors),
+            (names::JOURNAL_LOST_BYTES, &self.journal_lost_bytes),
+            (names::JOURNAL_DAMAGED, &self.journal_damaged),
+            (names::SAMPLED_OUT, &self.sampled_out),
             (names::SPANS_EXPORTED, &self.spans_exported),
             (names::LAKE_ROWS, &self.lake_rows),
             (names::LAKE_ERRORS, &self.lake_errors),
+            (names::LAKE_OWNER, &self.lake_owner),
+            (names::LAKE_EXPIRED, &self.lake_expired),
         ] {
             page.single(metric, value.load(Ordering::Relaxed));
         }

@@ -99,15 +99,35 @@ pub const JOURNAL_BYTES: Metric =
     counter("gantry_journal_bytes_total", "Bytes appended to the journal.");
 pub const JOURNAL_ERRORS: Metric =
     counter("gantry_journal_errors_total", "Failed writes, syncs and rotations of the journal.");
+pub const JOURNAL_LOST_BYTES: Metric = counter(
+    "gantry_journal_lost_bytes_total",
+    "Bytes of journal segments that could not be read: damage, and ends of writes cut off.",
+);
+pub const JOURNAL_DAMAGED: Metric = counter(
+    "gantry_journal_damaged_segments_total",
+    "Journal segments with damage; they are kept in the journal's folder `damaged`.",
+);
+pub const SAMPLED_OUT: Metric = counter(
+    "gantry_records_sampled_out_total",
+    "Refused requests without a caller that left no record, because many of them came.",
+);
 pub const SPANS_EXPORTED: Metric =
     counter("gantry_spans_exported_total", "Spans that an OTLP receiver accepted.");
 pub const LAKE_ROWS: Metric =
     counter("gantry_lake_rows_total", "Records that were moved from the journal to Parquet.");
 pub const LAKE_ERRORS: Metric =
     counter("gantry_lake_errors_total", "Failed rounds of ingestion or compaction.");
+pub const LAKE_OWNER: Metric = gauge(
+    "gantry_lake_owner",
+    "1 while this process is the one that merges and deletes the lake's files.",
+);
+pub const LAKE_EXPIRED: Metric = counter(
+    "gantry_lake_expired_files_total",
+    "Files of the lake that were deleted because of their age or the lake's size.",
+);
 
 /// Every metric there is.
-pub const ALL: [Metric; 24] = [
+pub const ALL: [Metric; 29] = [
     REQUESTS,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -128,9 +148,14 @@ pub const ALL: [Metric; 24] = [
     RECORDS_WRITTEN,
     JOURNAL_BYTES,
     JOURNAL_ERRORS,
+    JOURNAL_LOST_BYTES,
+    JOURNAL_DAMAGED,
+    SAMPLED_OUT,
     SPANS_EXPORTED,
     LAKE_ROWS,
     LAKE_ERRORS,
+    LAKE_OWNER,
+    LAKE_EXPIRED,
     RECORDER_ALIVE,
 ];
 pub const RECORDER_ALIVE: Metric =

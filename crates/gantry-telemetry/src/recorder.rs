@@ -6,6 +6,7 @@
 //! (`gantry_records_dropped_total`): a request never waits and never fails because of its record.
 
 mod blanks;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -48,6 +49,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// Without a journal, records only feed the metrics and the sinks.
     pub journal: Option<journal::Options>,
+    /// Most refused requests without a caller that leave a record in one minute. Default 60.
+    pub anonymous_per_minute: u32,
     pub metrics: Arc<Metrics>,
     pub sinks: Vec<Box<dyn Sink>>,
     pub clock: Clock,
@@ -58,7 +61,8 @@ impl Options {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
         let (queue_records, queue_bytes) = (8192, 64 << 20);
-        Self { queue_records, queue_bytes, journal: None, metrics, sinks: Vec::new(), clock }
+        let (journal, anonymous_per_minute, sinks) = (None, 60, Vec::new());
+        Self { queue_records, queue_bytes, journal, anonymous_per_minute, metrics, sinks, clock }
     }
 }
 

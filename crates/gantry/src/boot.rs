@@ -67,13 +67,33 @@ pub(crate) struct Log {
 }
 
 /// Where request records go.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Records {
     /// `file:///folder`, `s3://bucket/prefix` or `azure://container/prefix`, with credentials by
     /// the vendors' variables (`docs/operating.md`). Default: `lake` in the data directory.
     #[serde(deserialize_with = "lake_address")]
     pub objects_url: Option<String>,
+    /// Records are deleted when they are so many days old; 0 keeps them. Default 90.
+    pub retention_days: u32,
+    /// Most bytes of all files of records: the oldest are deleted. 0, the default, sets no bound.
+    pub retention_bytes: u64,
+    /// Most refused requests without a caller that leave a record in one minute. Default 60.
+    pub anonymous_per_minute: u32,
+}
+
+impl Records {
+    /// How long records are kept; zero for ever.
+    pub(crate) fn retention(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(u64::from(self.retention_days) * 86_400)
+    }
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        let (retention_days, retention_bytes, anonymous_per_minute) = (90, 0, 60);
+        Self { objects_url: None, retention_days, retention_bytes, anonymous_per_minute }
+    }
 }
 
 /// What manifests may refer to.

@@ -12,6 +12,8 @@ pub enum Error {
     Credentials { store: String, source: credentials::Error },
     #[error("find {key} in {store}")]
     NotFound { store: String, key: String },
+    #[error("write {key} to {store}: somebody else wrote it")]
+    Conflict { store: String, key: String },
     /// The same again will be refused again.
     #[error("{doing} {store}: it answers {status} {said}; {advice}")]
     Refused { doing: &'static str, store: String, status: u16, said: Said, advice: String },
@@ -32,6 +34,7 @@ impl Error {
             Self::Failing { .. } | Self::Unreachable { .. } => true,
             Self::Credentials { source, .. } => source.temporary(),
             Self::NotFound { .. }
+            | Self::Conflict { .. }
             | Self::Refused { .. }
             | Self::Answer { .. }
             | Self::Unusable { .. } => false,
@@ -47,6 +50,7 @@ impl Error {
             }
             Self::Credentials { .. }
             | Self::NotFound { .. }
+            | Self::Conflict { .. }
             | Self::Refused { .. }
             | Self::Answer { .. }
             | Self::Unusable { .. } => false,
@@ -60,6 +64,14 @@ impl From<Error> for object_store::Error {
             Error::NotFound { ref key, .. } => {
                 Self::NotFound { path: key.clone(), source: Box::new(error) }
             }
+            Error::Conflict { ref key, .. } => {
+                Self::Precondition { path: key.clone(), source: Box::new(error) }
+            }
+            // A server that does not know conditions may say so.
+            Error::Failing { status: 501, .. } => Self::NotImplemented {
+                operation: "conditional put".to_owned(),
+                implementer: error.to_string(),
+            },
             error => Self::Generic { store: "object store", source: Box::new(error) },
         }
     }

@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
     MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result,
+    PutResult, Result, UpdateVersion,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -114,6 +114,9 @@ impl Remote {
             Err(source) => return Err(Error::Unreachable { store, source }),
         };
         let (status, said) = (answer.status.as_u16(), Said::of(&answer));
+        if condition_failed(ask, answer.status) {
+            return Err(Error::Conflict { store, key: ask.key.clone() });
+        }
         if failing(answer.status) {
             return Err(Error::Failing { doing, store, status, said });
         }
@@ -193,6 +196,30 @@ fn meta(location: Path, size: u64, e_tag: Option<String>, modified: OffsetDateTi
     ObjectMeta { location, last_modified, size, e_tag, version: None }
 }
 
+/// The condition of a write: S3 and Azure know the same two headers (RFC 9110, section 13.1).
+pub(super) fn condition(mode: &PutMode, headers: &mut HeaderMap) -> Result<()> {
+    match mode {
+        PutMode::Overwrite => {}
+        PutMode::Create => {
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
+        PutMode::Update(UpdateVersion { e_tag, .. }) => {
+            let value = e_tag.as_deref().and_then(|e_tag| HeaderValue::from_str(e_tag).ok());
+            let Some(value) = value else { return not_supported("put over an unknown version") };
+            headers.insert(header::IF_MATCH, value);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the answer says that the condition of a write does not hold.
+pub(super) fn condition_failed(ask: &Ask, status: StatusCode) -> bool {
+    let asked = [header::IF_MATCH, header::IF_NONE_MATCH];
+    let asked = asked.iter().any(|name| ask.headers.contains_key(name));
+    // 409 is Azure's for a blob that exists, and S3's for two writes at the same moment.
+    asked && [StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT].contains(&status)
+}
+
 fn not_supported<T>(what: &str) -> Result<T> {
     Err(object_store::Error::NotImplemented {
         operation: what.to_owned(),
@@ -214,11 +241,11 @@ impl ObjectStore for Remote {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let plain = options.tags.encoded().is_empty() && options.attributes.is_empty();
-        if options.mode != PutMode::Overwrite || !plain {
-            return not_supported("put with a condition, tags or attributes");
+        if !options.tags.encoded().is_empty() || !options.attributes.is_empty() {
+            return not_supported("put with tags or attributes");
         }
-        let ask = self.0.service.put(location.as_ref(), Bytes::from(payload));
+        let mut ask = self.0.service.put(location.as_ref(), Bytes::from(payload));
+        condition(&options.mode, &mut ask.headers)?;
         let answer = self.send("write to", &ask).await?;
         let e_tag = answer.headers.get(header::ETAG).and_then(|value| value.to_str().ok());
         Ok(PutResult { e_tag: e_tag.map(str::to_owned), version: None })

@@ -8,7 +8,7 @@ use gantry_http::client::Client;
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -237,12 +237,33 @@ async fn an_object_that_is_not_there_is_told_from_a_bucket_that_is_not() {
 async fn what_the_lake_does_not_use_is_refused_and_not_done_by_half() {
     let (store, count) = store(|_| (200, "content-length: 0\r\n\r\n")).await;
     let path = Path::from("a");
-    let create = object_store::PutOptions::from(object_store::PutMode::Create);
-    assert!(store.put_opts(&path, "x".into(), create).await.is_err());
+    let unknown = object_store::UpdateVersion { e_tag: None, version: None };
+    let update = object_store::PutOptions::from(object_store::PutMode::Update(unknown));
+    assert!(store.put_opts(&path, "x".into(), update).await.is_err());
     assert!(store.put_multipart(&path).await.is_err());
     assert!(store.copy(&path, &path).await.is_err());
     assert!(store.list_with_delimiter(None).await.is_err());
     let options = object_store::GetOptions::new().with_if_match(Some("e"));
     assert!(store.get_opts(&path, options).await.is_err());
     assert_eq!(count.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn conditions_of_a_write_travel_in_headers_and_their_failure_is_told() {
+    let version = UpdateVersion { e_tag: Some("\"e1\"".to_owned()), version: None };
+    for (mode, name, value) in
+        [(PutMode::Create, "if-none-match", "*"), (PutMode::Update(version), "if-match", "\"e1\"")]
+    {
+        let mut ask = Ask::new(Method::PUT, "a");
+        remote::condition(&mode, &mut ask.headers).unwrap();
+        assert_eq!(ask.headers.get(name).unwrap(), value);
+        for (status, expected) in [(412, true), (409, true), (404, false), (503, false)] {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            assert_eq!(remote::condition_failed(&ask, status), expected, "{status}");
+        }
+    }
+    let plain = Ask::new(Method::PUT, "a");
+    assert!(!remote::condition_failed(&plain, http::StatusCode::CONFLICT));
+    let error = Error::Conflict { store: "s".to_owned(), key: "k".to_owned() };
+    assert!(matches!(object_store::Error::from(error), object_store::Error::Precondition { .. }));
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Another lake on the same folders, as after a new start of the process.
+/// Another lake on the same folders, as after a new start of the process. Whoever replaces the
+/// fixture's lake by it ends the process before, and its lock.
 fn restarted(fixture: &Fixture) -> Lake {
     let inner = &fixture.lake.0;
     Lake::open(inner.config.clone(), fixture.clock.clone(), inner.metrics.clone()).unwrap()
@@ -102,13 +103,12 @@ async fn dying_before_the_merged_file_counts_goes_back() {
     for with_output in [true, false] {
         let mut fixture = ready_to_merge().await;
         let files = fixture.lake.0.store.list(None).await.unwrap().files;
-        let (note, merge) = fixture.lake.merge(files[0].hour, &files[..2]).await.unwrap();
-        let output = fixture.lake.0.store.path(files[0].hour, &merge.output);
+        let merging = fixture.lake.merge(files[0].hour, &files[..2]).await.unwrap().unwrap();
+        let output = fixture.lake.0.store.path(files[0].hour, &merging.merge.output);
         if !with_output {
             // Dead after the note, before the merged file.
             fixture.lake.0.store.delete(&output).await.unwrap();
         }
-        assert!(note.as_ref().ends_with(".merge"));
         fixture.lake = restarted(&fixture);
         assert_eq!(fixture.files(), (3 + usize::from(with_output), 1));
         assert_eq!(fixture.all().await, [1, 2, 3]);
@@ -124,9 +124,9 @@ async fn dying_after_the_merged_file_counts_goes_on() {
         let mut fixture = ready_to_merge().await;
         let store = &fixture.lake.0.store;
         let files = store.list(None).await.unwrap().files;
-        let (note, merge) = fixture.lake.merge(files[0].hour, &files[..2]).await.unwrap();
-        let done = store::Merge { done: true, ..merge };
-        store.put(&note, serde_json::to_vec(&done).unwrap()).await.unwrap();
+        let merging = fixture.lake.merge(files[0].hour, &files[..2]).await.unwrap().unwrap();
+        let done = store::Merge { done: true, ..merging.merge };
+        store.put(&merging.note, serde_json::to_vec(&done).unwrap()).await.unwrap();
         for file in &files[..deleted] {
             store.delete(&file.meta.location).await.unwrap();
         }
@@ -167,5 +167,28 @@ async fn compaction_and_queries_at_the_same_time_show_each_record_once() {
         }
         work.await.unwrap();
         assert_eq!(fixture.files(), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn mergings_that_an_earlier_release_began_are_ended() {
+    for done in [false, true] {
+        let fixture = ready_to_merge().await;
+        let store = &fixture.lake.0.store;
+        let files = store.list(None).await.unwrap().files;
+        let merging = fixture.lake.merge(files[0].hour, &files[..2]).await.unwrap().unwrap();
+        // The same with names as that release gave them.
+        let output = store.path(files[0].hour, &merging.merge.output);
+        let bytes = store.get(&output).await.unwrap();
+        store.delete(&output).await.unwrap();
+        store.delete(&merging.note).await.unwrap();
+        let merge = store::Merge { done, output: "c-1-2.parquet".into(), ..merging.merge };
+        store.put(&store.path(files[0].hour, &merge.output), bytes).await.unwrap();
+        let note = store.path(files[0].hour, "c-1-2.merge");
+        store.put(&note, serde_json::to_vec(&merge).unwrap()).await.unwrap();
+        assert_eq!((fixture.files(), fixture.all().await), ((4, 1), vec![1, 2, 3]));
+        let merged = fixture.lake.compact().await.unwrap();
+        assert_eq!(merged, if done { 0 } else { 2 });
+        assert_eq!((fixture.files(), fixture.all().await), ((2, 0), vec![1, 2, 3]));
     }
 }

@@ -9,15 +9,15 @@
 mod tests;
 
 use super::names;
+use gantry_model::record::table::{FieldWriter, Place, Row};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Lists and maps deeper than this are malformed: reading them takes stack.
 const DEPTH_MAX: usize = 64;
 
-/// Writes a map with numbers of [`super::names`] as keys, field by field.
-///
-/// A field whose value is empty (no text, 0, false, no elements) is left out: what is absent
-/// reads as empty.
+/// Writes a map with the numbers of fields as keys, field by field, for
+/// [`Row::write`](gantry_model::record::table::Row::write).
 pub(super) struct Fields<'a> {
     out: &'a mut Vec<u8>,
     start: usize,
@@ -47,47 +47,6 @@ impl<'a> Fields<'a> {
         self.out
     }
 
-    #[inline]
-    pub(super) fn text(&mut self, key: u8, value: &str) {
-        if !value.is_empty() {
-            self.count += 1;
-            keyed_text(self.out, key, value);
-        }
-    }
-
-    #[inline]
-    pub(super) fn number(&mut self, key: u8, value: u64) {
-        if value != 0 {
-            self.count += 1;
-            keyed_number(self.out, key, value);
-        }
-    }
-
-    #[inline]
-    pub(super) fn flag(&mut self, key: u8, value: bool) {
-        if value {
-            self.key(key).push(0xc3);
-        }
-    }
-
-    /// A number for which 0 differs from absent.
-    #[inline]
-    pub(super) fn maybe_number(&mut self, key: u8, value: Option<u64>) {
-        if let Some(value) = value {
-            self.count += 1;
-            keyed_number(self.out, key, value);
-        }
-    }
-
-    /// A text for which "" differs from absent.
-    #[inline]
-    pub(super) fn maybe_text(&mut self, key: u8, value: Option<&str>) {
-        if let Some(value) = value {
-            self.count += 1;
-            keyed_text(self.out, key, value);
-        }
-    }
-
     /// The bytes of a map by itself; left out when it has no field.
     pub(super) fn map_bytes(&mut self, key: u8, write: impl FnOnce(&mut Fields<'_>)) {
         let start = self.out.len();
@@ -108,27 +67,50 @@ impl<'a> Fields<'a> {
             slot.copy_from_slice(&bytes.to_be_bytes());
         }
     }
+}
 
-    /// A list of maps, or of whatever `write` writes.
+impl FieldWriter for Fields<'_> {
     #[inline]
-    pub(super) fn list<T>(&mut self, key: u8, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
-        if !values.is_empty() {
-            let out = self.key(key);
-            head(out, 0x90, 0xdc, values.len());
-            for value in values {
-                write(out, value);
-            }
+    fn text(&mut self, number: u8, value: &str, always: bool) {
+        if always || !value.is_empty() {
+            self.count += 1;
+            keyed_text(self.out, number, value);
         }
     }
 
-    /// A map of texts.
-    pub(super) fn texts<'t>(
-        &mut self,
-        key: u8,
-        pairs: impl ExactSizeIterator<Item = (&'t String, &'t String)>,
-    ) {
-        if pairs.len() > 0 {
-            let out = self.key(key);
+    #[inline]
+    fn number(&mut self, number: u8, value: u64, always: bool) {
+        if always || value != 0 {
+            self.count += 1;
+            keyed_number(self.out, number, value);
+        }
+    }
+
+    #[inline]
+    fn signed(&mut self, number: u8, value: i64) {
+        signed(self.key(number), value);
+    }
+
+    #[inline]
+    fn flag(&mut self, number: u8, value: bool) {
+        if value {
+            self.key(number).push(0xc3);
+        }
+    }
+
+    #[inline]
+    fn texts(&mut self, number: u8, values: &[String]) {
+        if !values.is_empty() {
+            let out = self.key(number);
+            head(out, 0x90, 0xdc, values.len());
+            values.iter().for_each(|value| text(out, value));
+        }
+    }
+
+    #[inline]
+    fn map(&mut self, number: u8, pairs: &BTreeMap<String, String>) {
+        if !pairs.is_empty() {
+            let out = self.key(number);
             head(out, 0x80, 0xde, pairs.len());
             for (key, value) in pairs {
                 text(out, key);
@@ -136,6 +118,27 @@ impl<'a> Fields<'a> {
             }
         }
     }
+
+    #[inline]
+    fn object<T: Row>(&mut self, number: u8, value: &T) {
+        append_row(self.key(number), value);
+    }
+
+    #[inline]
+    fn objects<T: Row>(&mut self, number: u8, values: &[T]) {
+        if !values.is_empty() {
+            let out = self.key(number);
+            head(out, 0x90, 0xdc, values.len());
+            values.iter().for_each(|value| append_row(out, value));
+        }
+    }
+}
+
+/// An object within a record.
+fn append_row<T: Row>(out: &mut Vec<u8>, value: &T) {
+    let mut fields = Fields::begin(out);
+    value.write(Place::Own, &mut fields);
+    fields.end();
 }
 
 /// A key and its text. Expanded for each field: a call would cost half as much again.

@@ -1,6 +1,7 @@
 //! Reads segments, sealed ones and the open one, from any thread or process.
 
-use super::frame::{Format, Frames};
+use super::frame::Format;
+use super::frames::Frames;
 use super::{Error, payload};
 use gantry_model::record::RequestRecord;
 use std::fs::File;
@@ -10,6 +11,11 @@ pub(super) const OPEN: &str = "open";
 pub(super) const SEALED: &str = "seg";
 /// Nobody takes it; a person may look at it, or name it `.seg` again.
 const REFUSED: &str = "refused";
+
+/// Folder in the journal's directory for segments of which something could not be read.
+pub const DAMAGED: &str = "damaged";
+/// Most bytes in that folder: thirty segments. The oldest go first; the last one always stays.
+const DAMAGED_BYTES_MAX: u64 = 256 << 20;
 
 /// Looks into a journal's directory.
 #[derive(Clone, Debug)]
@@ -117,6 +123,75 @@ impl Reader {
         let done = gone_is_fine(std::fs::rename(path_of(&self.dir, name, SEALED), aside));
         done.map_err(|source| Error::Delete { segment: name.to_owned(), source })
     }
+
+    /// Takes a sealed segment of which something could not be read out of the journal, to the
+    /// folder [`DAMAGED`]. When that is full, its oldest segments are deleted.
+    ///
+    /// # Errors
+    /// When the file cannot be moved.
+    pub fn keep_damaged(&self, name: &str) -> Result<(), Error> {
+        let done = keep_damaged(&self.dir, &path_of(&self.dir, name, SEALED), name);
+        done.map_err(|source| Error::Delete { segment: name.to_owned(), source })
+    }
+
+    /// Deletes what was set aside, as damaged or as refused, and was begun before this time.
+    /// Returns how many files went.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or a file not be deleted.
+    pub fn expire_aside(&self, before_ms: u64) -> Result<usize, Error> {
+        let mut gone = 0;
+        for (dir, extension) in [(self.dir.clone(), REFUSED), (self.dir.join(DAMAGED), SEALED)] {
+            let failed = |source| Error::Directory { dir: dir.clone(), source };
+            for (name, path, _) in files(&dir, extension).map_err(failed)? {
+                // Names that do not begin with a time are of nobody's journal.
+                let began_ms = name.split('-').next().and_then(|ms| ms.parse::<u64>().ok());
+                if began_ms.is_some_and(|ms| ms < before_ms) {
+                    gone_is_fine(std::fs::remove_file(path)).map_err(failed)?;
+                    gone += 1;
+                }
+            }
+        }
+        Ok(gone)
+    }
+}
+
+/// Moves a segment's file to the folder of damaged ones.
+pub(super) fn keep_damaged(dir: &Path, from: &Path, name: &str) -> std::io::Result<()> {
+    let folder = dir.join(DAMAGED);
+    std::fs::create_dir_all(&folder)?;
+    gone_is_fine(std::fs::rename(from, path_of(&folder, name, SEALED)))?;
+    let kept = files(&folder, SEALED)?;
+    let mut bytes: u64 = kept.iter().map(|(_, _, bytes)| bytes).sum();
+    let older = kept.len().saturating_sub(1);
+    for (_, path, size) in kept.into_iter().take(older) {
+        if bytes <= DAMAGED_BYTES_MAX {
+            break;
+        }
+        gone_is_fine(std::fs::remove_file(path))?;
+        bytes = bytes.saturating_sub(size);
+    }
+    Ok(())
+}
+
+/// Name, path and size of the files with this extension, oldest first; none without a folder.
+fn files(dir: &Path, extension: &str) -> std::io::Result<Vec<(String, PathBuf, u64)>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        let Ok(metadata) = std::fs::metadata(&path) else { continue };
+        if path.extension().is_some_and(|found| found == extension) {
+            found.push((name.to_owned(), path.clone(), metadata.len()));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn gone_is_fine(done: std::io::Result<()>) -> std::io::Result<()> {

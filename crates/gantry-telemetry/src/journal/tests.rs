@@ -1,6 +1,7 @@
 //! Behaviour of the journal on disk, in one process and across deaths of one.
 
-use super::frame::{Frames, HEADER_BYTES, MAGIC};
+use super::frame::{FILE_HEADER_BYTES, MAGIC, Mark};
+use super::frames::Frames;
 use super::*;
 use crate::metrics::Metrics;
 use crate::names::DropReason;
@@ -12,6 +13,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+
+const MARK: Mark = Mark([0xc1, 1, 2, 3]);
 
 fn record(id: u128) -> RequestRecord {
     RequestRecord { id: Some(RequestId(id)), model: "m".into(), ..RequestRecord::default() }
@@ -78,7 +81,7 @@ fn seals_by_age_only_when_there_is_something_to_seal() {
 #[test]
 fn seals_by_size() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Options { segment_bytes: 150, ..options(dir.path()) };
+    let settings = Options { segment_bytes: 170, ..options(dir.path()) };
     let (mut journal, _) = writer(settings, &Clock::manual(0));
     for id in 0..10 {
         journal.append(&record(id));
@@ -135,10 +138,10 @@ fn full_directory_drops_until_segments_are_deleted() {
 
 /// Three records as the writer leaves them, and where each frame ends.
 fn three_records() -> (Vec<u8>, Vec<usize>) {
-    let mut bytes = MAGIC.to_vec();
+    let mut bytes = MARK.file_header().to_vec();
     let mut ends = Vec::new();
     for id in 1..=3 {
-        frame::append(&mut bytes, &record(id)).unwrap();
+        frame::append(&mut bytes, &record(id), MARK).unwrap();
         ends.push(bytes.len());
     }
     (bytes, ends)
@@ -168,58 +171,195 @@ fn tail_torn_at_any_byte_costs_only_the_torn_record() {
     }
 }
 
-/// The payloads of a segment, where its last whole frame ends, and how many are damaged.
-fn scan(bytes: &[u8]) -> (Vec<Vec<u8>>, usize, u64) {
+/// The payloads of a segment, and the frames after the last.
+fn scan(bytes: &[u8]) -> (Vec<Vec<u8>>, Frames<&[u8]>) {
     let mut frames = Frames::new(bytes).unwrap();
     let mut payloads = Vec::new();
     while let Some(payload) = frames.next().unwrap() {
         payloads.push(payload.to_vec());
     }
-    (payloads, usize::try_from(frames.whole()).unwrap(), frames.damaged())
+    (payloads, frames)
 }
 
 #[test]
 fn zeros_after_the_last_record_are_a_torn_tail() {
     let (mut bytes, ends) = three_records();
     bytes.extend([0; 4096]);
-    let (payloads, whole, damaged) = scan(&bytes);
-    assert_eq!((payloads.len(), Some(&whole), damaged), (3, ends.last(), 0));
+    let (payloads, frames) = scan(&bytes);
+    assert_eq!((payloads.len(), frames.whole()), (3, *ends.last().unwrap() as u64));
+    assert_eq!((frames.damage(false), frames.torn()), (None, true));
+    assert_eq!(frames.damage(true), Some(Damage { bytes: 4096, places: 1 }));
+}
+
+/// A segment of the version before marks.
+fn three_plain_records() -> (Vec<u8>, Vec<usize>) {
+    let (marked, _) = three_records();
+    let payloads = scan(&marked).0;
+    let mut ends = Vec::new();
+    for count in 1..=payloads.len() {
+        let payloads: Vec<_> = payloads[..count].iter().map(Vec::as_slice).collect();
+        ends.push(segment(3, &payloads).len());
+    }
+    (segment(3, &payloads.iter().map(Vec::as_slice).collect::<Vec<_>>()), ends)
 }
 
 #[test]
-fn flipped_bit_costs_one_record_and_never_yields_a_wrong_one() {
-    let (bytes, ends) = three_records();
-    let (texts, ..) = scan(&bytes);
-    for at in MAGIC.len()..bytes.len() {
-        let mut flipped = bytes.clone();
-        flipped[at] ^= 0x10;
-        let (payloads, whole, damaged) = scan(&flipped);
-        for payload in &payloads {
-            assert!(texts.contains(payload), "wrong record, byte {at}");
-        }
-        let frame = ends.iter().position(|end| at < *end).unwrap();
-        let start = if frame == 0 { MAGIC.len() } else { ends[frame - 1] };
-        if at >= start + 4 && frame < 2 {
-            let expected = (2, *ends.last().unwrap(), 1);
-            assert_eq!((payloads.len(), whole, damaged), expected, "byte {at}");
+fn a_flipped_bit_costs_at_most_one_record_and_what_is_lost_is_counted() {
+    for ((bytes, ends), header) in
+        [(three_records(), FILE_HEADER_BYTES), (three_plain_records(), MAGIC.len())]
+    {
+        let texts = scan(&bytes).0;
+        assert_eq!(texts.len(), 3);
+        for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            let (payloads, frames) = scan(&flipped);
+            let case = format!("bit {bit} of byte {at}, header of {header}");
+            let hit = ends.iter().position(|end| at < *end).filter(|_| at >= header);
+            let left = texts.iter().enumerate().filter(|(place, _)| Some(*place) != hit);
+            let left: Vec<_> = left.map(|(_, text)| text.clone()).collect();
+            assert_eq!(payloads, left, "{case}");
+            let Some(hit) = hit else { continue };
+            let start = hit.checked_sub(1).map_or(header, |before| ends[before]);
+            let lost = (ends[hit] - start) as u64;
+            assert_eq!(frames.damage(true), Some(Damage { bytes: lost, places: 1 }), "{case}");
+            let behind = hit < 2;
+            assert_eq!(frames.damage(false).is_some(), behind, "{case}");
+            assert!(!behind || !frames.torn(), "{case}");
         }
     }
-    assert_eq!(HEADER_BYTES, 8);
+}
+
+#[test]
+fn a_damaged_beginning_costs_no_record_but_is_told() {
+    let (bytes, _) = three_records();
+    for at in 0..FILE_HEADER_BYTES {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x10;
+        let (payloads, frames) = scan(&flipped);
+        assert_eq!((payloads.len(), frames.format()), (3, Format::Readable), "byte {at}");
+        let expected = Some(Damage { bytes: 0, places: 1 });
+        assert_eq!((frames.damage(false), frames.torn()), (expected, false), "byte {at}");
+    }
+}
+
+#[test]
+fn what_a_caller_put_into_a_body_is_no_frame() {
+    let (inner, _) = three_records();
+    let text = String::from_utf8_lossy(&inner).into_owned();
+    let mut bytes = MARK.file_header().to_vec();
+    let start = bytes.len();
+    for id in 1..=2 {
+        let body = Some(text.clone());
+        frame::append(&mut bytes, &RequestRecord { request_body: body, ..record(id) }, MARK)
+            .unwrap();
+    }
+    let whole = scan(&bytes).0;
+    bytes[start + 9] ^= 1;
+    assert_eq!(scan(&bytes).0, whole[1..]);
+}
+
+#[test]
+fn segments_are_read_around_long_stretches_of_damage() {
+    let (bytes, ends) = three_records();
+    for garbage in [vec![0; 1 << 20], vec![0xc1; 1 << 20], vec![b'{'; 600_000]] {
+        let (before, after) = bytes.split_at(ends[0]);
+        let damaged = [before, &garbage, after].concat();
+        let (payloads, frames) = scan(&damaged);
+        assert_eq!(payloads.len(), 3);
+        let expected = Damage { bytes: garbage.len() as u64, places: 1 };
+        assert_eq!(frames.damage(false), Some(expected));
+    }
+}
+
+fn aside(dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir.join(DAMAGED)) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_open_segment_whose_first_frame_is_damaged_keeps_the_others() {
+    let (bytes, ends) = three_records();
+    for at in [0, 9, 13, 17, FILE_HEADER_BYTES + 4, FILE_HEADER_BYTES + 8, ends[0] - 1] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        std::fs::write(dir.path().join("0000000000000-a-000000.open"), &flipped).unwrap();
+        let (_journal, _) = writer(options(dir.path()), &Clock::manual(9));
+        let ids = if at < FILE_HEADER_BYTES { vec![1, 2, 3] } else { vec![2, 3] };
+        assert_eq!(content(dir.path()), (ids, 1, 0), "byte {at}");
+        let sealed = std::fs::read(dir.path().join("0000000000000-a-000000.seg")).unwrap();
+        assert_eq!(sealed, flipped, "nothing is cut from a damaged segment, byte {at}");
+    }
+}
+
+#[test]
+fn an_open_segment_without_a_readable_record_is_kept_aside_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = MARK.file_header().to_vec();
+    frame::append(&mut bytes, &record(1), MARK).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(dir.path().join("0000000000000-a-000000.open"), &bytes).unwrap();
+    let (_journal, metrics) = writer(options(dir.path()), &Clock::manual(9));
+    assert_eq!(content(dir.path()), (vec![], 0, 0));
+    assert_eq!(aside(dir.path()), ["0000000000000-a-000000.seg"]);
+    let page = metrics.render();
+    assert!(page.contains("gantry_journal_damaged_segments_total 1\n"), "{page}");
+    let lost = format!("gantry_journal_lost_bytes_total {}\n", bytes.len());
+    assert!(page.contains(&lost), "{page}");
+}
+
+#[test]
+fn the_folder_of_damaged_segments_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let reader = Reader::new(dir.path());
+    let huge = |name: &str| {
+        let file = std::fs::File::create(dir.path().join(format!("{name}.seg"))).unwrap();
+        file.set_len(200 << 20).unwrap();
+        reader.keep_damaged(name).unwrap();
+    };
+    huge("0000000000001-a-000000");
+    assert_eq!(aside(dir.path()), ["0000000000001-a-000000.seg"]);
+    huge("0000000000002-a-000000");
+    assert_eq!(aside(dir.path()), ["0000000000002-a-000000.seg"]);
+    assert_eq!(content(dir.path()), (vec![], 0, 0));
+}
+
+#[test]
+fn what_was_set_aside_goes_when_it_is_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let reader = Reader::new(dir.path());
+    let clock = Clock::manual(100_000);
+    let (mut journal, _) = writer(Options { aside_age_ms: 50_000, ..options(dir.path()) }, &clock);
+    for (name, damaged) in [("0000000060000-a-000000", true), ("0000000060000-a-000001", false)] {
+        std::fs::write(dir.path().join(format!("{name}.seg")), b"x").unwrap();
+        if damaged { reader.keep_damaged(name) } else { reader.set_aside(name) }.unwrap();
+    }
+    let refused = dir.path().join("0000000060000-a-000001.refused");
+    journal.tick();
+    assert!(refused.exists() && aside(dir.path()).len() == 1);
+    clock.advance(Duration::from_secs(3_600));
+    journal.tick();
+    assert!(!refused.exists() && aside(dir.path()).is_empty());
 }
 
 #[test]
 fn segment_longer_than_a_piece_is_read_whole() {
-    let mut bytes = MAGIC.to_vec();
+    let mut bytes = MARK.file_header().to_vec();
     let long = |id| RequestRecord {
         request_body: Some("x".repeat(if id == 500 { 1 << 20 } else { 1_000 })),
         ..record(id)
     };
     for id in 0..1_000 {
-        frame::append(&mut bytes, &long(id)).unwrap();
+        frame::append(&mut bytes, &long(id), MARK).unwrap();
     }
-    let (payloads, whole, damaged) = scan(&bytes);
-    assert_eq!((whole, damaged), (bytes.len(), 0));
-    let found: Vec<_> = payloads.iter().map(|payload| payload::record(payload).unwrap()).collect();
+    let (payloads, frames) = scan(&bytes);
+    assert_eq!((frames.whole(), frames.damage(true)), (bytes.len() as u64, None));
+    let found: Vec<RequestRecord> =
+        payloads.iter().map(|payload| payload::record(payload).unwrap()).collect();
     assert_eq!(found, (0..1_000).map(long).collect::<Vec<_>>());
 }
 
@@ -274,7 +414,7 @@ fn segment_of_the_second_format_is_read_and_recovered() {
 fn segment_of_a_newer_format_stays_and_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["0000000000000-a-000000.open", "0000000000000-a-000001.seg"] {
-        std::fs::write(dir.path().join(name), segment(4, &[b"?"])).unwrap();
+        std::fs::write(dir.path().join(name), segment(5, &[])).unwrap();
     }
     let (_journal, _) = writer(options(dir.path()), &Clock::manual(9));
     let reader = Reader::new(dir.path());
@@ -292,7 +432,9 @@ fn first_bytes_tell_a_segment_from_other_files() {
         (MAGIC.as_slice(), Format::Readable),
         (b"GJRNL\0\0\x01{", Format::Readable),
         (b"GJRNL\0\0\x02\x80", Format::Readable),
-        (b"GJRNL\0\0\x04", Format::Newer),
+        (b"GJRNL\0\0\x04", Format::Readable),
+        (b"GJRNL\0\0\x05", Format::Newer),
+        (b"GJRNL\0\0\x05, which no later version begins with", Format::Foreign),
         (b"GJRNL\0\0\0", Format::Foreign),
         (b"GJRNL\0\0", Format::Foreign),
         (b"PAR1 and more", Format::Foreign),

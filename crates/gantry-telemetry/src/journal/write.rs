@@ -1,8 +1,9 @@
 //! The one writer of a journal. Owned by the recorder's thread; it never panics and never waits
 //! for anything but the disk.
 
-use super::frame::{Format, Frames};
-use super::read::{OPEN, SEALED, parse_name, path_of};
+use super::frame::{FILE_HEADER_BYTES, Format, Mark};
+use super::frames::Frames;
+use super::read::{OPEN, SEALED, keep_damaged, parse_name, path_of};
 use super::sync::{Syncer, open_dir, sync_dir};
 use super::{Error, Options, Reader, frame};
 use crate::metrics::Metrics;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 /// A batch larger than this is written at once, in bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// How often it is looked for files set aside that are too old.
+const EXPIRE_EVERY_US: u64 = 3_600 * 1_000_000;
+
 /// Appends records to the open segment, seals it by size and age.
 #[derive(Debug)]
 pub struct Writer {
@@ -29,12 +33,16 @@ pub struct Writer {
     /// First two parts of segment names.
     prefix: String,
     next_number: u64,
+    /// Begins the frames of all segments of this writer.
+    mark: Mark,
     open: Option<Open>,
     batch: Vec<u8>,
     /// Ends of the frames in `batch`.
     ends: Vec<usize>,
     /// Whether the last write or rotation failed, so that each trouble is logged once.
     troubled: bool,
+    /// When files set aside were last looked for.
+    expired_us: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -64,7 +72,8 @@ impl Open {
 }
 
 impl Writer {
-    /// Locks the directory, cuts torn tails and seals what an earlier process left open.
+    /// Locks the directory, cuts torn tails and seals what an earlier process left open. A segment
+    /// with damage is sealed as it is; one without any record that can be read is kept aside.
     ///
     /// # Errors
     /// When the directory cannot be used or another process writes to it.
@@ -78,11 +87,13 @@ impl Writer {
             Err(TryLockError::WouldBlock) => return Err(Error::Locked { dir: options.dir }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        recover(&options.dir)?;
-        let mut random = [0; 4];
+        recover(&options.dir, &metrics)?;
+        let mut random = [0; 8];
         // Without randomness the start time still tells processes apart.
         let _ = gantry_runtime::ids::random_bytes(&mut random);
-        let prefix = format!("{:013}-{:08x}", clock.unix_ms(), u32::from_le_bytes(random));
+        let [name @ .., _, _, _, _] = random;
+        let [_, _, _, _, mark @ ..] = random;
+        let prefix = format!("{:013}-{:08x}", clock.unix_ms(), u32::from_le_bytes(name));
         Ok(Self {
             syncer: Syncer::start(metrics.clone())?,
             options,
@@ -91,16 +102,18 @@ impl Writer {
             _lock: lock,
             prefix,
             next_number: 0,
+            mark: Mark::new(u32::from_le_bytes(mark)),
             open: None,
             batch: Vec::new(),
             ends: Vec::new(),
             troubled: false,
+            expired_us: None,
         })
     }
 
     /// Adds a record to the batch, which is written by [`Writer::commit`], or now if it is large.
     pub fn append(&mut self, record: &RequestRecord) {
-        match frame::append(&mut self.batch, record) {
+        match frame::append(&mut self.batch, record, self.mark) {
             Ok(()) => self.ends.push(self.batch.len()),
             Err(error) => {
                 self.metrics.dropped(DropReason::TooLarge, 1);
@@ -143,6 +156,7 @@ impl Writer {
     /// Does what is due by time: the sync, and sealing a segment that is old enough.
     pub fn tick(&mut self) {
         let now_us = self.clock.monotonic_us();
+        self.expire(now_us);
         let Some(open) = &mut self.open else { return };
         if now_us.saturating_sub(open.began_us) >= self.options.segment_age_ms * 1_000 {
             self.seal();
@@ -155,6 +169,19 @@ impl Writer {
             if let Err(error) = open.sync_soon(&self.syncer, &self.options.dir) {
                 self.trouble("journal sync failed", &error);
             }
+        }
+    }
+
+    /// Deletes what was set aside and is too old, now and then.
+    fn expire(&mut self, now_us: u64) {
+        let due = |last: u64| now_us.saturating_sub(last) >= EXPIRE_EVERY_US;
+        if self.options.aside_age_ms == 0 || !self.expired_us.is_none_or(due) {
+            return;
+        }
+        self.expired_us = Some(now_us);
+        let before_ms = self.clock.unix_ms().saturating_sub(self.options.aside_age_ms);
+        if let Err(error) = Reader::new(&self.options.dir).expire_aside(before_ms) {
+            self.trouble("old journal segments cannot be deleted", &io::Error::other(error));
         }
     }
 
@@ -243,12 +270,12 @@ impl Writer {
         let mut file =
             OpenOptions::new().create_new(true).append(true).open(&path).map_err(failed)?;
         self.next_number += 1;
-        if let Err(error) = file.write_all(&frame::MAGIC) {
+        if let Err(error) = file.write_all(&self.mark.file_header()) {
             let _ = std::fs::remove_file(&path);
             return Err(failed(error));
         }
         let now_us = self.clock.monotonic_us();
-        let bytes = frame::MAGIC.len() as u64;
+        let bytes = FILE_HEADER_BYTES as u64;
         let (began_us, synced_us) = (now_us, now_us);
         Ok(Open { name, file, bytes, records: 0, began_us, synced_us, dirty: true, named: false })
     }
@@ -304,21 +331,22 @@ fn write_whole_frames(
     }
 }
 
-/// Cuts torn tails off open segments that an earlier process left, and seals them.
-fn recover(dir: &Path) -> Result<(), Error> {
+/// Seals open segments that an earlier process left, without the torn end that they may have.
+fn recover(dir: &Path, metrics: &Metrics) -> Result<(), Error> {
     let failed = |source| Error::Directory { dir: dir.to_owned(), source };
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if let Some((name, false)) = parse_name(&path) {
-            recover_one(dir, &name, &path)
+            recover_one(dir, &name, metrics)
                 .map_err(|source| Error::Recover { segment: name, source })?;
         }
     }
     Ok(())
 }
 
-fn recover_one(dir: &Path, name: &str, path: &Path) -> io::Result<()> {
-    let mut frames = Frames::new(File::open(path)?)?;
+fn recover_one(dir: &Path, name: &str, metrics: &Metrics) -> io::Result<()> {
+    let path = path_of(dir, name, OPEN);
+    let mut frames = Frames::new(File::open(&path)?)?;
     if frames.format() == Format::Newer {
         tracing::warn!(segment = name, "a newer Gantry wrote this journal segment, it stays");
         return Ok(());
@@ -327,15 +355,37 @@ fn recover_one(dir: &Path, name: &str, path: &Path) -> io::Result<()> {
     while frames.next()?.is_some() {
         records += 1;
     }
-    if records == 0 {
-        return std::fs::remove_file(path);
+    match (records, frames.torn()) {
+        (0, true) => std::fs::remove_file(path),
+        (0, false) => {
+            let bytes = std::fs::metadata(&path)?.len();
+            metrics.journal_damaged(bytes);
+            tracing::error!(
+                segment = name,
+                bytes,
+                "a journal segment is damaged, it is kept aside"
+            );
+            keep_damaged(dir, &path, name)
+        }
+        (_, torn) => {
+            if torn {
+                cut(&path, name, frames.whole(), metrics)?;
+            }
+            // Whoever takes a damaged segment counts what is missing, and keeps it aside.
+            std::fs::rename(path, path_of(dir, name, SEALED))
+        }
     }
-    let cut = std::fs::metadata(path)?.len().saturating_sub(frames.whole());
-    if cut > 0 {
-        tracing::info!(segment = name, bytes = cut, "cut the torn end of a journal segment");
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(frames.whole())?;
-        file.sync_data()?;
+}
+
+/// Cuts off what follows the last whole frame.
+fn cut(path: &Path, name: &str, whole: u64, metrics: &Metrics) -> io::Result<()> {
+    let bytes = std::fs::metadata(path)?.len().saturating_sub(whole);
+    if bytes == 0 {
+        return Ok(());
     }
-    std::fs::rename(path, path_of(dir, name, SEALED))
+    metrics.journal_torn(bytes);
+    tracing::info!(segment = name, bytes, "cut the torn end of a journal segment");
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(whole)?;
+    file.sync_data()
 }

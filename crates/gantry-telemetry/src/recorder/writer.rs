@@ -1,5 +1,6 @@
 //! The thread behind [`super::Recorder`].
 
+use super::sample::Sample;
 use super::{Error, Options, Shared, Sink, weight};
 use crate::journal;
 use gantry_model::record::RequestRecord;
@@ -31,7 +32,8 @@ pub(super) fn start(
         None => None,
     };
     let written = Vec::with_capacity(BATCH_RECORDS);
-    let mut writer = Writer { queue, journal, sinks: options.sinks, shared, written };
+    let sample = Sample::new(options.anonymous_per_minute);
+    let mut writer = Writer { queue, journal, sample, sinks: options.sinks, shared, written };
     let handle = std::thread::Builder::new()
         .name("gantry-records".to_owned())
         .spawn(move || writer.run())
@@ -42,6 +44,7 @@ pub(super) fn start(
 struct Writer {
     queue: Receiver<Box<RequestRecord>>,
     journal: Option<journal::Writer>,
+    sample: Sample,
     sinks: Vec<Box<dyn Sink>>,
     shared: Arc<Shared>,
     /// Records that are done with; request threads fill them again.
@@ -127,10 +130,12 @@ impl Writer {
         (taken, disconnected)
     }
 
-    fn take(&mut self, record: Box<RequestRecord>) {
+    fn take(&mut self, mut record: Box<RequestRecord>) {
         self.shared.queued_records.fetch_sub(1, Ordering::Relaxed);
         self.shared.queued_bytes.fetch_sub(weight(&record), Ordering::Relaxed);
-        if let Some(journal) = &mut self.journal {
+        if !self.sample.admits(&mut record) {
+            self.shared.metrics.sampled_out();
+        } else if let Some(journal) = &mut self.journal {
             journal.append(&record);
         }
         self.shared.metrics.observe(&record);

@@ -44,7 +44,10 @@ pub(super) fn start(
     let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX, &boot.telemetry.metadata_labels));
     let journal_dir = data_dir.join("journal");
     let mut options = recorder::Options::new(metrics.clone(), clock.clone());
-    options.journal = Some(journal::Options::new(journal_dir.clone()));
+    let aside_age_ms = u64::try_from(boot.records.retention().as_millis()).unwrap_or(u64::MAX);
+    let journal = journal::Options::new(journal_dir.clone());
+    options.journal = Some(journal::Options { aside_age_ms, ..journal });
+    options.anonymous_per_minute = boot.records.anonymous_per_minute;
     let printer = Printer::start(std::io::stderr(), metrics.clone())
         .context("start the thread that prints the log")?;
     let log = RequestLog::new(boot.log.format, printer);
@@ -85,6 +88,8 @@ pub(super) async fn lake(
     let local = format!("file://{}", path.display());
     let url = boot.records.objects_url.clone().unwrap_or(local);
     let mut config = LakeConfig::new(url, records.journal_dir.clone());
+    config.retention = boot.records.retention();
+    config.retention_bytes = boot.records.retention_bytes;
     config.environment = Environment::new(|name| variable(name).map(Secret::new));
     let lake = Lake::open(config, clock.clone(), records.metrics.clone())?;
     lake.check().await?;

@@ -1,8 +1,11 @@
 //! The payload says what serde says of a record, and nothing that is empty.
 
+use super::super::toy::Toy;
 use super::*;
 use gantry_model::ids::RequestId;
 use gantry_model::money::NanoUsd;
+use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
+use gantry_model::usage::TokenUsage;
 
 fn usage() -> TokenUsage {
     TokenUsage {
@@ -26,6 +29,7 @@ fn full() -> RequestRecord {
         teams: vec!["red".into(), String::new()],
         key_name: "k".into(),
         metadata: [("a\"".into(), "1\n".into()), ("b".into(), String::new())].into(),
+        peer: "192.0.2.7".into(),
         trace_id: "0af7651916cd43dd8448eb211c80319c".into(),
         parent_span_id: "b7ad6b7169203331".into(),
         operation: "chat".into(),
@@ -52,6 +56,8 @@ fn full() -> RequestRecord {
                 status: 65_535,
                 outcome: "ok".into(),
                 error: "e".into(),
+                detail: "d".into(),
+                closed: true,
                 started_us: 255,
                 duration_us: 256,
                 retry_after_ms: Some(0),
@@ -79,6 +85,7 @@ fn full() -> RequestRecord {
         response_bytes: 12,
         request_body: Some("y".repeat(70_000)),
         response_body: Some(String::new()),
+        also_stands_for: 13,
     }
 }
 
@@ -104,7 +111,7 @@ fn record_comes_back_and_empty_fields_take_no_space() {
     for record in [full(), RequestRecord::default()] {
         let mut payload = Vec::new();
         append(&mut payload, &record);
-        assert_eq!(super::record(&payload).unwrap(), record);
+        assert_eq!(super::record::<RequestRecord>(&payload).unwrap(), record);
     }
     assert_eq!(json(&RequestRecord::default()), serde_json::json!({}));
 }
@@ -138,7 +145,18 @@ fn what_records_share_stands_in_the_same_bytes() {
 #[test]
 fn shared_fields_within_shared_ones_are_malformed() {
     let payload = [0x81, SHARED, 0xc4, 5, 0x81, SHARED, 0xc4, 1, 0x80];
-    assert!(matches!(super::record(&payload), Err(Error::Malformed(_))));
+    let read = super::record::<RequestRecord>(&payload);
+    assert!(matches!(read, Err(Error::Malformed(_))));
     let payload = [0x81, SHARED, 0xc4, 1, 0x80];
-    assert_eq!(super::record(&payload).unwrap(), RequestRecord::default());
+    assert_eq!(super::record::<RequestRecord>(&payload).unwrap(), RequestRecord::default());
+}
+
+#[test]
+fn a_field_that_is_added_to_the_rows_is_in_the_journal() {
+    let toy = Toy { model: "fast".into(), colour: "red".into() };
+    let mut payload = Vec::new();
+    append(&mut payload, &toy);
+    assert_eq!(super::record::<Toy>(&payload).unwrap(), toy);
+    let older = super::record::<RequestRecord>(&payload).unwrap();
+    assert_eq!(older, RequestRecord { model: "fast".into(), ..RequestRecord::default() });
 }
