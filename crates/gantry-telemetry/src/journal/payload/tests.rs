@@ -45,7 +45,8 @@ fn full() -> RequestRecord {
                 target: format!("t{step}"),
                 verdict: String::new().into(),
                 reason: String::new().into(),
-                ..RouteStep::default()
+                detail: "d".into(),
+                closed: true,
             })
             .collect(),
         attempts: vec![
