@@ -1,8 +1,8 @@
 //! Stage 8, relay: the reply to the caller, frame by frame, with backpressure.
 //!
 //! A whole reply is one frame and goes out at once; what was metered is settled the same way for
-//! both. After the first byte a failure becomes an error event in the caller's dialect, never a silent
-//! end. Dropping the relay (the caller left) closes the upstream's connection at once.
+//! both. After the first byte a failure becomes an error event in the caller's dialect, never a
+//! silent end. Dropping the relay (the caller left) closes the upstream's connection at once.
 
 use crate::attempt::{Break, End, Gated, Pump, Step, error_blames_target};
 use crate::config::shown;

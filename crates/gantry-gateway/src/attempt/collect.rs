@@ -1,6 +1,6 @@
 //! The whole body of a reply, read within a limit. The pump and `send` use it.
 
-use super::pump::Break;
+use super::broken::Break;
 use bytes::{Bytes, BytesMut};
 use gantry_http::pool::ReplyBody;
 use gantry_runtime::errors::sentence;

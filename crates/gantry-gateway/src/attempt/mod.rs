@@ -9,6 +9,7 @@
 //! the `pump` (`print` is a part of it) until there is something for the caller: a [`Reply`]. What
 //! failed is a `failure`, without what `scrub` takes out, and `policy` says what comes next.
 
+mod broken;
 mod collect;
 mod encode;
 mod failure;
@@ -21,7 +22,8 @@ mod scrub;
 mod send;
 mod sign;
 
-pub(crate) use pump::{Break, Pump, Step};
+pub(crate) use broken::Break;
+pub(crate) use pump::{Pump, Step};
 pub(crate) use reply::{End, Frames, Gated, Head, Reply};
 pub(crate) use send::error_blames_target;
 

@@ -1,9 +1,10 @@
 //! One upstream's reply on its way out: metered, screened, translated or printed, shaped.
 //!
-//! The one path of output. A whole reply is one frame; a stream is a frame for whatever whole events
-//! a read brought. The gate (before the first byte) and the relay (after it) read the same pump, so
+//! The one path of output. A whole reply is one frame; a stream is a frame for the whole events
+//! that a read brought. The gate (before the first byte) and the relay (after it) read the same pump, so
 //! that a reply which cannot be translated still falls back. It writes nothing itself.
 
+use super::broken::Break;
 use super::collect::Collected;
 use super::print::{Printer, Whole};
 use super::scrub::Secrets;
@@ -78,38 +79,6 @@ pub(crate) enum Step {
     /// A screen stopped the reply, and says why.
     Blocked(String),
     Failed(Break),
-}
-
-/// How a reply broke.
-#[derive(Debug)]
-pub(crate) enum Break {
-    /// The connection broke or the framing was wrong.
-    Reset(String),
-    /// The upstream closed the stream before its end.
-    Cut,
-    Malformed(String),
-    /// A whole reply that is none, or that has no form in the caller's dialect.
-    NoReply(String),
-    /// The stream came to its end and said nothing.
-    Empty,
-    /// An event or a reply beyond the limit.
-    TooLarge(String),
-}
-
-impl Break {
-    /// Name in the record, and a sentence.
-    pub(crate) fn describe(&self) -> (&'static str, String) {
-        match self {
-            Self::Reset(error) => ("reset", format!("the upstream's reply broke: {error}")),
-            Self::Cut => ("reset", "the upstream's stream ended before its end mark".to_owned()),
-            Self::Malformed(error) => {
-                ("malformed", format!("the upstream sent a malformed event: {error}"))
-            }
-            Self::NoReply(error) => ("malformed", error.clone()),
-            Self::Empty => ("malformed", "the upstream's stream ended without a word".to_owned()),
-            Self::TooLarge(error) => ("too_large", format!("the upstream sent a {error}")),
-        }
-    }
 }
 
 impl Pump {

@@ -1,11 +1,12 @@
 //! One attempt: sign, send, wait for the reply's beginning, judge it.
 
+use super::broken::Break;
 use super::collect::Collected;
 use super::encode::{Encoded, request_head};
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after, status_blames_target};
 use super::limit::Limit;
 use super::print::{Order, Printer};
-use super::pump::{Break, Fittings, Framer, Pump, Step};
+use super::pump::{Fittings, Framer, Pump, Step};
 use super::reply::{End, Frames, Gated, Head, Reply};
 use super::scrub::Secrets;
 use super::sign::{Unsigned, sign};

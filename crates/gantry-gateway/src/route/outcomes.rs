@@ -7,9 +7,9 @@
 //! - **Rate**: of ten requests or more a quarter failed. Upstreams fail a few percent of requests
 //!   in ordinary times; at 5 % one window of ten requests in 87 shows three failures, one of forty
 //!   in 30,000 shows ten.
-//! - **Row**: the last five requests failed, or the last two of fewer than ten. With much traffic
-//!   an outage shows at once, long before a quarter of the window has failed; at 10 % five in a
-//!   row come once in 100,000 requests. With little traffic there is nothing else to go by.
+//! - **Row**: the last five requests failed, or the last two or all of fewer than ten. With much
+//!   traffic an outage shows at once, long before a quarter of the window has failed; at 10 % five
+//!   in a row come once in 100,000 requests. With little traffic there is nothing else to go by.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -124,7 +124,12 @@ impl Outcomes {
         // A row reaches back to the last answer; what has left the window counts no more.
         let row = self.row.load(Ordering::Relaxed).min(failures);
         let enough = if requests < REQUESTS_MIN { ROW_OF_FEW } else { ROW };
-        (row >= enough).then_some(Failing::Row(row))
+        if row >= enough {
+            return Some(Failing::Row(row));
+        }
+        // Streams that begin and break are answers first, so they make no row.
+        let all = failures >= ROW_OF_FEW && failures == requests;
+        all.then_some(Failing::Rate { failures, requests })
     }
 
     fn add(&self, now_us: u64, requests: u32, failures: u32) {
@@ -179,6 +184,9 @@ mod tests {
             ("xx.".into(), None),
             (".x.x".into(), None),
             ("...bb".into(), Some("the last 2 requests failed")),
+            (".b".into(), None),
+            (".b.b".into(), Some("2 of 2 requests failed in 2 minutes")),
+            (".b..b".into(), None),
             ("x.x.x....".into(), None),
             ("x.x.x.....".into(), Some("3 of 10 requests failed in 2 minutes")),
             ("x.x........".into(), None),

@@ -135,8 +135,9 @@ async fn metadata_that_fits_no_target_is_the_callers_matter() {
     assert!(message.contains("x-tfy-metadata"), "{message}");
     let record = gateway.record();
     assert_eq!((record.refusal.as_ref(), record.fault.as_ref()), ("no_matching_target", "caller"));
-    let whole = "mock/gpt: metadata tier is missing, it wants `gold`";
-    assert!(record.error.contains(whole), "the record says all: {}", record.error);
+    let step = record.route.last().unwrap();
+    assert_eq!((step.target.as_str(), step.detail.as_str()), ("mock/gpt", "it wants `gold`"));
+    assert!(!record.error.contains("gold"), "its caller reads this: {}", record.error);
 }
 
 #[tokio::test]
@@ -148,7 +149,8 @@ async fn a_model_without_its_secret_is_the_operators_matter() {
     assert!(!text(&answer).contains("NO_SUCH_VARIABLE"), "{}", text(&answer));
     let record = gateway.record();
     assert_eq!(record.fault, "operator");
-    assert!(record.error.contains("NO_SUCH_VARIABLE"), "{}", record.error);
+    assert!(record.route[0].detail.contains("NO_SUCH_VARIABLE"), "{record:#?}");
+    assert!(!record.error.contains("NO_SUCH_VARIABLE"), "{}", record.error);
 }
 
 #[tokio::test]
@@ -172,8 +174,10 @@ async fn a_route_whose_target_lacks_its_secret_does_not_name_the_target() {
     assert_eq!(answer.status, 503, "{}", text(&answer));
     assert!(text(&answer).contains("route/chat"), "{}", text(&answer));
     assert!(!text(&answer).contains("hidden"), "{}", text(&answer));
-    let error = gateway.record().error;
-    assert!(error.contains("hidden/gpt: "), "the record does: {error}");
+    let record = gateway.record();
+    let step = record.route.last().unwrap();
+    assert_eq!(step.target, "hidden/gpt", "the record does");
+    assert!(step.detail.contains("NO_SUCH_VARIABLE") && !record.error.contains("hidden"));
 }
 
 #[tokio::test]
