@@ -106,8 +106,21 @@ pub const LAKE_ROWS: Metric =
 pub const LAKE_ERRORS: Metric =
     counter("gantry_lake_errors_total", "Failed rounds of ingestion or compaction.");
 
+pub const TASK_RUNS: Metric =
+    counter("gantry_task_runs_total", "Passes of background work that ended, by task.");
+pub const TASK_FAILURES: Metric =
+    counter("gantry_task_failures_total", "Passes of background work that failed, by task.");
+pub const TASK_FAILING: Metric = gauge(
+    "gantry_task_failing",
+    "1 while the last pass of the task has failed, or nothing runs it any more.",
+);
+pub const TASK_SUCCESS: Metric = gauge(
+    "gantry_task_last_success_timestamp_seconds",
+    "When the last good pass of the task ended, seconds since 1970; 0 before the first.",
+);
+
 /// Every metric there is.
-pub const ALL: [Metric; 24] = [
+pub const ALL: [Metric; 28] = [
     REQUESTS,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -132,6 +145,10 @@ pub const ALL: [Metric; 24] = [
     LAKE_ROWS,
     LAKE_ERRORS,
     RECORDER_ALIVE,
+    TASK_RUNS,
+    TASK_FAILURES,
+    TASK_FAILING,
+    TASK_SUCCESS,
 ];
 pub const RECORDER_ALIVE: Metric =
     gauge("gantry_recorder_alive", "1 while the thread that writes records runs.");

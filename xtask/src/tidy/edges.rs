@@ -19,6 +19,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-http"]),
     (
+        "gantry-bus",
+        &["gantry-model", "gantry-kinds", "gantry-runtime", "gantry-http", "gantry-telemetry"],
+    ),
+    (
         "gantry-lake",
         &["gantry-model", "gantry-runtime", "gantry-http", "gantry-cloud", "gantry-telemetry"],
     ),
@@ -47,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gantry-cloud",
             "gantry-providers",
             "gantry-telemetry",
+            "gantry-bus",
             "gantry-lake",
             "gantry-gateway",
             "gantry-store",

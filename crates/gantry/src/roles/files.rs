@@ -4,7 +4,7 @@
 //! everything. A directory that is broken after a change is reported, and the gateway serves on.
 
 use crate::boot::variable;
-use crate::cli::manifests::{files_below, read};
+use crate::manifest_files::{files_below, read};
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
 use gantry_kinds::kinds::Manifest;
@@ -17,7 +17,7 @@ use gantry_model::secret::Secret;
 use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::digest::sha256_hex;
-use gantry_runtime::tasks::Shutdown;
+use gantry_runtime::reconcile::{AtShutdown, Backoff, Failure, Next, Plan, Reconcile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -158,24 +158,52 @@ fn callable(subject: &str) -> bool {
 }
 
 /// Publishes the directory anew whenever a file in it changed.
-pub(super) async fn follow(dir: PathBuf, gateway: Gateway, shutdown: Shutdown) {
-    let mut seen = stamp(&dir);
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = shutdown.wait() => return,
+pub(super) struct Directory {
+    dir: PathBuf,
+    gateway: Gateway,
+    /// Of what is in use.
+    seen: Vec<Stamp>,
+}
+
+impl Directory {
+    /// How it is to be run: a directory that is broken is read again each time.
+    pub(super) const PLAN: Plan = Plan {
+        name: "manifest-files",
+        period: INTERVAL,
+        backoff: Backoff::constant(INTERVAL),
+        at_shutdown: AtShutdown::Drop,
+    };
+
+    /// Publishes what the directory holds.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub(super) fn open(dir: &Path, gateway: &Gateway) -> anyhow::Result<Self> {
+        // Before the files are read: a change meanwhile is seen by the first pass.
+        let seen = stamp(dir);
+        gateway.publish(&load(dir)?);
+        Ok(Self { dir: dir.to_owned(), gateway: gateway.clone(), seen })
+    }
+}
+
+impl Reconcile for Directory {
+    async fn pass(&mut self) -> Result<Next, Failure> {
+        let now = stamp(&self.dir);
+        if now != self.seen {
+            let (dir, gateway) = (self.dir.clone(), self.gateway.clone());
+            let publish = move || load(&dir).map(|snapshot| gateway.publish(&snapshot));
+            tokio::task::spawn_blocking(publish).await??;
+            self.seen = now;
         }
-        let now = stamp(&dir);
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match load(&dir) {
-            Ok(snapshot) => gateway.publish(&snapshot),
-            Err(error) => {
-                tracing::error!("{error:#}\nthe manifests before this change stay in use");
-            }
-        }
+        Ok(Next::Rest)
+    }
+
+    fn trouble(&self) -> &'static str {
+        "the manifests before this change stay in use"
+    }
+
+    fn relief(&self) -> &'static str {
+        "the manifests can be used again"
     }
 }
 

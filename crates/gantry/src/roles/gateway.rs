@@ -1,17 +1,14 @@
 //! `gantry gateway`: the request path alone, fed by a control plane or by manifest files.
 
 use super::admin::Admin;
-use super::follow::Remote;
-use super::snapshot_file::SnapshotFile;
-use super::telemetry::Records;
-use super::{files, process, serve, ship, telemetry};
+use super::files::Directory;
+use super::process::{self, Process};
+use super::serve;
+use super::telemetry::{self, Journal, Records};
 use crate::boot::{self, Boot};
-use anyhow::{Context, bail};
+use anyhow::bail;
+use gantry_bus::{ControlPlane, Follower, HttpRecords, HttpSnapshots, Shipper, SnapshotFile};
 use gantry_gateway::Gateway;
-use gantry_http::server::listen;
-use gantry_runtime::clock::Clock;
-use gantry_runtime::tasks::{Shutdown, spawn};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -30,9 +27,6 @@ pub(crate) struct Arguments {
     /// The gateway's own token (`gantry token NAME --gateway`) [env: GANTRY_TOKEN].
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// Address of `/metrics`; each gateway of a machine needs its own.
-    #[arg(long, value_name = "ADDRESS", value_parser = boot::socket_address)]
-    admin_listen: Option<SocketAddr>,
     #[command(flatten)]
     flags: boot::Flags,
 }
@@ -42,8 +36,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When the configuration, the port, the manifests or the data directory cannot be used.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut boot = boot::read(&arguments.flags)?;
-    boot.admin_listen = arguments.admin_listen.unwrap_or(boot.admin_listen);
+    let boot = boot::read(&arguments.flags)?;
     // Two takers of one journal would each get a part of it.
     if arguments.control_plane.is_some() && boot.records.objects_url.is_some() {
         bail!(
@@ -52,44 +45,57 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
              from the boot file or GANTRY_RECORDS__OBJECTS_URL"
         );
     }
-    process::run(&boot, |shutdown| gateway(&boot, &arguments, shutdown))
+    process::run(&boot, |process| gateway(&boot, &arguments, process))
 }
 
-async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn gateway(boot: &Boot, arguments: &Arguments, process: Process) -> anyhow::Result<()> {
     let listener = serve::data_port(boot).await?;
     let data_dir = boot.data_dir()?.join("gateway");
-    let clock = Clock::system();
-    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let beside =
-        Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None, models: true });
-    let gateway = serve::gateway(boot, &clock, &records, &beside, &shutdown);
-    feed(arguments, &data_dir, &gateway, &records, &shutdown)?;
+    let records = telemetry::start(boot, &data_dir, &process, journal(arguments))?;
+    let data = Arc::new(Admin {
+        gateway: OnceLock::new(),
+        pages: serve::pages(&process, &records),
+        // Administrators are the control plane's; their tokens are for it.
+        door: serve::door(boot, |_| false),
+        control: None,
+        models: true,
+    });
+    let gateway = serve::gateway(boot, &process, &records, &data);
+    feed(arguments, &data_dir, &gateway, (&process, &records))?;
+    #[cfg(feature = "control-plane")]
     if arguments.config.is_some() {
-        telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
+        super::lake::start(boot, &data_dir, &records, &process.clock).await?;
     }
-    let admin = listen(boot.admin_listen).await.context(
-        "the port of /metrics cannot be used; name another with --admin-listen, or with \
-         `admin_listen` in the boot file",
-    )?;
+    let admin_port = serve::admin_port(boot).await?;
     process::announce(&format!(
         "Gantry's gateway is up at http://{}, metrics at http://{}/metrics\n{}",
         listener.local_addr()?,
-        admin.local_addr()?,
+        admin_port.local_addr()?,
         if gateway.ready() { "" } else { NOT_READY },
     ));
-    let admin_state = Arc::new(Admin {
-        gateway: OnceLock::from(gateway.clone()),
-        metrics: Some(records.metrics.clone()),
-        control: None,
-        models: false,
-    });
-    let stop = shutdown.clone();
-    let beside = async move { serve::admin(admin_state, admin, &stop).await };
-    let (served, admin) = tokio::join!(serve::serve(boot, &gateway, listener, &shutdown), beside);
+    let beside = serve::beside(&process, &records, OnceLock::from(gateway.clone()));
+    let (served, beside) = tokio::join!(
+        serve::serve(boot, &gateway, listener, &process.shutdown),
+        serve::admin(beside, admin_port, &process.shutdown),
+    );
     served?;
-    admin?;
-    serve::drain(boot, &records, &shutdown).await;
+    beside?;
+    serve::drain(boot, &records, &process.shutdown).await;
     Ok(())
+}
+
+/// A gateway that neither ships records nor has a lake keeps none.
+fn journal(arguments: &Arguments) -> Journal {
+    match arguments.control_plane.is_some() || cfg!(feature = "control-plane") {
+        true => Journal::Kept,
+        false => {
+            tracing::warn!(
+                "records are not kept: this build has no lake, and without --control-plane nobody \
+                 takes them; metrics, the log and traces have them"
+            );
+            Journal::None
+        }
+    }
 }
 
 /// Starts what brings snapshots and takes records away.
@@ -97,15 +103,12 @@ fn feed(
     arguments: &Arguments,
     data_dir: &Path,
     gateway: &Gateway,
-    records: &Records,
-    shutdown: &Shutdown,
+    (process, records): (&Process, &Records),
 ) -> anyhow::Result<()> {
     match (&arguments.config, &arguments.control_plane) {
         (Some(dir), _) => {
-            let snapshot = files::load(dir)?;
-            gateway.publish(&snapshot);
-            let follower = files::follow(dir.clone(), gateway.clone(), shutdown.clone());
-            spawn("manifest files", follower);
+            let directory = Directory::open(dir, gateway)?;
+            process.kit.start(Directory::PLAN, directory);
         }
         (None, Some(control_plane)) => {
             let variable = || std::env::var("GANTRY_TOKEN").ok();
@@ -113,18 +116,12 @@ fn feed(
                 bail!("no token: create one with `gantry token NAME --gateway`, give it by --token")
             };
             let file = SnapshotFile::new(data_dir.join("snapshot.sealed"), &token)?;
-            let journal = records.journal_dir.clone();
-            let shipper = ship::Shipper::new(control_plane, &token, &journal);
-            spawn("ship records", shipper.run(shutdown.clone()));
-            let remote = Remote {
-                control_plane: control_plane.clone(),
-                token,
-                file,
-                gateway: gateway.clone(),
-                metrics: records.metrics.clone(),
-            };
-            let have = remote.start_from_disk();
-            spawn("follow control plane", remote.run(have, shutdown.clone()));
+            let control_plane = ControlPlane::new(control_plane, &token)?;
+            let shipper = Shipper::new(HttpRecords(control_plane.clone()), &records.journal_dir);
+            records.outlets_kit.start(Shipper::<HttpRecords>::PLAN, shipper);
+            let take = serve::take(gateway, records);
+            let follower = Follower::new(HttpSnapshots(control_plane), take).kept_in(file);
+            process.kit.start(Follower::<HttpSnapshots>::PLAN, follower);
         }
         (None, None) => {
             bail!("say where the configuration comes from: --control-plane or --config")
