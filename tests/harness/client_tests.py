@@ -6,6 +6,8 @@ upstream whose behaviour is chosen by the model's name. Everything is ended by i
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import pathlib
 import shlex
 import tempfile
@@ -18,7 +20,30 @@ from processes import Children, Failure, answers, clean_environment, run
 
 def prepare():
     """Builds and installs what the tests need; returns the folder of the programs."""
-    programs = stack.build(["gantry", "gantry-testkit"], "dev")
+    with installing() as done:
+        programs = build()
+        done()
+    return programs
+
+
+def build():
+    """Builds the programs; returns their folder."""
+    return stack.build(["gantry", "gantry-testkit"], "dev")
+
+
+@contextlib.contextmanager
+def installing():
+    """Installs in the background, beside the compiler: it waits for a network, not for a core.
+
+    Gives a function that waits for the end and fails as the installs have failed.
+    """
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+        installs_end = beside.submit(install)
+        yield installs_end.result
+
+
+def install():
+    """Installs what the tests need beside our own programs."""
     installs.model()
     installs.python_environment("clients", CLIENTS / "python" / "requirements.txt")
     installs.python_environment("truefoundry", CLIENTS / "python" / "truefoundry.txt")
@@ -26,7 +51,6 @@ def prepare():
     installs.s3_server()
     installs.azure_server()
     installs.postgres()
-    return programs
 
 
 def run_all(programs, only=()):
@@ -94,11 +118,11 @@ def tfy():
 
 
 def run_python(env):
-    """Runs pytest."""
+    """Runs pytest, two tests at a time: they share one Gantry and each makes names of its own."""
     pins = CLIENTS / "python" / "requirements.txt"
     python = installs.python_environment("clients", pins) / "bin" / "python"
     run("the Python client tests",
-        [python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        [python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "."],
         "The failures are above; run them alone with `./dev clients python`.",
         env={**env, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=CLIENTS / "python")
 

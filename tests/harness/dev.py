@@ -125,8 +125,11 @@ def test(options):
     if options:
         raise Failure("`./dev test` takes no options; see ./dev help")
     steps = Steps()
-    steps.run("cargo xtask check: format, house rules, generated files, lints, Rust tests", check)
-    programs = steps.run("building and installing for the client tests", client_tests.prepare)
+    with client_tests.installing() as installed:
+        steps.run("cargo xtask check: format, house rules, generated files, lints, Rust tests",
+                  check)
+        programs = steps.run("building for the client tests", client_tests.build)
+        steps.run("installing for the client tests, begun beside the compiler", installed)
     steps.run("client tests in Python and Node", client_tests.run_all, programs)
     steps.report()
     return 0

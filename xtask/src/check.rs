@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::{codegen, tidy, workspace};
+use crate::{codegen, slim, tidy, workspace};
 
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]
@@ -39,7 +39,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     tidy::run(&tidy::Args {})?;
     announce("cargo xtask codegen --check");
     codegen::run(&codegen::Args { check: true })?;
+    announce("the build of the gateway alone");
+    slim::check()?;
     cargo(LINTS, "mend the lints above")?;
+    cargo(&slim_lints(), "mend the lints above, in the build of the gateway alone")?;
     if !args.no_tests {
         cargo(TESTS, "mend the tests above")?;
         return on_postgres();
@@ -57,6 +60,12 @@ fn on_postgres() -> anyhow::Result<()> {
          folder of initdb, pg_ctl and postgres (such as /usr/lib/postgresql/15/bin)"
     );
     Ok(())
+}
+
+/// The lints of the build of the gateway alone, so that it goes on to compile.
+fn slim_lints() -> Vec<&'static str> {
+    let (before, after) = (["clippy", "--locked"], ["--", "-D", "warnings"]);
+    before.into_iter().chain(slim::SELECTION).chain(after).collect()
 }
 
 fn cargo(arguments: &[&str], advice: &str) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod codegen;
 mod prices;
+mod slim;
 mod tidy;
 mod workspace;
 

@@ -209,6 +209,18 @@ impl Control {
         self.0.published.load().unresolved().to_vec()
     }
 
+    /// Whether a token is an administrator's at this moment, for what the process shows beside the
+    /// API.
+    #[must_use]
+    pub fn is_administrator(&self, token: &str) -> bool {
+        let published = self.0.published.load();
+        let key = published.callers.get(&gantry_store::sha256_hex(token.as_bytes()));
+        key.is_some_and(|key| {
+            let lives = key.expires_at_ms.is_none_or(|end| self.0.clock.unix_ms() < end);
+            lives && key.caller.admin
+        })
+    }
+
     /// The identity under which the process itself acts, such as when `gantry up` adds the
     /// providers that it found. It may do everything.
     #[must_use]

@@ -42,7 +42,9 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use gantry_cloud::credentials::Environment;
 use gantry_model::record::RequestRecord;
 use gantry_runtime::clock::Clock;
-use gantry_runtime::tasks::Shutdown;
+use gantry_runtime::reconcile::{
+    AtShutdown, Backoff, Failure, Kit, Next, OnPeriod, Plan, Reconcile,
+};
 use gantry_telemetry::journal;
 use gantry_telemetry::metrics::Metrics;
 use std::path::PathBuf;
@@ -249,12 +251,23 @@ impl Lake {
         }
     }
 
-    /// Ingests, merges and deletes until the shutdown begins. A failed round is logged and tried
-    /// again.
+    /// Ingests, merges and deletes until the kit's shutdown begins, and once more then. A failed
+    /// round is logged and tried again.
     ///
     /// All of it happens on threads of its own, which give way to those that serve requests.
-    pub async fn run(self, shutdown: Shutdown) {
-        let _hold = shutdown.hold();
+    pub async fn run(self, kit: Kit) {
+        let every = self.0.config.ingest_every;
+        let plan = Plan {
+            name: "lake",
+            period: every,
+            backoff: Backoff { first: every, max: PAUSE_MAX.max(every) },
+            at_shutdown: AtShutdown::LastPass,
+        };
+        let lake = self.clone();
+        let rounds = async move {
+            kit.run(plan, OnPeriod, Maintenance { lake: self, compacted_us: None }).await;
+            lake.disown().await;
+        };
         let (ended, thread_ended) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().name("gantry-lake".to_owned()).spawn(move || {
             give_way();
@@ -265,7 +278,7 @@ impl Lake {
                 .thread_name("gantry-lake-io")
                 .build();
             // Nobody waits any more when the caller's runtime goes first.
-            let _ = ended.send(runtime.map(|runtime| runtime.block_on(self.rounds(shutdown))));
+            let _ = ended.send(runtime.map(|runtime| runtime.block_on(rounds)));
         });
         match thread {
             Ok(_) => match thread_ended.await {
@@ -275,38 +288,6 @@ impl Lake {
             },
             Err(error) => tracing::error!(%error, "the thread of the lake cannot start"),
         }
-    }
-
-    async fn rounds(self, shutdown: Shutdown) {
-        let mut failed = 0_u32;
-        let mut compacted_us = None;
-        while !shutdown.begun() {
-            let result = self.round(&mut compacted_us).await;
-            match &result {
-                Ok(()) if failed > 0 => tracing::info!("the lake takes records again"),
-                Ok(()) => {}
-                Err(error) => {
-                    self.0.metrics.lake_failed();
-                    if failed == 0 {
-                        let error: &dyn std::error::Error = error;
-                        tracing::warn!(error, "the lake cannot take records: they wait on disk");
-                    }
-                }
-            }
-            failed = if result.is_err() { failed.saturating_add(1) } else { 0 };
-            tokio::select! {
-                () = tokio::time::sleep(self.pause(failed)) => {}
-                () = shutdown.wait() => {}
-            }
-        }
-        self.disown().await;
-    }
-
-    /// How long to wait after so many failed rounds.
-    fn pause(&self, failed: u32) -> Duration {
-        let every = self.0.config.ingest_every;
-        let doubled = every.saturating_mul(2_u32.saturating_pow(failed.saturating_sub(1)));
-        if failed == 0 { every } else { doubled.min(PAUSE_MAX.max(every)) }
     }
 
     /// `compacted_us` is when files were last looked for that could be merged.
@@ -334,6 +315,30 @@ impl Lake {
         engine.register_object_store(self.0.store.root(), self.0.store.objects());
         // Two first queries at once: both use what the quicker one made.
         Ok(self.0.engine.get_or_init(|| engine).clone())
+    }
+}
+
+/// The background work of a lake.
+struct Maintenance {
+    lake: Lake,
+    compacted_us: Option<u64>,
+}
+
+impl Reconcile for Maintenance {
+    async fn pass(&mut self) -> Result<Next, Failure> {
+        let done = self.lake.round(&mut self.compacted_us).await;
+        if done.is_err() {
+            self.lake.0.metrics.lake_failed();
+        }
+        Ok(done.map(|()| Next::Rest)?)
+    }
+
+    fn trouble(&self) -> &'static str {
+        "the lake cannot take records: they wait on disk"
+    }
+
+    fn relief(&self) -> &'static str {
+        "the lake takes records again"
     }
 }
 

@@ -13,6 +13,7 @@ use gantry_model::money::NanoUsd;
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
 use gantry_model::rest::LogQuery;
 use gantry_model::usage::TokenUsage;
+use gantry_runtime::tasks::Shutdown;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -385,7 +386,8 @@ async fn round_of_the_background_task_moves_what_is_sealed() {
     lake.seal(&[record(1, 0), record(2, 70)]);
     lake.write(&[record(3, 0)]);
     let shutdown = Shutdown::default();
-    let task = gantry_runtime::tasks::spawn("lake", lake.lake.clone().run(shutdown.clone()));
+    let kit = Kit::new(Clock::manual(0), shutdown.clone(), 1);
+    let task = gantry_runtime::tasks::spawn("lake", lake.lake.clone().run(kit));
     while lake.segments().len() > 1 {
         tokio::task::yield_now().await;
     }

@@ -243,9 +243,10 @@ impl Driver {
                 let error = sentence(error.as_ref());
                 let noted = self.entry.failed(now_ms, &error);
                 if noted.is_news {
-                    tracing::warn!(task, error, "{}", work.trouble());
+                    // Not quoted: some errors are lists with a line for each problem.
+                    tracing::warn!(task, %error, "{}", work.trouble());
                 } else {
-                    tracing::debug!(task, error, "still failing");
+                    tracing::debug!(task, %error, "still failing");
                 }
                 noted.failures
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 /// Dropping what is left takes no longer.
 const ENDING_LIMIT: Duration = Duration::from_secs(2);
@@ -124,7 +126,7 @@ impl Drop for Hold {
 }
 
 /// Starts a task on the current runtime. `name` shows in the log when the task panics.
-pub fn spawn<F>(name: &'static str, task: F) -> tokio::task::JoinHandle<()>
+pub fn spawn<F>(name: &'static str, task: F) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -134,6 +136,39 @@ where
         task.await;
         std::mem::forget(guard);
     })
+}
+
+/// The work panicked, or its runtime has ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("finish the task {0}")]
+pub struct Interrupted(&'static str);
+
+/// Runs work on another runtime and waits for its result. When the returned future is dropped, so
+/// is the work.
+///
+/// # Errors
+/// When the work did not come to its end.
+pub async fn run_on<T: Send + 'static>(
+    runtime: &Handle,
+    name: &'static str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Interrupted> {
+    let mut running = Running(runtime.spawn(async move {
+        let guard = PanicGuard(name);
+        let done = work.await;
+        std::mem::forget(guard);
+        done
+    }));
+    (&mut running.0).await.map_err(|_| Interrupted(name))
+}
+
+/// Ends the task with its owner.
+struct Running<T>(JoinHandle<T>);
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Goes to the end of the thread's queue: tasks that are ready now run first.
@@ -166,6 +201,22 @@ impl Drop for PanicGuard {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn work_elsewhere_gives_its_result_or_says_that_it_has_none_and_ends_with_who_waits() {
+        let here = Handle::current();
+        assert_eq!(run_on(&here, "sum", async { 1 + 1 }).await.unwrap(), 2);
+        let broken = run_on(&here, "broken", async { panic!("a defect") });
+        assert_eq!(broken.await.unwrap_err().to_string(), "finish the task broken");
+        let (alive, ended) = oneshot::channel::<()>();
+        let waits = run_on(&here, "waits", async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        });
+        assert!(tokio::time::timeout(Duration::ZERO, waits).await.is_err());
+        assert!(ended.await.is_err(), "it was dropped there");
+    }
 
     #[tokio::test]
     async fn who_queues_up_lets_the_others_go_first() {

@@ -7,6 +7,7 @@
 mod histogram;
 mod labels;
 mod series;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -15,9 +16,10 @@ pub use labels::{BadLabels, MetadataLabels};
 
 use crate::names::{self, DropReason};
 use gantry_model::record::RequestRecord;
+use gantry_runtime::reconcile::Board;
 use series::Tables;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// `Content-Type` of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -32,6 +34,8 @@ pub const LABEL_SETS_MAX: usize = 500;
 pub struct Metrics {
     live: Live,
     tables: Mutex<Tables>,
+    /// Set once, by processes that have background work.
+    tasks: OnceLock<Board>,
 }
 
 /// Values that other threads than the writer change.
@@ -68,7 +72,12 @@ impl Metrics {
     #[must_use]
     pub fn new(label_sets_max: usize, metadata: &MetadataLabels) -> Self {
         let tables = Mutex::new(Tables::new(label_sets_max, metadata));
-        Self { live: Live::default(), tables }
+        Self { live: Live::default(), tables, tasks: OnceLock::new() }
+    }
+
+    /// Shows how background work does. Only the first list is taken: a process has one.
+    pub fn show_tasks(&self, tasks: Board) {
+        let _ = self.tasks.set(tasks);
     }
 
     /// Counts one finished request. For the writer thread: it locks and may allocate.
@@ -171,6 +180,7 @@ impl Metrics {
         let mut page = text::Page::default();
         self.tables().render(&mut page);
         self.live.render(&mut page);
+        tasks::render(&self.tasks.get().map(Board::statuses).unwrap_or_default(), &mut page);
         page.into_string()
     }
 

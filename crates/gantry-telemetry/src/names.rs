@@ -126,8 +126,21 @@ pub const LAKE_EXPIRED: Metric = counter(
     "Files of the lake that were deleted because of their age or the lake's size.",
 );
 
+pub const TASK_RUNS: Metric =
+    counter("gantry_task_runs_total", "Passes of background work that ended, by task.");
+pub const TASK_FAILURES: Metric =
+    counter("gantry_task_failures_total", "Passes of background work that failed, by task.");
+pub const TASK_FAILING: Metric = gauge(
+    "gantry_task_failing",
+    "1 while the last pass of the task has failed, or nothing runs it any more.",
+);
+pub const TASK_SUCCESS: Metric = gauge(
+    "gantry_task_last_success_timestamp_seconds",
+    "When the last good pass of the task ended, seconds since 1970; 0 before the first.",
+);
+
 /// Every metric there is.
-pub const ALL: [Metric; 29] = [
+pub const ALL: [Metric; 33] = [
     REQUESTS,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -157,6 +170,10 @@ pub const ALL: [Metric; 29] = [
     LAKE_OWNER,
     LAKE_EXPIRED,
     RECORDER_ALIVE,
+    TASK_RUNS,
+    TASK_FAILURES,
+    TASK_FAILING,
+    TASK_SUCCESS,
 ];
 pub const RECORDER_ALIVE: Metric =
     gauge("gantry_recorder_alive", "1 while the thread that writes records runs.");

@@ -11,7 +11,6 @@ use http::Uri;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use store::Store;
@@ -33,9 +32,10 @@ pub(crate) struct Boot {
     /// Address of the data port. Default `127.0.0.1:7100`.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
-    /// Address of `/metrics` of a gateway that runs alone. Default `127.0.0.1:7101`.
-    #[serde(deserialize_with = "address")]
-    pub admin_listen: SocketAddr,
+    /// Address of the admin port: metrics, tasks and health without a token. Default
+    /// `127.0.0.1:7101`, or another port of 127.0.0.1 where that is taken.
+    #[serde(deserialize_with = "optional_address")]
+    pub admin_listen: Option<SocketAddr>,
     /// Where state lives. Default: `gantry` in the user's data directory.
     pub data_dir: Option<PathBuf>,
     /// After Ctrl-C, streams in progress have so long to end. Default 30 s.
@@ -110,7 +110,7 @@ impl Default for Boot {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7100)),
-            admin_listen: SocketAddr::from(([127, 0, 0, 1], 7101)),
+            admin_listen: None,
             data_dir: None,
             drain_timeout_ms: 30_000,
             listeners: Listeners::default(),
@@ -136,6 +136,9 @@ pub(crate) struct Flags {
     /// Address of the data port.
     #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
     listen: Option<SocketAddr>,
+    /// Address of the admin port, which serves `/metrics` without a token.
+    #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
+    admin_listen: Option<SocketAddr>,
 }
 
 /// Reads the configuration and starts logging.
@@ -151,6 +154,7 @@ pub(crate) fn read(flags: &Flags) -> anyhow::Result<Boot> {
     if let Some(listen) = flags.listen {
         boot.listen = listen;
     }
+    boot.admin_listen = flags.admin_listen.or(boot.admin_listen);
     if let Some(data_dir) = &flags.data_dir {
         boot.data_dir = Some(data_dir.clone());
     }
@@ -204,31 +208,6 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Opens a file for writing anew, readable by its owner only.
-fn create_private_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Replaces a file whole, so that an end at any moment leaves the one or the other. It is made for
-/// its owner only.
-///
-/// # Errors
-/// When it cannot be written.
-pub(crate) fn replace_private_file(path: &Path, parts: &[&[u8]]) -> anyhow::Result<()> {
-    let begun = path.with_extension("part");
-    let replace = || -> std::io::Result<()> {
-        let mut file = create_private_file(&begun)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        std::fs::rename(&begun, path)
-    };
-    replace().with_context(|| format!("write {}", path.display()))
-}
-
 /// From here on all files and folders of this process are made for their owner only.
 pub(crate) fn keep_files_private() {
     #[cfg(unix)]
@@ -269,8 +248,17 @@ fn variables<'de, D: Deserializer<'de>>(from: D) -> Result<Allowed, D::Error> {
 
 fn lake_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
+    #[cfg(feature = "control-plane")]
     text.iter().try_for_each(|text| gantry_lake::check_address(text)).map_err(D::Error::custom)?;
+    #[cfg(not(feature = "control-plane"))]
+    if text.is_some() {
+        return Err(D::Error::custom(crate::build::NO_LAKE));
+    }
     Ok(text)
+}
+
+fn optional_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(from).map(Some)
 }
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {

@@ -1,7 +1,8 @@
 //! Address and token that a control plane leaves in its data directory for the commands on the
 //! same machine.
 
-use crate::boot;
+use anyhow::Context;
+use gantry_runtime::files::replace_private;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ pub(crate) fn write(data_dir: &Path, credentials: &Credentials) -> anyhow::Resul
     if std::fs::read(&path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
-    boot::replace_private_file(&path, &[&bytes])
+    replace_private(&path, &[&bytes]).with_context(|| format!("write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,15 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod boot;
+#[cfg(not(feature = "control-plane"))]
+mod build;
+#[cfg(feature = "control-plane")]
 mod cli;
+#[cfg(feature = "control-plane")]
 mod credentials;
+#[cfg(feature = "control-plane")]
 mod discover;
+mod manifest_files;
 mod out;
 mod roles;
 
@@ -28,40 +34,33 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run everything in one process: control plane and gateway.
+    #[cfg(feature = "control-plane")]
     Up(roles::up::Arguments),
     /// Run the control plane alone.
+    #[cfg(feature = "control-plane")]
     ControlPlane(roles::control_plane::Arguments),
     /// Run a gateway alone, from a control plane or from manifest files.
     Gateway(roles::gateway::Arguments),
-    /// Create or update what manifests describe, all of them or none.
-    Apply(cli::manifests::ApplyArguments),
-    /// Show what `apply` would change.
-    Diff(cli::manifests::DiffArguments),
-    /// Show resources, all or one.
-    Get(cli::manifests::GetArguments),
-    /// Delete what manifests describe, or one resource by kind and name.
-    Delete(cli::manifests::DeleteArguments),
-    /// Show requests: what was asked, what answered, why, and what it cost.
-    Logs(cli::logs::Arguments),
-    /// Sum up requests, tokens and cost.
-    Usage(cli::usage::Arguments),
-    /// Create, list or end tokens.
-    Token(cli::token::Arguments),
+    #[cfg(feature = "control-plane")]
+    #[command(flatten)]
+    Client(cli::Command),
+    #[cfg(not(feature = "control-plane"))]
+    #[command(external_subcommand)]
+    Absent(Vec<String>),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
+        #[cfg(feature = "control-plane")]
         Command::Up(arguments) => roles::up::run(arguments),
+        #[cfg(feature = "control-plane")]
         Command::ControlPlane(arguments) => roles::control_plane::run(arguments),
         Command::Gateway(arguments) => roles::gateway::run(arguments),
-        Command::Apply(arguments) => cli::manifests::apply(&arguments),
-        Command::Diff(arguments) => cli::manifests::diff(&arguments),
-        Command::Get(arguments) => cli::manifests::get(&arguments),
-        Command::Delete(arguments) => cli::manifests::delete(&arguments),
-        Command::Logs(arguments) => cli::logs::run(&arguments),
-        Command::Usage(arguments) => cli::usage::run(&arguments),
-        Command::Token(arguments) => cli::token::run(&arguments),
+        #[cfg(feature = "control-plane")]
+        Command::Client(command) => cli::run(&command),
+        #[cfg(not(feature = "control-plane"))]
+        Command::Absent(words) => Err(build::absent(words.first().map_or("", String::as_str))),
     };
     match out::settled(done) {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "control-plane"))]
 mod tests {
     use super::*;
 

@@ -24,6 +24,7 @@ pub(crate) fn text(text: impl Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`text`].
+#[cfg(feature = "control-plane")]
 pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
     write(std::io::stdout().lock(), &format!("{text}\n"))
 }

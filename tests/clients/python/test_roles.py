@@ -178,6 +178,67 @@ def test_another_value_of_a_variable_reaches_a_gateway_that_runs_apart(start, tm
     until("its new value", lambda: ask(port, host["GANTRY_TOKEN"]) == 200)
 
 
+def test_a_gateway_that_stops_leaves_its_last_records_with_the_control_plane(start, tmp_path):
+    control_port, port = free_port(), free_port()
+    control = start("control-plane", "--data-dir", tmp_path / "control",
+                    "--listen", f"127.0.0.1:{control_port}")
+    host = {"GANTRY_HOST": f"http://127.0.0.1:{control_port}",
+            "GANTRY_TOKEN": control.wait_for(TOKEN.pattern).group()}
+    account = ACCOUNT.format(mock=os.environ["MOCK_URL"])
+    code, output = cli(tmp_path, "apply", "-f", "-", stdin=account, **host)
+    assert code == 0, output
+    code, token = cli(tmp_path, "token", "edge", "--gateway", **host)
+    assert code == 0, token
+    gateway = start("gateway", "--control-plane", host["GANTRY_HOST"], "--token", token.strip(),
+                    "--data-dir", tmp_path / "edge", "--listen", f"127.0.0.1:{port}",
+                    "--admin-listen", "127.0.0.1:0")
+    until("a start", lambda: ask(port, host["GANTRY_TOKEN"]) == 200)
+    assert [ask(port, host["GANTRY_TOKEN"]) for _ in range(5)] == [200] * 5
+    gateway.child.send_signal(signal.SIGTERM)
+    assert gateway.child.wait(PATIENCE_S) == 0
+    # The journal seals what is 30 s old, so these were not sealed but by the end.
+    assert len([record for record in records(tmp_path, host) if record["status"] == 200]) >= 6
+    journal = tmp_path / "edge" / "gateway" / "journal"
+    assert not [*journal.glob("*.seg"), *journal.glob("*.open")]
+    assert "records stay in the journal" not in gateway.output()
+
+
+def page(port, path, token=""):
+    """Status and text of a page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_metrics_and_tasks_are_for_administrators_but_on_the_admin_port(start, tmp_path):
+    port, admin_port = free_port(), free_port()
+    up = start("up", "--data-dir", tmp_path / "data", "--listen", f"127.0.0.1:{port}",
+               "--admin-listen", f"127.0.0.1:{admin_port}",
+               GANTRY_TELEMETRY__METRICS_TOKEN="for-the-scraper")
+    token = up.wait_for(TOKEN.pattern).group()
+    up.wait_for(rf"Metrics +http://127.0.0.1:{admin_port}/metrics")
+    until("a record in the metrics", lambda: ask(port, token) == 404
+          and "admin@" in page(admin_port, "/metrics")[1])
+    for path, expected in (("/metrics", "gantry_task_runs_total{task=\"lake\"}"),
+                           ("/tasks", "\"name\": \"snapshots\"")):
+        for wrong in ("", "tfy_nobody"):
+            status, text = page(port, path, wrong)
+            assert status == 401 and "admin_listen" in text and "admin@" not in text, text
+        for right in (token, "for-the-scraper"):
+            status, text = page(port, path, right)
+            assert status == 200 and expected in text, text
+        assert page(admin_port, path)[0] == 200
+    # What anybody may ask tells nothing of who uses it.
+    for path in ("/", "/healthz", "/readyz", "/nothing"):
+        text = page(port, path)[1]
+        assert "admin@" not in text and "mock" not in text and token not in text, text
+
+
 def records(folder, host):
     """All records that the control plane knows."""
     code, output = cli(folder, "logs", "--json", "--limit", "1000", **host)

@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gantry-cloud", &["gantry-model", "gantry-runtime", "gantry-http"]),
     ("gantry-providers", &["gantry-model", "gantry-runtime", "gantry-http", "gantry-cloud"]),
     ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-http"]),
+    ("gantry-bus", &["gantry-model", "gantry-runtime", "gantry-http", "gantry-telemetry"]),
     (
         "gantry-lake",
         &["gantry-model", "gantry-runtime", "gantry-http", "gantry-cloud", "gantry-telemetry"],
@@ -43,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gantry-cloud",
             "gantry-providers",
             "gantry-telemetry",
+            "gantry-bus",
             "gantry-lake",
             "gantry-gateway",
             "gantry-store",

@@ -350,5 +350,5 @@ fn answers_can_be_awaited_on_any_thread() {
     check(fixture.lake.requests(&LogQuery::default()));
     check(fixture.lake.request("00000000", None));
     check(fixture.lake.usage(&UsageQuery::default()));
-    check(fixture.lake.clone().run(Shutdown::default()));
+    check(fixture.lake.clone().run(Kit::new(Clock::manual(0), Shutdown::default(), 1)));
 }

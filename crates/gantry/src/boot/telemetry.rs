@@ -4,6 +4,7 @@
 
 use super::http_url;
 use anyhow::{Context, anyhow};
+use gantry_model::secret::Secret;
 use gantry_telemetry::metrics::MetadataLabels;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -32,6 +33,9 @@ pub(crate) struct Telemetry {
     /// Metadata keys whose values are labels in `/metrics`. Default: the variable
     /// `LLM_GATEWAY_METADATA_LOGGING_KEYS`, a JSON list, else none.
     pub metadata_labels: MetadataLabels,
+    /// Whoever sends it as a bearer token gets metrics and tasks on the data port too. Default:
+    /// none, and there only administrators of a control plane in the process get them.
+    pub metrics_token: Option<Secret>,
 }
 
 impl Telemetry {

@@ -1,14 +1,14 @@
 //! `gantry control-plane`: API and publisher without a gateway.
 
-use super::admin::Admin;
 use super::analytics::LakeAnalytics;
-use super::shipped::JournalSink;
-use super::{process, serve, telemetry, up};
+use super::control_threads::ControlThreads;
+use super::process::{self, Process};
+use super::sink::Sink;
+use super::telemetry::{self, Journal};
+use super::{lake, serve, up};
 use crate::boot::{self, Boot};
-use gantry_runtime::clock::Clock;
-use gantry_runtime::tasks::Shutdown;
+use gantry_bus::JournalRecords;
 use std::sync::{Arc, OnceLock};
-use tokio::runtime::Handle;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -22,35 +22,41 @@ pub(crate) struct Arguments {
 /// When the configuration, the port or the data directory cannot be used.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let boot = boot::read(&arguments.flags)?;
-    process::run(&boot, |shutdown| control_plane(&boot, shutdown))
+    process::run(&boot, |process| control_plane(&boot, process))
 }
 
-async fn control_plane(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn control_plane(boot: &Boot, process: Process) -> anyhow::Result<()> {
     let listener = serve::data_port(boot).await?;
+    let admin_port = serve::admin_port(boot).await?;
     let data_dir = boot.data_dir()?;
-    let clock = Clock::system();
-    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let sink = JournalSink::open(&records.journal_dir, &clock)?;
-    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
-    let analytics = LakeAnalytics { lake, background: Handle::current() };
-    let (control, first) = up::open_control(boot, &shutdown, analytics, sink).await?;
+    let threads = ControlThreads::start()?;
+    let records = telemetry::start(boot, &data_dir, &process, Journal::Kept)?;
+    let sink = Sink(JournalRecords::open(&records.journal_dir, &process.clock)?);
+    let lake = lake::start(boot, &data_dir, &records, &process.clock).await?;
+    let analytics = LakeAnalytics { lake, background: threads.handle() };
+    let (control, first) = up::open_control(boot, &process.shutdown, analytics, sink).await?;
     let host = format!("{}://{}", boot.listeners.data.scheme(), listener.local_addr()?);
     up::remember(&data_dir, &host, first.as_ref())?;
-    let admin = Arc::new(Admin {
-        gateway: OnceLock::new(),
-        metrics: Some(records.metrics.clone()),
-        control: Some(control.api()),
-        models: false,
-    });
-    let mut said =
-        format!("Gantry's control plane is up at {host} (data in {})\n", data_dir.display());
+    let data = up::data_admin(boot, &process, &records, (&control, &threads), false);
+    let mut said = format!(
+        "Gantry's control plane is up at {host}, metrics at {}://{}/metrics (data in {})\n",
+        boot.listeners.admin.scheme(),
+        admin_port.local_addr()?,
+        data_dir.display()
+    );
     if let Some(first) = &first {
         said += &format!("  Administrator {} of tenant {}\n", first.admin, first.tenant);
         said += &format!("  Token         {} (shown only now)\n", first.token.expose());
     }
     process::announce(&said);
-    serve::admin(admin, listener, &shutdown).await?;
-    serve::drain(boot, &records, &shutdown).await;
+    let beside = serve::beside(&process, &records, OnceLock::new());
+    let (served, beside) = tokio::join!(
+        serve::admin(Arc::new(data), listener, &process.shutdown),
+        serve::admin(beside, admin_port, &process.shutdown),
+    );
+    served?;
+    beside?;
+    serve::drain(boot, &records, &process.shutdown).await;
     control.close().await;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! everything. A directory that is broken after a change is reported, and the gateway serves on.
 
 use crate::boot::variable;
-use crate::cli::manifests::{files_below, read};
+use crate::manifest_files::{files_below, read};
 use anyhow::{Context, bail};
 use gantry_gateway::Gateway;
 use gantry_kinds::kinds::{Manifest, VirtualAccount};
@@ -19,7 +19,7 @@ use gantry_model::snapshot::{Caller, KEYS, KeyEntry, Secrets, Section, SnapshotS
 use gantry_model::subject::{SERVICE_ACCOUNT, USER, VIRTUAL_ACCOUNT};
 use gantry_runtime::clock::Clock;
 use gantry_runtime::digest::sha256_hex;
-use gantry_runtime::tasks::Shutdown;
+use gantry_runtime::reconcile::{AtShutdown, Backoff, Failure, Next, Plan, Reconcile};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +39,7 @@ const CALLERS: [&str; 3] = [USER, VIRTUAL_ACCOUNT, SERVICE_ACCOUNT];
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A directory of manifests.
+#[derive(Clone)]
 pub(super) struct Files {
     pub dir: PathBuf,
     /// The variables that manifests may name beside the usual credentials of providers.
@@ -82,28 +83,6 @@ impl Files {
             sections,
             secrets: Secrets::new(values, &digest),
         })
-    }
-
-    /// Publishes the directory anew whenever a file in it changed.
-    pub(super) async fn follow(self, gateway: Gateway, shutdown: Shutdown) {
-        let mut seen = stamp(&self.dir);
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                () = shutdown.wait() => return,
-            }
-            let now = stamp(&self.dir);
-            if now == seen {
-                continue;
-            }
-            seen = now;
-            match self.load() {
-                Ok(snapshot) => gateway.publish(&snapshot),
-                Err(error) => {
-                    tracing::error!("{error:#}\nthe manifests before this change stay in use");
-                }
-            }
-        }
     }
 }
 
@@ -219,6 +198,56 @@ fn callable(subject: &str) -> bool {
     let who = subject.split_once(':');
     subject == "admin"
         || who.is_some_and(|(kind, name)| CALLERS.contains(&kind) && !name.is_empty())
+}
+
+/// Publishes the directory anew whenever a file in it changed.
+pub(super) struct Directory {
+    files: Files,
+    gateway: Gateway,
+    /// Of what is in use.
+    seen: Vec<Stamp>,
+}
+
+impl Directory {
+    /// How it is to be run: a directory that is broken is read again each time.
+    pub(super) const PLAN: Plan = Plan {
+        name: "manifest-files",
+        period: INTERVAL,
+        backoff: Backoff::constant(INTERVAL),
+        at_shutdown: AtShutdown::Drop,
+    };
+
+    /// Publishes what the directory holds.
+    ///
+    /// # Errors
+    /// As [`Files::load`].
+    pub(super) fn open(files: Files, gateway: &Gateway) -> anyhow::Result<Self> {
+        // Before the files are read: a change meanwhile is seen by the first pass.
+        let seen = stamp(&files.dir);
+        gateway.publish(&files.load()?);
+        Ok(Self { files, gateway: gateway.clone(), seen })
+    }
+}
+
+impl Reconcile for Directory {
+    async fn pass(&mut self) -> Result<Next, Failure> {
+        let now = stamp(&self.files.dir);
+        if now != self.seen {
+            let (files, gateway) = (self.files.clone(), self.gateway.clone());
+            let publish = move || files.load().map(|snapshot| gateway.publish(&snapshot));
+            tokio::task::spawn_blocking(publish).await??;
+            self.seen = now;
+        }
+        Ok(Next::Rest)
+    }
+
+    fn trouble(&self) -> &'static str {
+        "the manifests before this change stay in use"
+    }
+
+    fn relief(&self) -> &'static str {
+        "the manifests can be used again"
+    }
 }
 
 type Stamp = (PathBuf, Option<(u64, Option<std::time::SystemTime>)>);

@@ -1,18 +1,15 @@
 //! `gantry gateway`: the request path alone, fed by a control plane or by manifest files.
 
 use super::admin::Admin;
-use super::files::Files;
-use super::follow::Remote;
-use super::snapshot_file::SnapshotFile;
-use super::telemetry::Records;
-use super::{process, serve, ship, telemetry};
+use super::files::{Directory, Files};
+use super::process::{self, Process};
+use super::serve;
+use super::telemetry::{self, Journal, Records};
 use crate::boot::{self, Boot};
 use anyhow::bail;
+use gantry_bus::{ControlPlane, Follower, HttpRecords, HttpSnapshots, Shipper, SnapshotFile};
 use gantry_gateway::Gateway;
 use gantry_kinds::variables::Allowed;
-use gantry_runtime::clock::Clock;
-use gantry_runtime::tasks::{Shutdown, spawn};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -31,9 +28,6 @@ pub(crate) struct Arguments {
     /// The gateway's own token (`gantry token NAME --gateway`) [env: GANTRY_TOKEN].
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// Address of `/metrics`; each gateway of a machine needs its own.
-    #[arg(long, value_name = "ADDRESS", value_parser = boot::socket_address)]
-    admin_listen: Option<SocketAddr>,
     #[command(flatten)]
     flags: boot::Flags,
 }
@@ -43,8 +37,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When the configuration, the port, the manifests or the data directory cannot be used.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut boot = boot::read(&arguments.flags)?;
-    boot.admin_listen = arguments.admin_listen.unwrap_or(boot.admin_listen);
+    let boot = boot::read(&arguments.flags)?;
     // Two takers of one journal would each get a part of it.
     if arguments.control_plane.is_some() && boot.records.objects_url.is_some() {
         bail!(
@@ -53,44 +46,60 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
              from the boot file or GANTRY_RECORDS__OBJECTS_URL"
         );
     }
-    process::run(&boot, |shutdown| gateway(&boot, &arguments, shutdown))
+    process::run(&boot, |process| gateway(&boot, &arguments, process))
 }
 
-async fn gateway(boot: &Boot, arguments: &Arguments, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn gateway(boot: &Boot, arguments: &Arguments, process: Process) -> anyhow::Result<()> {
     let listener = serve::data_port(boot).await?;
     let data_dir = boot.data_dir()?.join("gateway");
-    let clock = Clock::system();
-    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let beside =
-        Arc::new(Admin { gateway: OnceLock::new(), metrics: None, control: None, models: true });
-    let gateway = serve::gateway(boot, &clock, &records, &beside, &shutdown);
+    let records = telemetry::start(boot, &data_dir, &process, journal(arguments))?;
+    let data = Arc::new(Admin {
+        gateway: OnceLock::new(),
+        pages: serve::pages(&process, &records),
+        // Administrators are the control plane's; their tokens are for it.
+        door: serve::door(boot, |_| false),
+        control: None,
+        models: true,
+    });
+    let gateway = serve::gateway(boot, &process, &records, &data);
     let variables = &boot.secrets.env;
-    feed(arguments, (&data_dir, variables), &gateway, &records, &shutdown)?;
+    feed(arguments, (&data_dir, variables), &gateway, (&process, &records))?;
+    #[cfg(feature = "control-plane")]
     if arguments.config.is_some() {
-        telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
+        super::lake::start(boot, &data_dir, &records, &process.clock).await?;
     }
-    let admin = serve::admin_port(boot).await?;
+    let admin_port = serve::admin_port(boot).await?;
     process::announce(&format!(
         "Gantry's gateway is up at {}://{}, metrics at {}://{}/metrics\n{}",
         boot.listeners.data.scheme(),
         listener.local_addr()?,
         boot.listeners.admin.scheme(),
-        admin.local_addr()?,
+        admin_port.local_addr()?,
         if gateway.ready() { "" } else { NOT_READY },
     ));
-    let admin_state = Arc::new(Admin {
-        gateway: OnceLock::from(gateway.clone()),
-        metrics: Some(records.metrics.clone()),
-        control: None,
-        models: false,
-    });
-    let stop = shutdown.clone();
-    let beside = async move { serve::admin(admin_state, admin, &stop).await };
-    let (served, admin) = tokio::join!(serve::serve(boot, &gateway, listener, &shutdown), beside);
+    let beside = serve::beside(&process, &records, OnceLock::from(gateway.clone()));
+    let (served, beside) = tokio::join!(
+        serve::serve(boot, &gateway, listener, &process.shutdown),
+        serve::admin(beside, admin_port, &process.shutdown),
+    );
     served?;
-    admin?;
-    serve::drain(boot, &records, &shutdown).await;
+    beside?;
+    serve::drain(boot, &records, &process.shutdown).await;
     Ok(())
+}
+
+/// A gateway that neither ships records nor has a lake keeps none.
+fn journal(arguments: &Arguments) -> Journal {
+    match arguments.control_plane.is_some() || cfg!(feature = "control-plane") {
+        true => Journal::Kept,
+        false => {
+            tracing::warn!(
+                "records are not kept: this build has no lake, and without --control-plane nobody \
+                 takes them; metrics, the log and traces have them"
+            );
+            Journal::None
+        }
+    }
 }
 
 /// Starts what brings snapshots and takes records away.
@@ -98,15 +107,13 @@ fn feed(
     arguments: &Arguments,
     (data_dir, variables): (&Path, &Allowed),
     gateway: &Gateway,
-    records: &Records,
-    shutdown: &Shutdown,
+    (process, records): (&Process, &Records),
 ) -> anyhow::Result<()> {
     match (&arguments.config, &arguments.control_plane) {
         (Some(dir), _) => {
             let files = Files { dir: dir.clone(), variables: variables.clone() };
-            gateway.publish(&files.load()?);
-            let follower = files.follow(gateway.clone(), shutdown.clone());
-            spawn("manifest files", follower);
+            let directory = Directory::open(files, gateway)?;
+            process.kit.start(Directory::PLAN, directory);
         }
         (None, Some(control_plane)) => {
             let variable = || std::env::var("GANTRY_TOKEN").ok();
@@ -114,18 +121,12 @@ fn feed(
                 bail!("no token: create one with `gantry token NAME --gateway`, give it by --token")
             };
             let file = SnapshotFile::new(data_dir.join("snapshot.sealed"), &token)?;
-            let journal = records.journal_dir.clone();
-            let shipper = ship::Shipper::new(control_plane, &token, &journal);
-            spawn("ship records", shipper.run(shutdown.clone()));
-            let remote = Remote {
-                control_plane: control_plane.clone(),
-                token,
-                file,
-                gateway: gateway.clone(),
-                metrics: records.metrics.clone(),
-            };
-            let have = remote.start_from_disk();
-            spawn("follow control plane", remote.run(have, shutdown.clone()));
+            let control_plane = ControlPlane::new(control_plane, &token)?;
+            let shipper = Shipper::new(HttpRecords(control_plane.clone()), &records.journal_dir);
+            records.outlets_kit.start(Shipper::<HttpRecords>::PLAN, shipper);
+            let take = serve::take(gateway, records);
+            let follower = Follower::new(HttpSnapshots::new(control_plane), take).kept_in(file);
+            process.kit.start(Follower::<HttpSnapshots>::PLAN, follower);
         }
         (None, None) => {
             bail!("say where the configuration comes from: --control-plane or --config")

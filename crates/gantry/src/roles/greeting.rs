@@ -19,6 +19,8 @@ const MODELS_SHOWN: usize = 3;
 pub(super) struct Started<'a> {
     /// Address of the data port, `http://127.0.0.1:7100`.
     pub host: &'a str,
+    /// Address of the admin port.
+    pub admin: &'a str,
     pub data_dir: &'a Path,
     pub first: Option<&'a FirstStart>,
     /// What this start found.
@@ -31,8 +33,9 @@ pub(super) struct Started<'a> {
 
 /// The text. It ends with a line to try when a chat model can be called.
 pub(super) fn text(started: &Started<'_>) -> String {
-    let Started { host, data_dir, first, .. } = started;
+    let Started { host, admin, data_dir, first, .. } = started;
     let mut out = format!("Gantry is up at {host} (data in {})\n", data_dir.display());
+    out += &format!("  Metrics       {admin}/metrics\n");
     if let Some(first) = first {
         out += &format!("\n  Administrator {} of tenant {}\n", first.admin, first.tenant);
         out += &format!("  Token         {}\n", first.token.expose());
@@ -204,6 +207,7 @@ mod tests {
         let search = Search { lines: found.iter().map(line).collect(), hints };
         text(&Started {
             host: "http://127.0.0.1:7100",
+            admin: "http://127.0.0.1:7101",
             data_dir: Path::new("/data"),
             first: None,
             search: &search,

@@ -2,12 +2,23 @@
 
 use crate::boot::{self, Boot};
 use crate::out;
+use gantry_runtime::clock::Clock;
+use gantry_runtime::ids::fast_random_u64;
+use gantry_runtime::reconcile::Kit;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use std::future::Future;
 use std::time::Duration;
 
-/// Threads for everything that is not the request path.
+/// Threads that accept connections and do what is short: none of it may keep one busy.
 const BACKGROUND_THREADS: usize = 2;
+
+/// What all parts of a process share.
+pub(super) struct Process {
+    pub clock: Clock,
+    pub shutdown: Shutdown,
+    /// Starts background work, which ends when the shutdown begins.
+    pub kit: Kit,
+}
 
 /// Runs a role until it ends or a signal comes, then drains.
 ///
@@ -15,7 +26,7 @@ const BACKGROUND_THREADS: usize = 2;
 /// When the role cannot start.
 pub(super) fn run<F, Fut>(boot: &Boot, role: F) -> anyhow::Result<()>
 where
-    F: FnOnce(Shutdown) -> Fut,
+    F: FnOnce(Process) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
     boot::keep_files_private();
@@ -29,7 +40,9 @@ where
     let limit = Duration::from_millis(boot.drain_timeout_ms);
     let done = runtime.block_on(async {
         spawn("signals", signals(shutdown.clone(), limit));
-        role(shutdown.clone()).await
+        let clock = Clock::system();
+        let kit = Kit::new(clock.clone(), shutdown.clone(), fast_random_u64());
+        role(Process { clock, shutdown, kit }).await
     });
     // Whatever still blocks a thread may not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));

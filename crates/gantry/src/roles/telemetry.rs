@@ -1,12 +1,10 @@
 //! Records, metrics and traces of a process.
 
+use super::process::Process;
 use crate::boot::{Boot, variable};
 use anyhow::Context;
-use gantry_cloud::credentials::Environment;
 use gantry_http::client::{Call, call};
-use gantry_lake::{Lake, LakeConfig};
-use gantry_model::secret::Secret;
-use gantry_runtime::clock::Clock;
+use gantry_runtime::reconcile::Kit;
 use gantry_runtime::tasks::{Shutdown, spawn};
 use gantry_telemetry::journal::{self, Error::Locked};
 use gantry_telemetry::metrics::Metrics;
@@ -29,6 +27,20 @@ pub(super) struct Records {
     /// Whether traces go to a receiver.
     pub traces: bool,
     pub journal_dir: PathBuf,
+    /// The end of what takes records away. It begins when the last record is written, long after
+    /// the process's own shutdown has begun.
+    pub outlets: Shutdown,
+    /// Starts what ends with it.
+    pub outlets_kit: Kit,
+}
+
+/// Whether records are kept on disk for whoever takes them away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Journal {
+    Kept,
+    /// Nobody would take them away, and the disk would fill: records are counted, logged and
+    /// traced, and gone.
+    None,
 }
 
 /// Opens the journal and starts what feeds on it.
@@ -38,16 +50,19 @@ pub(super) struct Records {
 pub(super) fn start(
     boot: &Boot,
     data_dir: &Path,
-    clock: &Clock,
-    shutdown: &Shutdown,
+    process: &Process,
+    journal: Journal,
 ) -> anyhow::Result<Records> {
     let metrics = Arc::new(Metrics::new(LABEL_SETS_MAX, &boot.telemetry.metadata_labels));
-    let journal_dir = data_dir.join("journal");
-    let mut options = recorder::Options::new(metrics.clone(), clock.clone());
-    let aside_age_ms = u64::try_from(boot.records.retention().as_millis()).unwrap_or(u64::MAX);
-    let journal = journal::Options::new(journal_dir.clone());
-    options.journal = Some(journal::Options { aside_age_ms, ..journal });
+    metrics.show_tasks(process.kit.board().clone());
+    let (outlets, journal_dir) = (Shutdown::default(), data_dir.join("journal"));
+    let mut options = recorder::Options::new(metrics.clone(), process.clock.clone());
     options.anonymous_per_minute = boot.records.anonymous_per_minute;
+    if journal == Journal::Kept {
+        let aside_age_ms = u64::try_from(boot.records.retention().as_millis()).unwrap_or(u64::MAX);
+        let journal = journal::Options::new(journal_dir.clone());
+        options.journal = Some(journal::Options { aside_age_ms, ..journal });
+    }
     let printer = Printer::start(std::io::stderr(), metrics.clone())
         .context("start the thread that prints the log")?;
     let log = RequestLog::new(boot.log.format, printer);
@@ -58,7 +73,7 @@ pub(super) fn start(
         tracing::info!(url = config.url, "traces go to an OTLP receiver");
         let (queue, exporter) = otlp::pair(config, transport(), metrics.clone());
         options.sinks.push(queue.sink());
-        spawn("otlp exporter", exporter.run(shutdown.clone()));
+        spawn("otlp exporter", exporter.run(outlets.clone()));
     }
     let recorder = Recorder::start(options).map_err(|error| {
         let taken = matches!(error, recorder::Error::Journal { source: Locked { .. } });
@@ -70,31 +85,8 @@ pub(super) fn start(
             false => "start the record of requests",
         })
     })?;
-    Ok(Records { recorder, metrics, traces, journal_dir })
-}
-
-/// Opens the lake and starts turning the journal into Parquet.
-///
-/// # Errors
-/// When the address of the lake cannot be used, or its object store refuses what the lake does.
-pub(super) async fn lake(
-    boot: &Boot,
-    data_dir: &Path,
-    records: &Records,
-    clock: &Clock,
-    shutdown: &Shutdown,
-) -> anyhow::Result<Lake> {
-    let path = std::path::absolute(data_dir.join("lake"))?;
-    let local = format!("file://{}", path.display());
-    let url = boot.records.objects_url.clone().unwrap_or(local);
-    let mut config = LakeConfig::new(url, records.journal_dir.clone());
-    config.retention = boot.records.retention();
-    config.retention_bytes = boot.records.retention_bytes;
-    config.environment = Environment::new(|name| variable(name).map(Secret::new));
-    let lake = Lake::open(config, clock.clone(), records.metrics.clone())?;
-    lake.check().await?;
-    spawn("lake", lake.clone().run(shutdown.clone()));
-    Ok(lake)
+    let outlets_kit = process.kit.until(&outlets);
+    Ok(Records { recorder, metrics, traces, journal_dir, outlets, outlets_kit })
 }
 
 /// Where traces go, by the boot configuration; headers and name by OpenTelemetry's own variables.

@@ -2,18 +2,25 @@
 
 use super::admin::Admin;
 use super::analytics::LakeAnalytics;
+use super::control_threads::ControlThreads;
 use super::greeting::{self, Started};
-use super::shipped::JournalSink;
-use super::{discovery, follow, process, serve, telemetry};
+use super::handed_over::HandedOver;
+use super::process::{self, Process};
+use super::sink::Sink;
+use super::telemetry::{self, Journal, Records};
+use super::{discovery, lake, serve};
 use crate::boot::{self, Boot};
 use crate::credentials::{self, Credentials};
-use gantry_control::{Control, ControlConfig, FirstStart};
+use gantry_bus::{Follower, JournalRecords, LocalSnapshots};
+use gantry_control::{Api, Control, ControlConfig, FirstStart};
+use gantry_gateway::{OtherBody, OtherService};
+use gantry_http::server::DetachedBody;
 use gantry_model::secret::Secret;
-use gantry_runtime::clock::Clock;
-use gantry_runtime::tasks::{Shutdown, spawn};
+use gantry_runtime::tasks::Shutdown;
+use http::{Request, Response};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use tokio::runtime::Handle;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -27,49 +34,86 @@ pub(crate) struct Arguments {
 /// When the configuration, the port or the data directory cannot be used.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let boot = boot::read(&arguments.flags)?;
-    process::run(&boot, |shutdown| up(&boot, shutdown))
+    process::run(&boot, |process| up(&boot, process))
 }
 
-async fn up(boot: &Boot, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn up(boot: &Boot, process: Process) -> anyhow::Result<()> {
     let listener = serve::data_port(boot).await?;
+    let admin_port = serve::admin_port(boot).await?;
     let address = listener.local_addr()?;
     let host = format!("{}://{address}", boot.listeners.data.scheme());
     let data_dir = boot.data_dir()?;
-    let clock = Clock::system();
-    let records = telemetry::start(boot, &data_dir, &clock, &shutdown)?;
-    let sink = JournalSink::open(&records.journal_dir, &clock)?;
-    let lake = telemetry::lake(boot, &data_dir, &records, &clock, &shutdown).await?;
-    let analytics = LakeAnalytics { lake, background: Handle::current() };
+    let threads = ControlThreads::start()?;
+    let records = telemetry::start(boot, &data_dir, &process, Journal::Kept)?;
+    let sink = Sink(JournalRecords::open(&records.journal_dir, &process.clock)?);
+    let lake = lake::start(boot, &data_dir, &records, &process.clock).await?;
+    let analytics = LakeAnalytics { lake, background: threads.handle() };
     // Before the store is there: a start that fails on it has made no token yet.
     let named = discovery::named()?;
-    let (control, first) = open_control(boot, &shutdown, analytics, sink).await?;
+    let (control, first) = open_control(boot, &process.shutdown, analytics, sink).await?;
     remember(&data_dir, &host, first.as_ref())?;
     let found = discovery::find(named).await;
     let search = discovery::apply(&control, &data_dir, found, first.is_some()).await?;
-    let admin = Arc::new(Admin {
-        gateway: OnceLock::new(),
-        metrics: Some(records.metrics.clone()),
-        control: Some(control.api()),
-        models: true,
-    });
-    let gateway = serve::gateway(boot, &clock, &records, &admin, &shutdown);
-    let mut snapshots = control.subscribe();
-    gateway.publish(&snapshots.borrow_and_update());
-    spawn("publish", follow::local(snapshots, gateway.clone(), records.metrics.clone()));
-    let snapshot = control.snapshot();
+    let data = Arc::new(data_admin(boot, &process, &records, (&control, &threads), true));
+    let gateway = serve::gateway(boot, &process, &records, &data);
+    let snapshots = control.subscribe();
+    let present = snapshots.borrow().clone();
+    let mut follower = Follower::new(LocalSnapshots(snapshots), serve::take(&gateway, &records));
+    follower.begin_with(present.clone());
+    process.kit.start(Follower::<LocalSnapshots>::PLAN, follower);
     process::announce(&greeting::text(&Started {
         host: &host,
+        admin: &format!("http://{}", admin_port.local_addr()?),
         data_dir: &data_dir,
         first: first.as_ref(),
         search: &search,
-        snapshot: &snapshot,
+        snapshot: &present,
         unresolved: &control.unresolved(),
     }));
-    serve::serve(boot, &gateway, listener, &shutdown).await?;
-    serve::drain(boot, &records, &shutdown).await;
+    let beside = serve::beside(&process, &records, OnceLock::from(gateway.clone()));
+    let (served, beside) = tokio::join!(
+        serve::serve(boot, &gateway, listener, &process.shutdown),
+        serve::admin(beside, admin_port, &process.shutdown),
+    );
+    served?;
+    beside?;
+    serve::drain(boot, &records, &process.shutdown).await;
     control.close().await;
     Ok(())
 }
+
+/// What the data port of a control plane serves, beside models or alone.
+pub(super) fn data_admin(
+    boot: &Boot,
+    process: &Process,
+    records: &Records,
+    (control, threads): (&Control, &ControlThreads),
+    models: bool,
+) -> Admin {
+    let known = control.clone();
+    Admin {
+        gateway: OnceLock::new(),
+        pages: serve::pages(process, records),
+        door: serve::door(boot, move |token| known.is_administrator(token)),
+        control: Some(Arc::new(HandedOver {
+            service: Arc::new(ControlPlane(control.api())),
+            to: threads.handle(),
+        })),
+        models,
+    }
+}
+
+/// The control plane's API as a service of a port.
+struct ControlPlane(Api);
+
+impl OtherService for ControlPlane {
+    fn call(&self, request: Request<DetachedBody>) -> Answer {
+        let api = self.0.clone();
+        Box::pin(async move { api.call(request).await.map(|body| -> OtherBody { Box::pin(body) }) })
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;
 
 /// Opens the control plane on embedded adapters.
 ///
@@ -79,7 +123,7 @@ pub(crate) async fn open_control(
     boot: &Boot,
     shutdown: &Shutdown,
     analytics: LakeAnalytics,
-    sink: JournalSink,
+    sink: Sink,
 ) -> anyhow::Result<(Control, Option<FirstStart>)> {
     let mut config = ControlConfig::new(boot.data_dir()?);
     config.store_url = boot.store.url.clone();

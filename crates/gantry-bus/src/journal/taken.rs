@@ -1,8 +1,8 @@
 //! Which segments were taken, so that one that is sent again counts once.
 //!
-//! A gateway numbers its segments, so that ranges of numbers hold them all. [`super::JournalSink`]
-//! reads the list at its start and writes it with each segment. It never forgets a segment within
-//! [`KEPT_MS`] of the last one of the same process.
+//! A gateway numbers its segments, so that ranges of numbers hold them all.
+//! [`super::JournalRecords`] reads the list at its start and writes it with each segment. It
+//! never forgets a segment within [`KEPT_MS`] of the last one of the same process.
 
 use gantry_telemetry::journal::sync_dir;
 use serde::{Deserialize, Serialize};
