@@ -18,14 +18,17 @@ mod apply;
 mod bootstrap;
 mod delete;
 mod error;
+mod forget;
 mod http;
 mod manifests;
 mod mint;
+mod opaque;
 mod order;
 mod people;
 mod ports;
 mod publish;
 mod read;
+mod rows;
 mod time;
 
 pub use api::{Api, BodyError};
@@ -37,6 +40,7 @@ pub use ports::{
 };
 
 use arc_swap::ArcSwap;
+use gantry_kinds::registry::Registry;
 use gantry_kinds::snapshot::{Caller, SnapshotSource, Unresolved};
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
@@ -70,6 +74,8 @@ pub struct ControlConfig {
     pub records: Option<Arc<dyn RecordsSink>>,
     /// Answers `gantry logs` and `gantry usage`; without it their endpoints answer 503.
     pub analytics: Option<Arc<dyn Analytics>>,
+    /// The kinds of manifest that there are.
+    pub registry: Registry,
 }
 
 impl ControlConfig {
@@ -85,6 +91,7 @@ impl ControlConfig {
             environment: Arc::new(|_| None),
             records: None,
             analytics: None,
+            registry: Registry::standard(),
         }
     }
 }
@@ -102,6 +109,7 @@ struct Inner {
     environment: Environment,
     records: Option<Arc<dyn RecordsSink>>,
     analytics: Option<Arc<dyn Analytics>>,
+    registry: Registry,
     published: ArcSwap<Published>,
     snapshots: watch::Sender<Arc<SnapshotSource>>,
     /// One publication at a time, so that a later one never shows an older state.
@@ -135,6 +143,7 @@ impl Control {
             environment: config.environment,
             records: config.records,
             analytics: config.analytics,
+            registry: config.registry,
             published: ArcSwap::from_pointee(Published::default()),
             snapshots: watch::Sender::new(nothing),
             publishing: tokio::sync::Mutex::new(()),

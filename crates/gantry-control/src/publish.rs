@@ -1,6 +1,7 @@
 //! From committed state to what gateways and the REST API's own authentication use.
 
 use crate::manifests::StoredSet;
+use crate::rows::Opaque;
 use crate::{Control, Error, Inner, time};
 use gantry_kinds::kinds::VirtualAccount;
 use gantry_kinds::roles;
@@ -27,6 +28,8 @@ pub(crate) struct Published {
     /// Remote gateways' tokens by digest. They are not in snapshots.
     pub gateways: HashMap<String, GatewayKey>,
     pub unresolved: Vec<Unresolved>,
+    /// What is left out because this version cannot read it: kind, name and why.
+    pub left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +56,11 @@ impl Control {
             keys = source.keys.len(),
             "snapshot published"
         );
+        if !published.left_out.is_empty() && published.left_out != self.0.published.load().left_out
+        {
+            let rows = published.left_out.join("; ");
+            tracing::warn!(rows, "stored manifests are left out: this version cannot read them");
+        }
         self.0.published.store(Arc::new(published));
         self.0.snapshots.send_replace(source);
         Ok(())
@@ -83,7 +91,7 @@ impl Control {
 }
 
 async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
-    let set = StoredSet::load(tx).await?;
+    let set = StoredSet::load(tx, &control.registry).await?;
     let manifests: Vec<_> = set.manifests().cloned().collect();
     let (tokens, users) = (tx.tokens().await?, tx.users().await?);
     let keys = keys((&tokens, &users), &set, &control.tenant, tx.now_ms());
@@ -114,6 +122,7 @@ async fn build(control: &Inner, tx: &mut Tx) -> Result<Published, Error> {
         gateways: gateways(&tokens),
         source: Arc::new(source),
         unresolved,
+        left_out: set.opaques().map(Opaque::named).collect(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{admin, bed, bot, openai, source, still_waits, virtual_model};
 use gantry_control::Error;
-use gantry_kinds::kinds::Manifest;
+use gantry_kinds::kinds::{Manifest, ProviderAccount};
 use gantry_model::rest::Source;
 use gantry_model::snapshot::Caller;
 use gantry_model::subject::Subject;
@@ -149,10 +149,7 @@ async fn a_permission_opens_the_models_of_its_account_in_the_snapshot_only() {
     let bed = bed().await;
     bed.apply(&[openai("main", "sk"), bot("ci")]).await;
     let snapshot = bed.control.snapshot();
-    let account = snapshot.manifests.iter().find_map(|manifest| match manifest {
-        Manifest::ProviderAccount(account) => Some(account),
-        _ => None,
-    });
+    let account = snapshot.manifests.iter().find_map(Manifest::as_::<ProviderAccount>);
     let expected = [Subject("virtualaccount:ci".to_owned())];
     assert_eq!(account.unwrap().integrations[0].authorized_subjects, expected);
     let stored = bed.control.get(&admin(), Some("provider-account"), None).await.unwrap();

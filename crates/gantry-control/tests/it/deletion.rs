@@ -1,13 +1,8 @@
 //! Deleting: nothing is left dangling, nothing is left behind.
 
-use crate::{admin, bed, bot, openai, virtual_model};
+use crate::{admin, bed, bot, named, openai, virtual_model};
 use gantry_control::Error;
-use gantry_model::rest::ManifestRef;
 use serde_json::json;
-
-fn named(kind: &str, name: &str) -> ManifestRef {
-    ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
-}
 
 #[tokio::test]
 async fn what_others_need_stays_and_all_of_it_goes_together() {

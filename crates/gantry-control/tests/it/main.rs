@@ -11,15 +11,20 @@ mod apply;
 mod deletion;
 mod gateway;
 mod rest;
+mod secrets;
 mod start;
 mod tokens;
+mod toy;
+mod unreadable;
 
 use axum::body::Body;
 use gantry_control::{Control, ControlConfig};
-use gantry_model::rest::{Applied, Source};
+use gantry_kinds::registry::Registry;
+use gantry_model::rest::{Applied, ManifestRef, Source};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::Caller;
 use gantry_runtime::clock::Clock;
+use gantry_store::{Store, StoreConfig, Tx};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -48,9 +53,15 @@ fn config(dir: &Path, clock: &Clock) -> ControlConfig {
 }
 
 async fn bed() -> Bed {
+    bed_of(Registry::standard()).await
+}
+
+/// A control plane that knows these kinds.
+async fn bed_of(registry: Registry) -> Bed {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW_MS);
-    let (control, first) = Control::open(config(dir.path(), &clock)).await.unwrap();
+    let config = ControlConfig { registry, ..config(dir.path(), &clock) };
+    let (control, first) = Control::open(config).await.unwrap();
     let token = first.unwrap().token.expose().to_owned();
     Bed { control, clock, token, dir }
 }
@@ -68,6 +79,33 @@ fn source(manifests: &[Value]) -> Vec<Source> {
 }
 
 impl Bed {
+    /// The same data, opened again by a release that knows these kinds.
+    async fn restarted(self, registry: Registry) -> Self {
+        self.control.close().await;
+        let Self { control, clock, token, dir } = self;
+        drop(control);
+        let config = ControlConfig { registry, ..config(dir.path(), &clock) };
+        let (control, _) = Control::open(config).await.unwrap();
+        Self { control, clock, token, dir }
+    }
+
+    /// Stops the control plane, lets `work` have the database, and starts it again.
+    async fn with_store(self, work: impl AsyncFnOnce(&mut Tx)) -> Self {
+        self.control.close().await;
+        let Self { control, clock, token, dir } = self;
+        drop(control);
+        let (data_dir, clock_) = (dir.path().to_owned(), clock.clone());
+        let config_ = StoreConfig { data_dir, clock: clock_, master_key: None };
+        let store = Store::open(config_).await.unwrap();
+        let mut tx = store.write("default").await.unwrap();
+        work(&mut tx).await;
+        tx.commit().await.unwrap();
+        store.close().await;
+        drop(store);
+        let (control, _) = Control::open(config(dir.path(), &clock)).await.unwrap();
+        Self { control, clock, token, dir }
+    }
+
     async fn apply(&self, manifests: &[Value]) -> Vec<Applied> {
         self.control.apply(&admin(), source(manifests), false).await.unwrap()
     }
@@ -144,6 +182,10 @@ fn bot(name: &str) -> Value {
         }],
         "tags": { "team": "ml" },
     })
+}
+
+fn named(kind: &str, name: &str) -> ManifestRef {
+    ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
 }
 
 /// Lets the request run as far as it goes; tells whether it waits.

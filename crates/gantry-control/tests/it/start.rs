@@ -2,7 +2,7 @@
 
 use crate::{admin, bed, bot, config, openai, source};
 use gantry_control::{Control, ControlConfig, Error};
-use gantry_kinds::kinds::Manifest;
+use gantry_kinds::kinds::{Manifest, ProviderAccount};
 use gantry_model::ids::Generation;
 use gantry_model::secret::Secret;
 use gantry_runtime::clock::Clock;
@@ -136,10 +136,7 @@ async fn a_stored_permission_with_a_role_that_is_not_known_grants_nothing() {
     let snapshot = control.snapshot();
     let key = snapshot.keys.iter().find(|key| key.name == "ci").unwrap();
     assert!(!key.caller.admin, "{key:?}");
-    let account = snapshot.manifests.iter().find_map(|manifest| match manifest {
-        Manifest::ProviderAccount(account) => Some(account),
-        _ => None,
-    });
+    let account = snapshot.manifests.iter().find_map(Manifest::as_::<ProviderAccount>);
     assert_eq!(account.unwrap().integrations[0].authorized_subjects, []);
 }
 

@@ -12,7 +12,7 @@ use gantry_kinds::catalogue;
 use gantry_kinds::kinds::common::{HeadersOverride, is_own_header};
 use gantry_kinds::kinds::provider_account::ModelIntegration;
 use gantry_kinds::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
-use gantry_kinds::kinds::{Manifest, ProviderAccount, VirtualModelAccount};
+use gantry_kinds::kinds::{GlobalSettings, ProviderAccount, VirtualModelAccount};
 use gantry_kinds::price::ModelPrice;
 use gantry_kinds::snapshot::SnapshotSource;
 use gantry_model::secret::Secret;
@@ -35,16 +35,13 @@ pub fn compile(source: &SnapshotSource, health: &Registry) -> Snapshot {
     let mut retry = None;
     let mut logging = None;
     for manifest in &source.manifests {
-        match manifest {
-            Manifest::ProviderAccount(account) => {
-                compiler.add_account(account, health, &resolve);
-            }
-            Manifest::VirtualModel(group) => compiler.add_group(group),
-            Manifest::GlobalSettings(settings) => {
-                retry = settings.retry_settings.clone();
-                logging = settings.logging_settings.clone();
-            }
-            Manifest::VirtualAccount(_) => {}
+        if let Some(account) = manifest.as_::<ProviderAccount>() {
+            compiler.add_account(account, health, &resolve);
+        } else if let Some(group) = manifest.as_::<VirtualModelAccount>() {
+            compiler.add_group(group);
+        } else if let Some(settings) = manifest.as_::<GlobalSettings>() {
+            retry = settings.retry_settings.clone();
+            logging = settings.logging_settings.clone();
         }
     }
     let names: Vec<String> = compiler.virtuals.keys().cloned().collect();

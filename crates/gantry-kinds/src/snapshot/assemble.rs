@@ -8,7 +8,7 @@
 use super::SnapshotSource;
 use crate::grant::{Models, Target};
 use crate::kinds::virtual_account::Permission;
-use crate::kinds::{Manifest, VirtualAccount};
+use crate::kinds::{Manifest, ProviderAccount, VirtualAccount, VirtualModelAccount};
 use crate::roles;
 use crate::secrets;
 use gantry_model::secret::Secret;
@@ -69,13 +69,8 @@ pub fn assemble(
 
 /// Adds each virtual account to the authorised subjects of the models that its permissions name.
 fn grant(reach: Reach, tenant: &str, manifests: &mut [Manifest]) {
-    let accounts: Vec<VirtualAccount> = manifests
-        .iter()
-        .filter_map(|manifest| match manifest {
-            Manifest::VirtualAccount(account) => Some((**account).clone()),
-            _ => None,
-        })
-        .collect();
+    let accounts: Vec<VirtualAccount> =
+        manifests.iter().filter_map(|manifest| manifest.as_::<VirtualAccount>().cloned()).collect();
     let within = |target: &Target<'_>| match (reach, target.whole) {
         (Reach::OwnTenant, Some((named, _))) => named == tenant,
         (Reach::OwnTenant, None) | (Reach::AnyTenant, _) => true,
@@ -98,19 +93,15 @@ fn authorise(target: Target<'_>, subject: &Subject, manifest: &mut Manifest) {
     if !target.names_account(manifest) {
         return;
     }
-    let models: Vec<(&str, &mut Vec<Subject>)> = match manifest {
-        Manifest::ProviderAccount(account) => account
-            .integrations
-            .iter_mut()
-            .map(|model| (model.name.as_str(), &mut model.authorized_subjects))
-            .collect(),
-        Manifest::VirtualModel(account) => account
-            .integrations
-            .iter_mut()
-            .map(|model| (model.name.as_str(), &mut model.authorized_subjects))
-            .collect(),
-        Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => Vec::new(),
-    };
+    let mut models: Vec<(&str, &mut Vec<Subject>)> = Vec::new();
+    if manifest.as_::<ProviderAccount>().is_some() {
+        let account = manifest.as_mut::<ProviderAccount>();
+        let own = account.into_iter().flat_map(|account| &mut account.integrations);
+        models.extend(own.map(|model| (model.name.as_str(), &mut model.authorized_subjects)));
+    } else if let Some(group) = manifest.as_mut::<VirtualModelAccount>() {
+        let own = group.integrations.iter_mut();
+        models.extend(own.map(|model| (model.name.as_str(), &mut model.authorized_subjects)));
+    }
     for (name, subjects) in models {
         let named = match target.models {
             Models::Unsaid | Models::All => true,

@@ -6,6 +6,7 @@ use crate::credentials;
 use gantry_control::FirstStart;
 use gantry_kinds::kinds::provider_account::{ModelIntegration, ModelType};
 use gantry_kinds::kinds::{Manifest, ProviderAccount};
+use gantry_kinds::roles::PROVIDER_ACCOUNT;
 use gantry_kinds::secrets;
 use gantry_kinds::snapshot::SnapshotSource;
 use std::collections::BTreeSet;
@@ -74,11 +75,10 @@ fn accounts(started: &Started<'_>) -> Vec<String> {
     let by = |name: &str| started.search.lines.iter().position(|line| line.account == name);
     let mut lines = Vec::new();
     for manifest in &started.snapshot.manifests {
-        let models: Vec<&str> = match manifest {
-            Manifest::ProviderAccount(m) => m.integrations.iter().map(|i| &*i.name).collect(),
-            Manifest::VirtualModel(m) => m.integrations.iter().map(|i| &*i.name).collect(),
-            Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => continue,
-        };
+        if manifest.family() != PROVIDER_ACCOUNT {
+            continue;
+        }
+        let models = manifest.models();
         let name = manifest.name();
         let at = by(name);
         let origin = at.and_then(|at| started.search.lines.get(at));
@@ -115,8 +115,8 @@ fn chat_model(started: &Started<'_>) -> Option<String> {
         started.search.lines.iter().map(|line| line.account.as_str()).collect();
     let mut best: Option<((bool, bool), String)> = None;
     for manifest in &started.snapshot.manifests {
-        let Manifest::ProviderAccount(account) = manifest else { continue };
-        let bare = ProviderAccount { integrations: Vec::new(), ..(**account).clone() };
+        let Some(account) = manifest.as_::<ProviderAccount>() else { continue };
+        let bare = ProviderAccount { integrations: Vec::new(), ..account.clone() };
         for model in account.integrations.iter().filter(|model| chats(model)) {
             let rank = (!found.contains(&*account.name), model.model_types.is_empty());
             let better = best.as_ref().is_none_or(|(other, _)| rank < *other);
@@ -135,7 +135,7 @@ fn chats(model: &ModelIntegration) -> bool {
 /// Whether every secret of the model is there, its account's included.
 fn callable(account: &ProviderAccount, model: &ModelIntegration, all: &SnapshotSource) -> bool {
     let alone = ProviderAccount { integrations: vec![model.clone()], ..account.clone() };
-    missing(&Manifest::ProviderAccount(Box::new(alone)), all).is_none()
+    missing(&Manifest::from(alone), all).is_none()
 }
 
 fn example(started: &Started<'_>, model: &str) -> String {

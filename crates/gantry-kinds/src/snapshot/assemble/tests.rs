@@ -5,32 +5,31 @@ use serde_json::json;
 
 fn account(name: &str, key: &str) -> Manifest {
     let model = |name: &str| json!({ "type": "integration/model/openai", "name": name });
-    let account = serde_json::from_value(json!({
+    let account: ProviderAccount = serde_json::from_value(json!({
         "type": "provider-account/openai",
         "name": name,
         "auth_data": { "type": "api-key", "api_key": key },
         "integrations": [model("small"), model("llama3:8b")],
-    }));
-    Manifest::ProviderAccount(Box::new(account.unwrap()))
+    }))
+    .unwrap();
+    Manifest::from(account)
 }
 
 fn bot(resource_type: &str, fqn: &str, role: &str) -> Manifest {
-    let bot = serde_json::from_value(json!({
+    let bot: VirtualAccount = serde_json::from_value(json!({
         "type": "virtual-account",
         "name": "bot",
         "permissions": [{ "resource_fqn": fqn, "resource_type": resource_type, "role_id": role }],
-    }));
-    Manifest::VirtualAccount(Box::new(bot.unwrap()))
+    }))
+    .unwrap();
+    Manifest::from(bot)
 }
 
 fn opened(reach: Reach, manifests: Vec<Manifest>) -> Vec<String> {
     let source = SnapshotSource { tenant: "acme".to_owned(), manifests, ..Default::default() };
     let (source, _) = assemble(source, reach, &mut |_| Err("unset".to_owned()));
     let bot = Subject("virtualaccount:bot".to_owned());
-    let accounts = source.manifests.iter().filter_map(|manifest| match manifest {
-        Manifest::ProviderAccount(account) => Some(account),
-        _ => None,
-    });
+    let accounts = source.manifests.iter().filter_map(Manifest::as_::<ProviderAccount>);
     accounts
         .flat_map(|account| account.integrations.iter().map(|model| (&account.name, model)))
         .filter(|(_, model)| model.authorized_subjects.contains(&bot))
