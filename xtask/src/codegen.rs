@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use gantry_kinds::registry::Registry;
 
 use crate::workspace;
 
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 /// File names and texts as the code would write them.
 fn wanted() -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
-    for file in gantry_kinds::schema::files::all() {
+    for file in gantry_kinds::schema::files::all(&Registry::standard()) {
         let text = serde_json::to_string_pretty(&file.json)
             .with_context(|| format!("print the schema {}", file.file_name))?;
         files.insert(file.file_name, text + "\n");

@@ -4,8 +4,8 @@ use crate::manifests::{Stored, StoredSet};
 use crate::mint::{self, Claims};
 use crate::publish::account_end_ms;
 use crate::{Control, Error, read, to_the_end};
+use gantry_kinds::kinds::VirtualAccount;
 use gantry_kinds::kinds::virtual_account::{self, TokenType};
-use gantry_kinds::kinds::{Manifest, VirtualAccount};
 use gantry_model::ids::UnixMs;
 use gantry_model::rest::StoredManifest;
 use gantry_model::secret::Secret;
@@ -24,7 +24,7 @@ pub(crate) struct Account {
 impl Control {
     pub(crate) async fn accounts(&self) -> Result<Vec<Account>, Error> {
         let mut tx = self.0.store.read(&self.0.tenant).await?;
-        let set = StoredSet::load(&mut tx).await?;
+        let set = StoredSet::load(&mut tx, &self.0.registry).await?;
         let tokens = tx.tokens().await?;
         let now_ms = tx.now_ms();
         Ok(set.iter().filter_map(|stored| account(stored, &tokens, now_ms)).collect())
@@ -43,8 +43,8 @@ impl Control {
         let (control, actor, name) = (self.clone(), caller.subject.clone(), name.to_owned());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            let set = StoredSet::load(&mut tx).await?;
-            let account = set.virtual_account(&name).ok_or_else(|| no_account(&name))?;
+            let set = StoredSet::load(&mut tx, &control.0.registry).await?;
+            let account = set.virtual_account(&name).ok_or_else(|| not_usable(&set, &name))?;
             let end = tx.now_ms().saturating_add(grace_ms);
             for token in of_account(&tx.tokens().await?, &name) {
                 if token.expires_at_ms.is_none_or(|expires| end < expires) {
@@ -80,6 +80,14 @@ pub(crate) fn no_account(name: &str) -> Error {
     ))
 }
 
+/// Why no token can be made for an account.
+fn not_usable(set: &StoredSet, name: &str) -> Error {
+    match set.opaque(virtual_account::KIND, name) {
+        Some(opaque) => Error::Conflict(opaque.advice()),
+        None => no_account(name),
+    }
+}
+
 fn subject(name: &str) -> String {
     format!("virtualaccount:{name}")
 }
@@ -91,7 +99,7 @@ fn of_account(tokens: &[Token], name: &str) -> Vec<Token> {
 }
 
 fn account(stored: &Stored, tokens: &[Token], now_ms: UnixMs) -> Option<Account> {
-    let Manifest::VirtualAccount(manifest) = &stored.manifest else { return None };
+    let manifest = stored.manifest.as_::<VirtualAccount>()?;
     let tokens = of_account(tokens, &manifest.name);
     let ended = account_end_ms(manifest).is_some_and(|end| end <= now_ms);
     let expired = ended || !tokens.iter().any(|token| token.live(now_ms));

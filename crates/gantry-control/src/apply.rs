@@ -1,9 +1,10 @@
 //! Applying manifests: all of them or none, in one transaction.
 
-use crate::accounts;
+use crate::forget::LetGo;
 use crate::manifests::{self, Authored, Stored, StoredSet, to_spec};
-use crate::{Control, Error, publish, to_the_end};
-use gantry_kinds::kinds::Manifest;
+use crate::rows::owner;
+use crate::{Control, Error, accounts, opaque, publish, to_the_end};
+use gantry_kinds::kinds::{Manifest, VirtualAccount};
 use gantry_kinds::manifest::{Document, SetEntry, Tenancy};
 use gantry_kinds::secrets;
 use gantry_model::ids::UnixMs;
@@ -11,7 +12,6 @@ use gantry_model::rest::{Applied, Problem, Source};
 use gantry_model::snapshot::Caller;
 use gantry_store::{AuditEntry, Put, Tx};
 use serde_json::Value;
-use std::collections::HashSet;
 
 impl Control {
     /// Applies source texts (YAML or JSON, several documents each) as one transaction and
@@ -26,7 +26,7 @@ impl Control {
         sources: Vec<Source>,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Error> {
-        let manifests = manifests::from_sources(&sources)?;
+        let manifests = manifests::from_sources(&self.0.registry, &sources)?;
         if manifests.is_empty() {
             let files: Vec<&str> = sources.iter().map(|source| source.file.as_str()).collect();
             let text = format!("there is no manifest in {}", files.join(", "));
@@ -45,7 +45,7 @@ impl Control {
         manifest: Value,
         dry_run: bool,
     ) -> Result<Applied, Error> {
-        let manifest = manifests::from_value(manifest)?;
+        let manifest = manifests::from_value(&self.0.registry, manifest)?;
         let applied = self.apply_manifests(caller, vec![manifest], dry_run).await?;
         applied.into_iter().next().ok_or_else(|| Error::Internal("nothing was applied".to_owned()))
     }
@@ -79,20 +79,23 @@ impl Control {
         manifests: Vec<Authored>,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Error> {
-        let stored = StoredSet::load(tx).await?;
+        let stored = StoredSet::load(tx, &self.0.registry).await?;
         let mut planned = Vec::new();
         for manifest in manifests {
             planned.push(self.seal(tx, &stored, manifest).await?);
         }
         self.check(tx, &stored, &planned).await?;
         let mut applied = Vec::new();
+        let mut let_go = LetGo::default();
         for plan in &planned {
             store(tx, plan, actor).await?;
-            let token = match &plan.manifest {
-                Manifest::VirtualAccount(account) if plan.before.is_none() && !dry_run => {
-                    Some(accounts::mint(self, tx, account, actor).await?)
-                }
-                _ => None,
+            if let Some(before) = &plan.before {
+                let_go.row(&before.resource);
+            }
+            let new = plan.before.is_none() && !dry_run;
+            let token = match plan.manifest.as_::<VirtualAccount>().filter(|_| new) {
+                Some(account) => Some(accounts::mint(self, tx, account, actor).await?),
+                None => None,
             };
             applied.push(Applied {
                 action: plan.action().to_owned(),
@@ -103,7 +106,8 @@ impl Control {
                 token,
             });
         }
-        forget_unreferenced(tx).await?;
+        let after = StoredSet::load(tx, &self.0.registry).await?;
+        let_go.forget(tx, &after).await?;
         Ok(applied)
     }
 
@@ -116,19 +120,25 @@ impl Control {
     ) -> Result<Plan, Error> {
         let (manifest, secrets) = secrets::seal_out(authored.manifest, &self.0.tenant);
         let family = manifest.family().to_owned();
-        let owner = format!("{family}/{}", manifest.name());
+        let owner = owner(&family, manifest.name());
         let mut new_secret = false;
         for (reference, value) in &secrets {
             new_secret |= tx.put_secret(reference, &owner, value).await?;
         }
         let before = stored.find(&family, manifest.name()).cloned();
-        let shown = manifests::authored(&manifest, authored.shape.as_ref());
+        let shown = manifests::authored(&self.0.registry, &manifest, authored.shape.as_ref());
         let document = authored.document;
         Ok(Plan { family, manifest, document, authored: shown, before, new_secret })
     }
 
     /// Checks the tenant as it would be: references between manifests and to secrets.
     async fn check(&self, tx: &mut Tx, stored: &StoredSet, planned: &[Plan]) -> Result<(), Error> {
+        let blocked =
+            planned.iter().flat_map(|p| opaque::blocked(stored, &p.manifest, &p.document));
+        let blocked: Vec<Problem> = blocked.collect();
+        if !blocked.is_empty() {
+            return Err(Error::Invalid(blocked));
+        }
         let replaced =
             |f: &str, n: &str| planned.iter().any(|p| p.family == f && p.manifest.name() == n);
         let kept = stored
@@ -191,9 +201,7 @@ impl Plan {
     /// A new account whose token would be refused from the beginning. One that is there may be
     /// ended by a past date.
     fn ended(&self, now_ms: UnixMs) -> Option<Problem> {
-        let (Manifest::VirtualAccount(account), None) = (&self.manifest, &self.before) else {
-            return None;
-        };
+        let account = self.manifest.as_::<VirtualAccount>().filter(|_| self.before.is_none())?;
         publish::account_end_ms(account).filter(|end| *end <= now_ms)?;
         let message = "lies in the past: a new account would be of no use".to_owned();
         Some(self.document.problem(&["expiration_date".into()], message))
@@ -235,19 +243,6 @@ async fn store(tx: &mut Tx, plan: &Plan, actor: &str) -> Result<(), Error> {
         ..AuditEntry::default()
     })
     .await?;
-    Ok(())
-}
-
-/// Deletes sealed values that no stored manifest refers to any more.
-pub(crate) async fn forget_unreferenced(tx: &mut Tx) -> Result<(), Error> {
-    let set = StoredSet::load(tx).await?;
-    let used: HashSet<String> = set.manifests().flat_map(secrets::references).collect();
-    for (reference, owner) in tx.secret_references().await? {
-        // Values without an owner are the control plane's own.
-        if !owner.is_empty() && !used.contains(&reference) {
-            tx.delete_secret(&reference).await?;
-        }
-    }
     Ok(())
 }
 

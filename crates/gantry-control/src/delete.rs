@@ -1,13 +1,17 @@
 //! Deleting manifests: all that are named or none, in one transaction.
 
-use crate::apply::forget_unreferenced;
-use crate::manifests::{self, StoredSet};
-use crate::{Control, Error, read, to_the_end};
-use gantry_kinds::kinds::{family, virtual_account};
+use crate::forget::LetGo;
+use crate::manifests::{self, Stored, StoredSet};
+use crate::opaque;
+use crate::read::{self, Selected};
+use crate::rows::Opaque;
+use crate::{Control, Error, to_the_end};
+use gantry_kinds::kinds::{self, Manifest};
 use gantry_kinds::manifest::{SetEntry, Tenancy};
+use gantry_kinds::registry::Selection;
 use gantry_model::rest::{ManifestRef, Problem, Source, StoredManifest};
 use gantry_model::snapshot::Caller;
-use gantry_store::{AuditEntry, Purpose, Tx};
+use gantry_store::{AuditEntry, Purpose, Resource, Tx};
 
 impl Control {
     /// Deletes what `targets` name and returns it as it was. Deleting a virtual account ends its
@@ -28,7 +32,7 @@ impl Control {
         let (control, actor) = (self.clone(), caller.subject.clone());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            let deleted = delete_in(&mut tx, control.tenant(), &actor, &targets).await?;
+            let deleted = control.delete_in(&mut tx, &actor, &targets).await?;
             if dry_run {
                 return Ok(deleted);
             }
@@ -44,71 +48,129 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Invalid`] when they are not manifests.
-    pub fn named_in(sources: &[Source]) -> Result<Vec<ManifestRef>, Error> {
-        let manifests = manifests::from_sources(sources)?;
+    pub fn named_in(&self, sources: &[Source]) -> Result<Vec<ManifestRef>, Error> {
+        let manifests = manifests::from_sources(&self.0.registry, sources)?;
         Ok(manifests
             .iter()
             .map(|authored| &authored.manifest)
             .map(|m| ManifestRef { kind: m.kind().to_owned(), name: Some(m.name().to_owned()) })
             .collect())
     }
-}
 
-async fn delete_in(
-    tx: &mut Tx,
-    tenant: &str,
-    actor: &str,
-    targets: &[ManifestRef],
-) -> Result<Vec<StoredManifest>, Error> {
-    let stored = StoredSet::load(tx).await?;
-    let mut deleted: Vec<StoredManifest> = Vec::new();
-    for target in targets {
-        let found = find(&stored, target)?;
-        let (kind, name) = (&found.resource.kind, &found.resource.name);
-        if deleted.iter().any(|d| d.kind == *kind && d.name == *name) {
-            continue;
+    async fn delete_in(
+        &self,
+        tx: &mut Tx,
+        actor: &str,
+        targets: &[ManifestRef],
+    ) -> Result<Vec<StoredManifest>, Error> {
+        let stored = StoredSet::load(tx, &self.0.registry).await?;
+        let mut going: Vec<Row<'_>> = Vec::new();
+        let mut let_go = LetGo::default();
+        for target in targets {
+            let found = self.find(&stored, target)?;
+            let resource = found.resource();
+            if going.iter().any(|row| std::ptr::eq(row.resource(), resource)) {
+                continue;
+            }
+            tx.delete_resource(&resource.family, &resource.name).await?;
+            if let Some(subject) = self.0.registry.subject(&resource.family) {
+                revoke_all(tx, &format!("{subject}:{}", resource.name)).await?;
+            }
+            tx.audit(&AuditEntry {
+                actor: actor.to_owned(),
+                action: "delete".to_owned(),
+                kind: resource.kind.clone(),
+                name: resource.name.clone(),
+                before: Some(found.view().manifest.to_string()),
+                ..AuditEntry::default()
+            })
+            .await?;
+            let_go.row(resource);
+            going.push(found);
         }
-        tx.delete_resource(&found.resource.family, name).await?;
-        if kind == virtual_account::KIND {
-            revoke_all(tx, name).await?;
+        let left = StoredSet::load(tx, &self.0.registry).await?;
+        self.refuse_dangling(tx, (&stored, &left), &going).await?;
+        let_go.forget(tx, &left).await?;
+        Ok(going.iter().map(Row::view).collect())
+    }
+
+    fn find<'a>(&self, stored: &'a StoredSet, target: &ManifestRef) -> Result<Row<'a>, Error> {
+        let name = target.name.as_deref().unwrap_or(&target.kind);
+        let selected = read::select(&self.0.registry, stored, &target.kind)?;
+        // A family alone (`provider-account`) names any of its kinds.
+        let (family, kind) = match &selected {
+            Selected::Known(Selection::Family(family)) => (*family, None),
+            Selected::Known(Selection::Kind(kind)) => (kinds::family(kind), Some(kind)),
+            Selected::Unknown(asked) => (kinds::family(asked), Some(asked)),
+        };
+        let read = stored.find(family, name).map(Row::Read);
+        let found = read.or_else(|| stored.opaque(family, name).map(Row::Unread));
+        let found = found.ok_or_else(|| {
+            Error::NotFound(format!(
+                "there is no {family} named {name:?}; `gantry get {family}` lists them"
+            ))
+        })?;
+        let has = &found.resource().kind;
+        if kind.is_some_and(|kind| kind != family && kind != has) {
+            return Err(Error::NotFound(format!(
+                "{name:?} is a {has}, not a {}; nothing was deleted",
+                target.kind
+            )));
         }
-        tx.audit(&AuditEntry {
-            actor: actor.to_owned(),
-            action: "delete".to_owned(),
-            kind: kind.clone(),
-            name: name.clone(),
-            before: Some(found.authored().to_string()),
-            ..AuditEntry::default()
-        })
-        .await?;
-        deleted.push(read::view(found));
+        Ok(found)
     }
-    refuse_dangling(tx, tenant, &stored, &deleted).await?;
-    forget_unreferenced(tx).await?;
-    Ok(deleted)
+
+    /// What stays must not refer to what goes.
+    async fn refuse_dangling(
+        &self,
+        tx: &mut Tx,
+        (stored, left): (&StoredSet, &StoredSet),
+        going: &[Row<'_>],
+    ) -> Result<(), Error> {
+        opaque::refuse_needed(left, going.iter().map(|row| row.resource().name.as_str()))?;
+        let after: Vec<_> = left.manifests().map(manifests::unwritten).collect();
+        let teams = manifests::teams(tx).await?;
+        let tenancy = Tenancy { tenant: self.tenant(), teams: &teams };
+        let problems = manifests::new_problems(stored, &after, tenancy);
+        let users = problems.iter().filter_map(|found| referrer(&after, found));
+        let users: Vec<String> = users.chain(users_of_unread(&after, going)).collect();
+        if users.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = going.iter().map(|row| format!("`{}`", row.resource().name)).collect();
+        Err(Error::Conflict(format!(
+            "{} is still needed, so nothing was deleted; delete or change first what refers to \
+             it:\n{}\n`gantry delete -f` deletes all that a file names at once; `tfy delete -f` \
+             goes from its top to its end, so there what refers to others stands before them",
+            names.join(", "),
+            users.join("\n")
+        )))
+    }
 }
 
-fn find<'a>(stored: &'a StoredSet, target: &ManifestRef) -> Result<&'a manifests::Stored, Error> {
-    let name = target.name.as_deref().unwrap_or(&target.kind);
-    let family = family(&target.kind);
-    read::check_kind(&target.kind)?;
-    let found = stored.find(family, name).ok_or_else(|| {
-        Error::NotFound(format!(
-            "there is no {family} named {name:?}; `gantry get {family}` lists them"
-        ))
-    })?;
-    // A family alone (`provider-account`) names any of its kinds.
-    if target.kind != family && found.resource.kind != target.kind {
-        return Err(Error::NotFound(format!(
-            "{name:?} is a {}, not a {}; nothing was deleted",
-            found.resource.kind, target.kind
-        )));
-    }
-    Ok(found)
+/// What is to be deleted.
+enum Row<'a> {
+    Read(&'a Stored),
+    Unread(&'a Opaque),
 }
 
-async fn revoke_all(tx: &mut Tx, account: &str) -> Result<(), Error> {
-    let subject = format!("virtualaccount:{account}");
+impl Row<'_> {
+    fn resource(&self) -> &Resource {
+        match self {
+            Self::Read(stored) => &stored.resource,
+            Self::Unread(opaque) => &opaque.resource,
+        }
+    }
+
+    fn view(&self) -> StoredManifest {
+        match self {
+            Self::Read(stored) => read::view(stored),
+            Self::Unread(opaque) => opaque.view(),
+        }
+    }
+}
+
+async fn revoke_all(tx: &mut Tx, subject: &str) -> Result<(), Error> {
     for token in tx.tokens().await? {
         if token.purpose == Purpose::VirtualAccount && token.subject == subject {
             tx.revoke_token(&token.id).await?;
@@ -117,33 +179,33 @@ async fn revoke_all(tx: &mut Tx, account: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What stays must not refer to what goes.
-async fn refuse_dangling(
-    tx: &mut Tx,
-    tenant: &str,
-    stored: &StoredSet,
-    deleted: &[StoredManifest],
-) -> Result<(), Error> {
-    let left = StoredSet::load(tx).await?;
-    let after: Vec<_> = left.manifests().map(manifests::unwritten).collect();
-    let teams = manifests::teams(tx).await?;
-    let problems = manifests::new_problems(stored, &after, Tenancy { tenant, teams: &teams });
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = deleted.iter().map(|d| format!("`{}`", d.name)).collect();
-    let users: Vec<_> = problems.iter().filter_map(|found| referrer(&after, found)).collect();
-    Err(Error::Conflict(format!(
-        "{} is still needed, so nothing was deleted; delete or change first what refers to it:\n\
-         {}\n`gantry delete -f` deletes all that a file names at once; `tfy delete -f` goes from \
-         its top to its end, so there what refers to others stands before them",
-        names.join(", "),
-        users.join("\n")
-    )))
-}
-
 /// The manifest that would refer to nothing, and the field in which it would.
 fn referrer(after: &[SetEntry<'_>], (index, problem): &(usize, Problem)) -> Option<String> {
-    let manifest = after.get(*index)?.manifest;
-    Some(format!("  {} `{}` in {}", manifest.kind(), manifest.name(), problem.field))
+    Some(shown(after.get(*index)?.manifest, &problem.field))
+}
+
+/// What refers to rows that could not be read: whether it did rightly was never known, so no
+/// problem is new with them gone.
+fn users_of_unread(after: &[SetEntry<'_>], going: &[Row<'_>]) -> Vec<String> {
+    let unread = |(family, name): (&str, &str)| {
+        going.iter().any(|row| match row {
+            Row::Unread(opaque) => opaque.resource.family == family && opaque.resource.name == name,
+            Row::Read(_) => false,
+        })
+    };
+    let mut users = Vec::new();
+    for entry in after {
+        for reference in entry.manifest.references() {
+            if reference.resource.is_some_and(unread) {
+                let problem = entry.problem(&reference.path, String::new());
+                let manifest = entry.manifest;
+                users.push(shown(manifest, &problem.field));
+            }
+        }
+    }
+    users
+}
+
+fn shown(manifest: &Manifest, field: &str) -> String {
+    format!("  {} `{}` in {field}", manifest.kind(), manifest.name())
 }

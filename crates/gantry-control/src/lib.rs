@@ -19,14 +19,17 @@ mod apply;
 mod bootstrap;
 mod delete;
 mod error;
+mod forget;
 mod http;
 mod manifests;
 mod mint;
+mod opaque;
 mod order;
 mod people;
 mod ports;
 mod publish;
 mod read;
+mod rows;
 mod time;
 
 pub use access::Permission;
@@ -40,6 +43,7 @@ pub use ports::{
 };
 
 use arc_swap::ArcSwap;
+use gantry_kinds::registry::Registry;
 use gantry_kinds::snapshot::Unresolved;
 use gantry_kinds::variables::Allowed;
 use gantry_model::secret::Secret;
@@ -80,6 +84,8 @@ pub struct ControlConfig {
     pub records: Option<Arc<dyn RecordsSink>>,
     /// Answers `gantry logs` and `gantry usage`; without it their endpoints answer 503.
     pub analytics: Option<Arc<dyn Analytics>>,
+    /// The kinds of manifest that there are.
+    pub registry: Registry,
 }
 
 impl ControlConfig {
@@ -97,6 +103,7 @@ impl ControlConfig {
             variables: Allowed::default(),
             records: None,
             analytics: None,
+            registry: Registry::standard(),
         }
     }
 }
@@ -115,6 +122,7 @@ struct Inner {
     variables: Allowed,
     records: Option<Arc<dyn RecordsSink>>,
     analytics: Option<Arc<dyn Analytics>>,
+    registry: Registry,
     published: ArcSwap<Published>,
     snapshots: watch::Sender<Arc<SnapshotSource>>,
     /// One publication at a time, so that a later one never shows an older state.
@@ -150,6 +158,7 @@ impl Control {
             variables: config.variables,
             records: config.records,
             analytics: config.analytics,
+            registry: config.registry,
             published: ArcSwap::from_pointee(Published::default()),
             snapshots: watch::Sender::new(nothing),
             publishing: tokio::sync::Mutex::new(()),

@@ -1,12 +1,15 @@
 //! Manifests between text, model and store.
 
+pub(crate) use crate::rows::{Stored, StoredSet};
+
 use crate::Error;
-use gantry_kinds::kinds::{Manifest, VirtualAccount};
+use gantry_kinds::kinds::Manifest;
 use gantry_kinds::manifest::{
     Document, SetEntry, Tenancy, check_access, check_set, parse, to_json,
 };
+use gantry_kinds::registry::Registry;
 use gantry_model::rest::{Problem, Source};
-use gantry_store::{Resource, Tx};
+use gantry_store::Tx;
 use serde_json::Value;
 
 /// A checked manifest as its author wrote it. It may hold secrets: not `Debug`.
@@ -20,32 +23,32 @@ pub(crate) struct Authored {
 }
 
 /// Reads and checks source texts; all their problems together.
-pub(crate) fn from_sources(sources: &[Source]) -> Result<Vec<Authored>, Error> {
+pub(crate) fn from_sources(
+    registry: &Registry,
+    sources: &[Source],
+) -> Result<Vec<Authored>, Error> {
     let (mut authored, mut problems) = (Vec::new(), Vec::new());
     for source in sources {
-        match parse(&source.file, &source.text) {
-            Ok(documents) => check(documents, &mut authored, &mut problems),
-            Err(found) => problems.extend(found),
+        let documents = parse(&source.file, &source.text).unwrap_or_else(|found| {
+            problems.extend(found);
+            Vec::new()
+        });
+        for document in documents {
+            match document.check_by(registry) {
+                Ok(manifest) => authored.push(Authored { manifest, document, shape: None }),
+                Err(found) => problems.extend(found),
+            }
         }
     }
     if problems.is_empty() { Ok(authored) } else { Err(Error::Invalid(problems)) }
 }
 
 /// Reads and checks a manifest that came as JSON.
-pub(crate) fn from_value(value: Value) -> Result<Authored, Error> {
+pub(crate) fn from_value(registry: &Registry, value: Value) -> Result<Authored, Error> {
     let shape = Some(value.clone());
     let document = Document::from_json(value);
-    let manifest = document.check().map_err(Error::Invalid)?;
+    let manifest = document.check_by(registry).map_err(Error::Invalid)?;
     Ok(Authored { manifest, document, shape })
-}
-
-fn check(documents: Vec<Document>, authored: &mut Vec<Authored>, problems: &mut Vec<Problem>) {
-    for document in documents {
-        match document.check() {
-            Ok(manifest) => authored.push(Authored { manifest, document, shape: None }),
-            Err(found) => problems.extend(found),
-        }
-    }
 }
 
 /// Problems of the manifests `after` a change that the stored ones do not have already: an old
@@ -78,55 +81,6 @@ pub(crate) fn unwritten(manifest: &Manifest) -> SetEntry<'_> {
     SetEntry { manifest, document: None }
 }
 
-/// All stored manifests of a tenant.
-#[derive(Debug)]
-pub(crate) struct StoredSet(Vec<Stored>);
-
-#[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    pub resource: Resource,
-    pub manifest: Manifest,
-}
-
-impl StoredSet {
-    /// Reads all. A manifest that this version cannot read is logged and left out, so that one
-    /// bad row does not take everything down.
-    pub(crate) async fn load(tx: &mut Tx) -> Result<Self, Error> {
-        let mut all = Vec::new();
-        for resource in tx.resources().await? {
-            match serde_json::from_str(&resource.spec) {
-                Ok(manifest) => all.push(Stored { resource, manifest }),
-                Err(error) => tracing::error!(
-                    kind = resource.kind,
-                    name = resource.name,
-                    %error,
-                    "stored manifest is unreadable and left out"
-                ),
-            }
-        }
-        Ok(Self(all))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Stored> {
-        self.0.iter()
-    }
-
-    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
-        self.0.iter().map(|stored| &stored.manifest)
-    }
-
-    pub(crate) fn find(&self, family: &str, name: &str) -> Option<&Stored> {
-        self.0.iter().find(|s| s.resource.family == family && s.resource.name == name)
-    }
-
-    pub(crate) fn virtual_account(&self, name: &str) -> Option<&VirtualAccount> {
-        match &self.find(gantry_kinds::kinds::virtual_account::KIND, name)?.manifest {
-            Manifest::VirtualAccount(account) => Some(account),
-            _ => None,
-        }
-    }
-}
-
 /// How a manifest is stored for programs: JSON that says which struct it is.
 pub(crate) fn to_spec(manifest: &Manifest) -> Result<String, Error> {
     serde_json::to_string(manifest)
@@ -135,11 +89,12 @@ pub(crate) fn to_spec(manifest: &Manifest) -> Result<String, Error> {
 
 /// The manifest as its author spells it, with references in place of secrets. With a `shape` it
 /// has only the fields that the author gave, so that a diff shows what people wrote.
-pub(crate) fn authored(manifest: &Manifest, shape: Option<&Value>) -> Value {
+pub(crate) fn authored(registry: &Registry, manifest: &Manifest, shape: Option<&Value>) -> Value {
     let whole = to_json(manifest);
     let Some(shape) = shape else { return whole };
     let pruned = prune(&whole, shape);
-    let same = Document::from_json(pruned.clone()).check().is_ok_and(|m| m == *manifest);
+    let read = Document::from_json(pruned.clone()).check_by(registry);
+    let same = read.is_ok_and(|read| read == *manifest);
     if same { pruned } else { whole }
 }
 
@@ -155,13 +110,5 @@ fn prune(whole: &Value, shape: &Value) -> Value {
             whole.iter().zip(shape).map(|(value, shape)| prune(value, shape)).collect()
         }
         (whole, _) => whole.clone(),
-    }
-}
-
-impl Stored {
-    /// The manifest as its author spells it.
-    pub(crate) fn authored(&self) -> Value {
-        let stored = serde_json::from_str(&self.resource.authored);
-        stored.unwrap_or_else(|_| to_json(&self.manifest))
     }
 }

@@ -4,6 +4,7 @@
 //! of keys alone.
 
 use crate::manifests::StoredSet;
+use crate::rows::Opaque;
 use crate::{Control, Error, Inner, time};
 use gantry_kinds::kinds::{Manifest, VirtualAccount};
 use gantry_kinds::roles;
@@ -53,6 +54,8 @@ struct FromManifests {
     sections: BTreeMap<String, Section>,
     secrets: Secrets,
     unresolved: Vec<Unresolved>,
+    /// What is left out because this version cannot read it: kind, name and why.
+    left_out: Vec<String>,
     /// Of all manifests, by family.
     names: HashMap<String, HashSet<String>>,
     /// Virtual accounts by name.
@@ -90,6 +93,11 @@ impl Control {
             keys = published.callers.len(),
             "snapshot published"
         );
+        let left_out = &published.manifests.left_out;
+        if !left_out.is_empty() && *left_out != self.0.published.load().manifests.left_out {
+            let rows = left_out.join("; ");
+            tracing::warn!(rows, "stored manifests are left out: this version cannot read them");
+        }
         self.0.published.store(Arc::new(published));
         self.0.snapshots.send_replace(source);
         Ok(())
@@ -151,7 +159,7 @@ async fn build(
 
 async fn from_manifests(control: &Inner, tx: &mut Tx) -> Result<FromManifests, Error> {
     let mark = Some(tx.resources_mark().await?);
-    let set = StoredSet::load(tx).await?;
+    let set = StoredSet::load(tx, &control.registry).await?;
     let compiled = compile(control, &set);
     let mut found = BTreeMap::new();
     for one in &compiled.references {
@@ -169,6 +177,7 @@ async fn from_manifests(control: &Inner, tx: &mut Tx) -> Result<FromManifests, E
         sections: compiled.sections(&digest).map_err(unwritten)?,
         secrets: Secrets::new(values, &salted),
         unresolved,
+        left_out: set.opaques().map(Opaque::named).collect(),
         names: names(&set),
         accounts: holders(&set, &control.tenant),
     })
@@ -191,19 +200,17 @@ fn names(set: &StoredSet) -> HashMap<String, HashSet<String>> {
 
 fn holders(set: &StoredSet, tenant: &str) -> HashMap<String, Holder> {
     let granted = Accounts::new(set.manifests(), tenant, Reach::OwnTenant);
-    let holder = |manifest: &Manifest| match manifest {
-        Manifest::VirtualAccount(account) => {
-            let caller = Caller {
-                subject: format!("virtualaccount:{}", account.name),
-                teams: Vec::new(),
-                admin: is_admin(account, tenant),
-                tags: account.tags.clone(),
-                grants: granted.grants(account),
-            };
-            let end_ms = account_end_ms(account);
-            Some((account.name.clone(), Holder { caller, end_ms }))
-        }
-        _ => None,
+    let holder = |manifest: &Manifest| {
+        let account = manifest.as_::<VirtualAccount>()?;
+        let caller = Caller {
+            subject: format!("virtualaccount:{}", account.name),
+            teams: Vec::new(),
+            admin: is_admin(account, tenant),
+            tags: account.tags.clone(),
+            grants: granted.grants(account),
+        };
+        let end_ms = account_end_ms(account);
+        Some((account.name.clone(), Holder { caller, end_ms }))
     };
     set.manifests().filter_map(holder).collect()
 }

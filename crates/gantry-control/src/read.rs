@@ -2,13 +2,14 @@
 
 use crate::manifests::{Stored, StoredSet};
 use crate::{Control, Error};
-use gantry_kinds::kinds::{self, family};
+use gantry_kinds::registry::{Registry, Selection};
 use gantry_model::rest::StoredManifest;
-use gantry_store::AuditEntry;
+use gantry_store::{AuditEntry, Resource};
 
 impl Control {
     /// Stored manifests by kind and name; secrets are references. `kind` may be a whole kind
-    /// (`provider-account/openai`) or a family (`provider-account`).
+    /// (`provider-account/openai`), a family (`provider-account`) or its collection
+    /// (`provider-accounts`). Those that this version cannot read are among them and say so.
     ///
     /// # Errors
     /// [`Error::NotFound`] when a kind or a name is given that does not exist.
@@ -17,18 +18,21 @@ impl Control {
         kind: Option<&str>,
         name: Option<&str>,
     ) -> Result<Vec<StoredManifest>, Error> {
-        kind.map_or(Ok(()), check_kind)?;
         let mut tx = self.0.store.read(&self.0.tenant).await?;
-        let set = StoredSet::load(&mut tx).await?;
-        let of_kind = |stored: &Stored| {
-            kind.is_none_or(|k| stored.resource.kind == k || family(&stored.resource.kind) == k)
+        let set = StoredSet::load(&mut tx, &self.0.registry).await?;
+        let selection = kind.map(|kind| select(&self.0.registry, &set, kind)).transpose()?;
+        let wanted = |resource: &Resource| {
+            let Resource { family, kind, .. } = resource;
+            selection.as_ref().is_none_or(|selection| selection.takes(family, kind))
+                && name.is_none_or(|name| resource.name == name)
         };
-        let found: Vec<_> = set
-            .iter()
-            .filter(|stored| of_kind(stored))
-            .filter(|stored| name.is_none_or(|n| stored.resource.name == n))
-            .map(view)
-            .collect();
+        let read = set.iter().filter(|stored| wanted(&stored.resource));
+        let unread = set.opaques().filter(|opaque| wanted(&opaque.resource));
+        let read = read.map(|stored| (&stored.resource.family, view(stored)));
+        let mut found: Vec<_> =
+            read.chain(unread.map(|opaque| (&opaque.resource.family, opaque.view()))).collect();
+        found.sort_by(|(a, x), (b, y)| (a, &x.name).cmp(&(b, &y.name)));
+        let found: Vec<StoredManifest> = found.into_iter().map(|(_, view)| view).collect();
         match name {
             Some(name) if found.is_empty() => Err(Error::NotFound(format!(
                 "there is no {} named {name:?}; `gantry get` lists everything",
@@ -48,19 +52,42 @@ impl Control {
     }
 }
 
-/// Refuses what is neither a kind nor a family: an empty list would say that it has no resources.
-pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
-    let all = kinds::all();
-    if all.iter().any(|known| known == kind || family(known) == kind) {
-        return Ok(());
+/// What somebody means who names a kind. What is none is refused, because an empty list would say
+/// that there are no resources of it; kinds that only rows have which cannot be read are some.
+pub(crate) fn select(registry: &Registry, set: &StoredSet, asked: &str) -> Result<Selected, Error> {
+    if let Some(selection) = registry.select(asked) {
+        return Ok(Selected::Known(selection));
     }
-    let mut families: Vec<&str> = all.iter().map(|known| family(known)).collect();
-    families.dedup();
+    let named = |resource: &Resource| resource.kind == asked || resource.family == asked;
+    if set.opaques().any(|opaque| named(&opaque.resource)) {
+        return Ok(Selected::Unknown(asked.to_owned()));
+    }
+    if registry.later(asked) {
+        return Err(Error::NotFound(format!("kind {asked:?} is not supported yet")));
+    }
+    let near = registry.near(asked).map(|near| format!("; did you mean {near}?"));
     Err(Error::NotFound(format!(
-        "there is no kind {kind:?}; there are {}, and provider-account/PROVIDER such as {}",
-        families.join(", "),
-        all.first().map_or("", String::as_str)
+        "there is no kind {asked:?}; there are {}, and provider-account/PROVIDER such as {}{}",
+        registry.families().join(", "),
+        registry.kinds().next().unwrap_or_default(),
+        near.unwrap_or_default()
     )))
+}
+
+/// The kinds that somebody means.
+pub(crate) enum Selected {
+    Known(Selection),
+    /// A kind or a family that this version does not know.
+    Unknown(String),
+}
+
+impl Selected {
+    fn takes(&self, family: &str, kind: &str) -> bool {
+        match self {
+            Self::Known(selection) => selection.takes(family, kind),
+            Self::Unknown(asked) => asked == kind || asked == family,
+        }
+    }
 }
 
 pub(crate) fn view(stored: &Stored) -> StoredManifest {
@@ -72,5 +99,6 @@ pub(crate) fn view(stored: &Stored) -> StoredManifest {
         created_by: stored.resource.created_by.clone(),
         created_at_ms: stored.resource.created_at_ms,
         updated_at_ms: stored.resource.updated_at_ms,
+        unreadable: None,
     }
 }

@@ -5,7 +5,7 @@
 //! never read more into a name than stands there.
 
 use crate::kinds::Manifest;
-use crate::kinds::virtual_account::Permission;
+use crate::kinds::common::Permission;
 use crate::roles;
 
 /// Ways to spell a resource, for people.

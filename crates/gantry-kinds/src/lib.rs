@@ -5,9 +5,11 @@
 
 pub mod catalogue;
 mod grant;
+pub mod kind;
 pub mod kinds;
 pub mod manifest;
 pub mod price;
+pub mod registry;
 pub mod roles;
 pub mod schema;
 pub mod secrets;

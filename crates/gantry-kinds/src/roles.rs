@@ -7,6 +7,8 @@
 
 /// Type of the resource on which collaborators of an account have their roles.
 pub const PROVIDER_ACCOUNT: &str = "provider-account";
+/// Family of the resources that subjects such as `virtualaccount:name` stand for.
+pub const VIRTUAL_ACCOUNT: &str = "virtual-account";
 /// Type of the resource on which administrators have their role.
 pub const TENANT: &str = "tenant";
 

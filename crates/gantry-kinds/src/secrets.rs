@@ -3,8 +3,7 @@
 //! The control plane seals what [`seal_out`] returns; a gateway looks up what [`references`]
 //! names. Nothing here may print a value.
 
-use crate::kinds::common::AuthData;
-use crate::kinds::{Manifest, ProviderAccount};
+use crate::kind::Manifest;
 use gantry_model::secret::Secret;
 use std::collections::BTreeSet;
 
@@ -52,7 +51,7 @@ pub fn seal_out(mut manifest: Manifest, tenant: &str) -> (Manifest, Vec<(String,
     let mut taken: BTreeSet<String> = references(&manifest).into_iter().collect();
     let group = format!("{}.{}", manifest.kind().replace('/', "."), manifest.name());
     let mut sealed = Vec::new();
-    each_secret(&mut manifest, &mut |path, secret| {
+    manifest.each_secret(&mut |path, secret| {
         if is_reference(secret.expose()) {
             return;
         }
@@ -74,57 +73,13 @@ pub fn seal_out(mut manifest: Manifest, tenant: &str) -> (Manifest, Vec<(String,
 pub fn references(manifest: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
     let mut copy = manifest.clone();
-    each_secret(&mut copy, &mut |_, secret| {
+    copy.each_secret(&mut |_, secret| {
         let text = secret.expose();
         if is_reference(text) && !found.iter().any(|known| known == text) {
             found.push(text.to_owned());
         }
     });
     found
-}
-
-/// Calls `visit` with the path and the value of every secret. A kind with secrets has its line
-/// here.
-fn each_secret(manifest: &mut Manifest, visit: &mut dyn FnMut(&str, &mut Secret)) {
-    match manifest {
-        Manifest::ProviderAccount(account) => each_in_account(account, visit),
-        Manifest::VirtualModel(group) => {
-            for model in &mut group.integrations {
-                for target in model.routing_config.targets_mut() {
-                    let path = format!("integrations.{}.targets.{}", model.name, target.target);
-                    let headers = target.headers_override.iter_mut().flat_map(|edit| &mut edit.set);
-                    headers
-                        .for_each(|(name, value)| visit(&format!("{path}.headers.{name}"), value));
-                }
-            }
-        }
-        Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => {}
-    }
-}
-
-fn each_in_account(account: &mut ProviderAccount, visit: &mut dyn FnMut(&str, &mut Secret)) {
-    if let Some(auth) = &mut account.auth_data {
-        each_in_auth("auth_data", auth, visit);
-    }
-    for model in &mut account.integrations {
-        let path = format!("integrations.{}", model.name);
-        if let Some(auth) = &mut model.auth_data {
-            each_in_auth(&format!("{path}.auth_data"), auth, visit);
-        }
-        for (name, value) in &mut model.headers {
-            visit(&format!("{path}.headers.{name}"), value);
-        }
-    }
-}
-
-fn each_in_auth(path: &str, auth: &mut AuthData, visit: &mut dyn FnMut(&str, &mut Secret)) {
-    match auth {
-        AuthData::ApiKey { api_key } => visit(&format!("{path}.api_key"), api_key),
-        AuthData::BasicAuth { password, .. } => visit(&format!("{path}.password"), password),
-        AuthData::BearerAuth { bearer_token } => {
-            visit(&format!("{path}.bearer_token"), bearer_token);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::kinds::global_settings;
 use crate::kinds::{Collaborator, GlobalSettings, Manifest, ProviderAccount, VirtualModelAccount};
 use crate::price;
 use crate::roles;
+use crate::roles::PROVIDER_ACCOUNT;
 use crate::secrets;
 use crate::variables::Variables;
 use gantry_model::secret::Secret;
@@ -71,12 +72,10 @@ pub fn compile<'a>(
 ) -> Compiled {
     let mut compiled = Compiled::default();
     for manifest in manifests {
-        match manifest {
-            Manifest::ProviderAccount(_) | Manifest::VirtualModel(_) => {
-                compiled.add(manifest, tenant, variables);
-            }
-            Manifest::GlobalSettings(settings) => compiled.settings = tenant_settings(settings),
-            Manifest::VirtualAccount(_) => {}
+        if let Some(settings) = manifest.as_::<GlobalSettings>() {
+            compiled.settings = tenant_settings(settings);
+        } else if manifest.family() == PROVIDER_ACCOUNT {
+            compiled.add(manifest, tenant, variables);
         }
     }
     compiled
@@ -141,10 +140,10 @@ impl Compiled {
                 }
             }
         }
-        match sealed {
-            Manifest::ProviderAccount(account) => self.add_account(&account, &refused),
-            Manifest::VirtualModel(group) => self.add_group(&group, &refused),
-            Manifest::VirtualAccount(_) | Manifest::GlobalSettings(_) => {}
+        if let Some(account) = sealed.as_::<ProviderAccount>() {
+            self.add_account(account, &refused);
+        } else if let Some(group) = sealed.as_::<VirtualModelAccount>() {
+            self.add_group(group, &refused);
         }
     }
 

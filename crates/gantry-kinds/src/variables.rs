@@ -106,7 +106,7 @@ impl Variables<'_> {
 }
 
 fn account(manifest: &Manifest) -> Option<(&'static Provider, &ProviderAccount)> {
-    let Manifest::ProviderAccount(account) = manifest else { return None };
+    let account = manifest.as_::<ProviderAccount>()?;
     Some((catalogue::provider(account.provider())?, account))
 }
 

@@ -219,4 +219,8 @@ pub struct StoredManifest {
     pub created_by: String,
     pub created_at_ms: UnixMs,
     pub updated_at_ms: UnixMs,
+    /// Why this version of the control plane cannot read it, and what to do. It is kept as it is,
+    /// and no gateway hears of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }

@@ -67,7 +67,7 @@ pub(crate) async fn delete(
     Known(caller): Known,
     Input(request): Input<DeleteRequest>,
 ) -> Reply<DeleteReply> {
-    let mut targets = Control::named_in(&request.sources)?;
+    let mut targets = control.named_in(&request.sources)?;
     targets.extend(request.manifest);
     targets.extend(request.resources);
     let deleted = control.delete(&caller, targets, request.dry_run).await?;

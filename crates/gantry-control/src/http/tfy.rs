@@ -7,8 +7,9 @@ use crate::{Control, Error};
 use axum::Json;
 use axum::extract::State;
 use gantry_kinds::kinds::{family, virtual_account};
+use gantry_kinds::manifest::Document;
+use gantry_kinds::registry::Registry;
 use gantry_model::rest::ManifestRef;
-use gantry_model::subject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -193,7 +194,9 @@ pub(crate) async fn dependency_tree(
         return Err(Error::BadRequest(text).into());
     }
     let published = control.0.published.load_full();
-    let mut nodes: Vec<Node> = request.manifests.iter().filter_map(node).collect();
+    let manifests = request.manifests.into_iter();
+    let mut nodes: Vec<Node> =
+        manifests.filter_map(|manifest| node(&control.0.registry, manifest)).collect();
     for node in &mut nodes {
         let account = node.resource_type == virtual_account::KIND;
         node.dependencies.retain(|dependency| {
@@ -204,60 +207,14 @@ pub(crate) async fn dependency_tree(
     Ok(Json(Tree { data: placed(nodes) }))
 }
 
-/// The parts of a manifest that name others. Manifests are not validated here.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Outline {
-    collaborators: Vec<OutlineCollaborator>,
-    integrations: Vec<OutlineModel>,
-    permissions: Vec<OutlinePermission>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OutlineCollaborator {
-    subject: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OutlinePermission {
-    resource_fqn: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OutlineModel {
-    authorized_subjects: Vec<String>,
-    routing_config: OutlineRouting,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OutlineRouting {
-    load_balance_targets: Vec<OutlineTarget>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OutlineTarget {
-    target: String,
-}
-
-fn node(manifest: &Value) -> Option<Node> {
-    let named = ManifestRef::deserialize(manifest).ok()?;
-    let outline = Outline::deserialize(manifest).unwrap_or_default();
+/// A manifest that is refused later needs nothing here.
+fn node(registry: &Registry, manifest: Value) -> Option<Node> {
+    let named = ManifestRef::deserialize(&manifest).ok()?;
     let name = named.name.unwrap_or_else(|| named.kind.clone());
-    let targets = outline.integrations.iter().flat_map(|m| &m.routing_config.load_balance_targets);
-    let accounts = targets.map(|target| account_of(&target.target));
-    let granted = outline.permissions.iter().map(|permission| account_of(&permission.resource_fqn));
-    let accounts = accounts.chain(granted).map(|name| ("provider-account", name));
-    let collaborators = outline.collaborators.iter().map(|one| &one.subject);
-    let subjects = outline.integrations.iter().flat_map(|model| &model.authorized_subjects);
-    let bots = collaborators.chain(subjects).filter_map(|subject| virtual_account_of(subject));
-    let bots = bots.map(|name| (virtual_account::KIND, name));
+    let manifest = Document::from_json(manifest).check_by(registry).ok();
     let mut seen = HashSet::new();
-    let once = accounts.chain(bots).filter(|named| seen.insert(*named));
+    let needs = manifest.iter().flat_map(|manifest| manifest.references());
+    let once = needs.filter_map(|reference| reference.resource).filter(|named| seen.insert(*named));
     let dependencies = once
         .map(|(resource_type, resource_name)| Dependency {
             resource_type: resource_type.to_owned(),
@@ -265,20 +222,6 @@ fn node(manifest: &Value) -> Option<Node> {
         })
         .collect();
     Some(Node { resource_type: named.kind, resource_name: name, dependencies })
-}
-
-/// The name in `virtualaccount:name`.
-fn virtual_account_of(subject: &str) -> Option<&str> {
-    let (kind, name) = subject.split_once(':')?;
-    [subject::VIRTUAL_ACCOUNT, subject::SERVICE_ACCOUNT].contains(&kind).then_some(name)
-}
-
-/// The account in `account/model`, `tenant:provider:account:kind:model` or `account`.
-fn account_of(name: &str) -> &str {
-    match name.split_once('/') {
-        Some((account, _)) if !account.contains(':') => account,
-        _ => name.split(':').nth(2).unwrap_or(name),
-    }
 }
 
 /// The nodes in order, each with those of its dependencies that come before it.

@@ -154,6 +154,7 @@ fn not_stored(control: &Control, caller: &Caller, name: String, manifest: Value)
         created_by: caller.subject.clone(),
         created_at_ms: now_ms,
         updated_at_ms: now_ms,
+        unreadable: None,
     };
     Account { stored, tokens: Vec::new(), expired: false }
 }

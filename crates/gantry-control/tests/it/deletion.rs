@@ -1,14 +1,9 @@
 //! Deleting: nothing is left dangling, nothing is left behind.
 
-use crate::{Bed, admin, bed, bot, entries, openai, virtual_model};
+use crate::{Bed, admin, bed, bot, entries, named, openai, virtual_model};
 use gantry_control::Error;
-use gantry_model::rest::ManifestRef;
 use gantry_model::snapshot::{KEYS, KeyEntry, MODELS, ROUTES};
 use serde_json::{Value, json};
-
-fn named(kind: &str, name: &str) -> ManifestRef {
-    ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
-}
 
 /// How many models and routes are published.
 fn models(bed: &Bed) -> usize {

@@ -12,16 +12,21 @@ mod apply;
 mod deletion;
 mod gateway;
 mod rest;
+mod secrets;
 mod start;
 mod tokens;
+mod toy;
+mod unreadable;
 
 use axum::body::Body;
 use gantry_control::{Control, ControlConfig};
+use gantry_kinds::registry::Registry;
 use gantry_kinds::variables::Allowed;
-use gantry_model::rest::{Applied, Source};
+use gantry_model::rest::{Applied, ManifestRef, Source};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{Caller, SnapshotSource};
 use gantry_runtime::clock::Clock;
+use gantry_store::{Store, StoreConfig, Tx};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
@@ -52,9 +57,15 @@ fn config(dir: &Path, clock: &Clock) -> ControlConfig {
 }
 
 async fn bed() -> Bed {
+    bed_of(Registry::standard()).await
+}
+
+/// A control plane that knows these kinds.
+async fn bed_of(registry: Registry) -> Bed {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW_MS);
-    let (control, first) = Control::open(config(dir.path(), &clock)).await.unwrap();
+    let config = ControlConfig { registry, ..config(dir.path(), &clock) };
+    let (control, first) = Control::open(config).await.unwrap();
     let token = first.unwrap().token.expose().to_owned();
     Bed { control, clock, token, dir }
 }
@@ -72,6 +83,47 @@ fn source(manifests: &[Value]) -> Vec<Source> {
 }
 
 impl Bed {
+    /// The same data, opened again by a release that knows these kinds.
+    async fn restarted(self, registry: Registry) -> Self {
+        self.control.close().await;
+        let Self { control, clock, token, dir } = self;
+        drop(control);
+        let config = ControlConfig { registry, ..config(dir.path(), &clock) };
+        let (control, _) = Control::open(config).await.unwrap();
+        Self { control, clock, token, dir }
+    }
+
+    /// Stops the control plane, lets `work` have the database, and starts it again.
+    async fn with_store(self, work: impl AsyncFnOnce(&mut Tx)) -> Self {
+        self.control.close().await;
+        let Self { control, clock, token, dir } = self;
+        drop(control);
+        let (data_dir, clock_) = (dir.path().to_owned(), clock.clone());
+        let config_ = StoreConfig { data_dir, clock: clock_, master_key: None, url: None };
+        let store = Store::open(config_).await.unwrap();
+        let mut tx = store.write("default").await.unwrap();
+        work(&mut tx).await;
+        tx.commit().await.unwrap();
+        store.close().await;
+        drop(store);
+        let (control, _) = Control::open(config(dir.path(), &clock)).await.unwrap();
+        Self { control, clock, token, dir }
+    }
+
+    /// The stored values of these references, which must be there; starts again by the usual kinds.
+    async fn stored_secrets<const N: usize>(self, references: [&str; N]) -> (Self, [String; N]) {
+        let mut found = Vec::new();
+        let bed = self
+            .with_store(async |tx| {
+                for reference in references {
+                    let value = tx.secret(reference).await.unwrap().unwrap();
+                    found.push(value.expose().to_owned());
+                }
+            })
+            .await;
+        (bed, found.try_into().unwrap())
+    }
+
     async fn apply(&self, manifests: &[Value]) -> Vec<Applied> {
         self.control.apply(&admin(), source(manifests), false).await.unwrap()
     }
@@ -158,6 +210,10 @@ fn bot(name: &str) -> Value {
         }],
         "tags": { "team": "ml" },
     })
+}
+
+fn named(kind: &str, name: &str) -> ManifestRef {
+    ManifestRef { kind: kind.to_owned(), name: Some(name.to_owned()) }
 }
 
 /// Lets the request run as far as it goes; tells whether it waits.

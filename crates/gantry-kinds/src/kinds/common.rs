@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod permission;
 pub mod status_codes;
 
+pub use permission::Permission;
 pub use status_codes::StatusCode;
 
 /// Somebody who may use or manage a resource.
@@ -61,6 +63,19 @@ pub enum AuthData {
         /// The token, or a reference to it.
         bearer_token: Secret,
     },
+}
+
+impl AuthData {
+    /// Calls `visit` with a path below `path` and the value of the secret.
+    pub(crate) fn secret(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Secret)) {
+        match self {
+            Self::ApiKey { api_key } => visit(&format!("{path}.api_key"), api_key),
+            Self::BasicAuth { password, .. } => visit(&format!("{path}.password"), password),
+            Self::BearerAuth { bearer_token } => {
+                visit(&format!("{path}.bearer_token"), bearer_token);
+            }
+        }
+    }
 }
 
 /// What a call costs.

@@ -1,12 +1,13 @@
 //! `gateway-global-settings`: what holds for all requests of a tenant.
 
 use super::common::RetryConfig;
+use crate::kind::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub const KIND: &str = "gateway-global-settings";
 
-pub(crate) const EXAMPLE: &str = "\
+const EXAMPLE: &str = "\
 type: gateway-global-settings
 retry_settings:
   attempts: 2
@@ -35,6 +36,22 @@ pub struct GlobalSettings {
     /// else not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logging_settings: Option<LoggingSettings>,
+}
+
+impl Kind for GlobalSettings {
+    const FAMILY: &'static str = KIND;
+    const STORED_AS: &'static str = "global-settings";
+    const COLLECTION: &'static str = "gateway-global-settings";
+    const TITLE: &'static str = "What holds for all requests of a tenant.";
+    const SINGLE: bool = true;
+
+    fn example(_: &str) -> String {
+        EXAMPLE.to_owned()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 fn default_name() -> String {

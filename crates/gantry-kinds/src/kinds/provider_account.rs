@@ -3,13 +3,22 @@
 //! Providers are rows of `data/providers.toml` (see [`crate::catalogue`]); a row says which of the
 //! optional fields below its accounts and models may carry.
 
+mod example;
+mod schema;
+mod spelling;
+
+use super::access::subjects;
 use super::common::{AuthData, Collaborator, Cost, OwnedBy};
 use crate::catalogue::{self, Provider, UrlStyle};
+use crate::kind::{Kind, Reference};
+use crate::roles::PROVIDER_ACCOUNT;
+use crate::schema::build;
 use gantry_model::secret::Secret;
 pub use gantry_model::snapshot::ModelType;
 use gantry_model::subject::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Credentials for one upstream and the models served through it.
@@ -62,7 +71,7 @@ pub struct ProviderAccount {
 
 impl ProviderAccount {
     /// Fields that accounts of every provider may carry.
-    pub(crate) const COMMON: [&str; 6] =
+    const COMMON: [&str; 6] =
         ["type", "name", "integrations", "collaborators", "ownedBy", "discount_percent"];
 
     /// The row of the catalogue: `openai` for `provider-account/openai`.
@@ -90,56 +99,70 @@ impl ProviderAccount {
     }
 }
 
-/// A manifest of a row of the catalogue, for docs and tests.
-pub(crate) fn example(row: &Provider) -> String {
-    let has = |fields: &[String], name: &str| fields.iter().any(|field| field == name);
-    let mut text = format!("type: {}\nname: my-{}\n", row.kind(), row.name);
-    let auth = |indent: &str| match row.auth_types.first().map(String::as_str) {
-        Some("custom-host") => {
-            format!("{indent}auth_data:\n{indent}  custom_host: http://127.0.0.1:11434\n")
-        }
-        Some("bearer-auth") => format!(
-            "{indent}auth_data:\n{indent}  type: bearer-auth\n{indent}  bearer_token: env://TOKEN\n"
-        ),
-        _ => {
-            let key = row.key_field();
-            let known = row.env.as_ref().and_then(|env| env.key.first());
-            let variable = known.map_or("API_KEY", String::as_str);
-            format!(
-                "{indent}auth_data:\n{indent}  type: api-key\n{indent}  {key}: env://{variable}\n"
-            )
-        }
-    };
-    if has(&row.account_fields, "auth_data") {
-        text += &auth("");
+impl Kind for ProviderAccount {
+    const FAMILY: &'static str = PROVIDER_ACCOUNT;
+    const COLLECTION: &'static str = "provider-accounts";
+    const TITLE: &'static str = "Credentials for one upstream and the models served through it.";
+
+    fn spellings() -> Vec<String> {
+        catalogue::providers().iter().map(Provider::kind).collect()
     }
-    for (field, value) in [
-        ("region", "us-east-1"),
-        ("azure_endpoint", "https://my-resource.openai.azure.com"),
-        ("openai_endpoint", "https://my-resource.openai.azure.com"),
-    ] {
-        if has(&row.account_required, field) {
-            text += &format!("{field}: {value}\n");
+
+    fn example(kind: &str) -> String {
+        row(kind).map(example::of).unwrap_or_default()
+    }
+
+    fn schema(kind: &str) -> Value {
+        let mut root = build::generate::<Self>(kind);
+        if let Some(row) = row(kind) {
+            schema::narrow(&mut root, row);
+        }
+        root
+    }
+
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn respell_in(fields: &mut Map<String, Value>) {
+        spelling::read(fields);
+    }
+
+    fn respell_out(fields: &mut Map<String, Value>) {
+        spelling::write(fields);
+    }
+
+    fn references(&self) -> Vec<Reference<'_>> {
+        let models = self.integrations.iter().map(|model| model.authorized_subjects.as_slice());
+        subjects(&self.collaborators, models)
+    }
+
+    fn secrets(&mut self, visit: &mut dyn FnMut(&str, &mut Secret)) {
+        if let Some(auth) = &mut self.auth_data {
+            auth.secret("auth_data", visit);
+        }
+        for model in &mut self.integrations {
+            let path = format!("integrations.{}", model.name);
+            if let Some(auth) = &mut model.auth_data {
+                auth.secret(&format!("{path}.auth_data"), visit);
+            }
+            for (name, value) in &mut model.headers {
+                visit(&format!("{path}.headers.{name}"), value);
+            }
         }
     }
-    text += &format!("integrations:\n  - type: {}\n    name: my-model\n", row.model_kind);
-    for (field, value) in [
-        ("model_id", row.example_model.as_str()),
-        ("hosted_model_name", &row.example_model),
-        ("url", "http://127.0.0.1:8000/v1"),
-        ("azure_endpoint", "https://my-deployment.eastus.models.ai.azure.com"),
-        ("model_server", "vllm-openai"),
-        ("publisher", "OpenAI"),
-        ("api_version", "2024-10-21"),
-    ] {
-        if has(&row.model_fields, field) {
-            text += &format!("    {field}: {value}\n");
-        }
+
+    fn models(&self) -> Vec<&str> {
+        self.integrations.iter().map(|model| model.name.as_str()).collect()
     }
-    if has(&row.model_fields, "auth_data") {
-        text += &auth("    ");
-    }
-    text + "    model_types: [chat]\n"
+}
+
+fn row(kind: &str) -> Option<&'static Provider> {
+    catalogue::provider(kind.strip_prefix(catalogue::KIND_PREFIX)?)
 }
 
 /// One model of an account. Callers name it `account/name`.
@@ -213,8 +236,7 @@ pub struct ModelIntegration {
 
 impl ModelIntegration {
     /// Fields that models of every provider may carry.
-    pub(crate) const COMMON: [&str; 5] =
-        ["type", "name", "model_types", "cost", "authorized_subjects"];
+    const COMMON: [&str; 5] = ["type", "name", "model_types", "cost", "authorized_subjects"];
 
     /// The name sent upstream.
     #[must_use]

@@ -1,14 +1,19 @@
 //! `virtual-account`: an identity for a program, with a token.
 
 use super::common::OwnedBy;
-use crate::roles;
+pub use super::common::Permission;
+use crate::grant::{Models, Target, provider_of};
+use crate::kind::{Found, Kind, Named, Reference, Set};
+use crate::manifest::tree::Step;
+use crate::roles::{PROVIDER_ACCOUNT, VIRTUAL_ACCOUNT};
+use gantry_model::subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub const KIND: &str = "virtual-account";
+pub const KIND: &str = VIRTUAL_ACCOUNT;
 
-pub(crate) const EXAMPLE: &str = "\
+const EXAMPLE: &str = "\
 type: virtual-account
 name: nightly-evaluation
 permissions:
@@ -53,65 +58,62 @@ pub struct VirtualAccount {
     pub token_type: Option<TokenType>,
 }
 
-/// Types of resource that the published SDK knows and on which Gantry has no roles yet.
-const RESOURCE_TYPES_LATER: &[&str] = &[
-    "account",
-    "agent",
-    "agent-app",
-    "agent-channel",
-    "agent-identity",
-    "alert-config",
-    "alert-rule",
-    "application",
-    "cluster",
-    "deployment",
-    "docker-registry",
-    "environment",
-    "external-identity-provider",
-    "gateway-approval-request",
-    "gateway-budget",
-    "gateway-config",
-    "gateway-controls",
-    "gateway-installation",
-    "gateway-policy",
-    "llm-gateway",
-    "mcp-server",
-    "mlf-project",
-    "policy",
-    "repository",
-    "role",
-    "role-binding",
-    "secret",
-    "secret-group",
-    "service-account",
-    "settings",
-    "team",
-    "tracing-application",
-    "tracing-project",
-    "user",
-    "vcs-integration",
-    "virtual-account",
-    "workspace",
-];
+impl Kind for VirtualAccount {
+    const FAMILY: &'static str = KIND;
+    const COLLECTION: &'static str = "virtual-accounts";
+    const TITLE: &'static str = "An identity for a program, with a token.";
+    const SUBJECT: Option<&'static str> = Some(subject::VIRTUAL_ACCOUNT);
 
-/// A right on one resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("x-check" = "permission"))]
-pub struct Permission {
-    /// `account`, `account/model`, or whole: `tenant:provider:account:model:name`.
-    #[schemars(length(min = 1))]
-    pub resource_fqn: String,
-    /// What kind of resource it is.
-    #[schemars(extend(
-        "enum" = roles::resource_types().collect::<Vec<_>>(),
-        "x-later" = RESOURCE_TYPES_LATER,
-    ))]
-    pub resource_type: String,
-    /// A role on that kind of resource: `provider-account-manager`, `provider-account-access`,
-    /// `provider-account-viewer`; `provider-integration-access`; `model-user`; `tenant-admin`,
-    /// `tenant-member`.
-    #[schemars(length(min = 1))]
-    pub role_id: String,
+    fn example(_: &str) -> String {
+        EXAMPLE.to_owned()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn references(&self) -> Vec<Reference<'_>> {
+        let about = |(index, permission)| {
+            let path = ["permissions".into(), Step::from(index), "resource_fqn".into()];
+            let target = Target::of(permission).and_then(Result::ok);
+            let account = target.map(|target| target.account);
+            Reference::to_permission(path.to_vec(), permission, account)
+        };
+        self.permissions.iter().enumerate().map(about).collect()
+    }
+
+    /// Grants that concern models name an account or a model that exists.
+    fn check_set(set: &Set<'_>, found: &mut Found) {
+        for (position, account) in set.of::<Self>() {
+            for reference in account.references() {
+                let Named::Permission(permission) = reference.names else { continue };
+                let message = match Target::of(permission) {
+                    None => None,
+                    Some(Err(unreadable)) => Some(unreadable),
+                    Some(Ok(target)) => nothing(set, target),
+                };
+                found.extend(message.map(|message| (position, reference.path, message)));
+            }
+        }
+    }
+}
+
+/// Why an account or a model is not there.
+fn nothing(set: &Set<'_>, target: Target<'_>) -> Option<String> {
+    let account = target.account;
+    if let Some(found) = set.named(PROVIDER_ACCOUNT, account) {
+        if !target.names_account(found) {
+            let (named, has) = (target.whole?.1, provider_of(found));
+            return Some(format!("`{account}` is an account of `{has}`, not of `{named}`"));
+        }
+        let Models::One(model) = target.models else { return None };
+        let id = format!("{account}/{model}");
+        return (!set.has_model(&id)).then(|| set.no_model(&id));
+    }
+    Some(match set.near(PROVIDER_ACCOUNT, account) {
+        Some(near) => format!("there is no account `{account}`; did you mean `{near}`?"),
+        None => format!("there is no account `{account}`"),
+    })
 }
 
 /// The kind of token.

@@ -1,9 +1,18 @@
 //! `provider-account/virtual-model`: model names that stand for several targets.
 
+mod checks;
+mod schema;
+
+use super::access::subjects;
 use super::common::{
     Collaborator, HeadersOverride, OwnedBy, RetryConfig, StatusCode, status_codes,
 };
 use super::provider_account::ModelType;
+use crate::kind::{Found, Kind, Reference, Set};
+use crate::manifest::tree::Step;
+use crate::roles::PROVIDER_ACCOUNT;
+use crate::schema::build;
+use gantry_model::secret::Secret;
 use gantry_model::subject::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +26,7 @@ pub const MODEL_KIND: &str = "integration/model/virtual";
 /// anybody can follow, and bounds what compiling a snapshot costs.
 pub const NESTING_MAX: usize = 8;
 
-pub(crate) const EXAMPLE: &str = "\
+const EXAMPLE: &str = "\
 type: provider-account/virtual-model
 name: fleet
 integrations:
@@ -57,6 +66,74 @@ pub struct VirtualModelAccount {
     /// Who owns the group.
     #[serde(default, rename = "ownedBy", skip_serializing_if = "Option::is_none")]
     pub owned_by: Option<OwnedBy>,
+}
+
+impl Kind for VirtualModelAccount {
+    const FAMILY: &'static str = PROVIDER_ACCOUNT;
+    const STORED_AS: &'static str = "virtual-model";
+    const COLLECTION: &'static str = "provider-accounts";
+    const TITLE: &'static str = "Model names that stand for several targets.";
+
+    fn spellings() -> Vec<String> {
+        vec![KIND.to_owned()]
+    }
+
+    fn example(_: &str) -> String {
+        EXAMPLE.to_owned()
+    }
+
+    fn schema(kind: &str) -> Value {
+        let mut root = build::generate::<Self>(kind);
+        schema::narrow_targets(&mut root);
+        if let Some(model) = build::def(&mut root, "VirtualModel") {
+            build::set_const(model, MODEL_KIND);
+        }
+        root
+    }
+
+    fn kind(&self) -> &str {
+        KIND
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn references(&self) -> Vec<Reference<'_>> {
+        let models = self.integrations.iter().map(|model| model.authorized_subjects.as_slice());
+        let mut all = subjects(&self.collaborators, models);
+        for (index, model) in self.integrations.iter().enumerate() {
+            for (number, target) in model.routing_config.targets().iter().enumerate() {
+                all.push(Reference::to_model(target_path(index, number), &target.target));
+            }
+        }
+        all
+    }
+
+    fn secrets(&mut self, visit: &mut dyn FnMut(&str, &mut Secret)) {
+        for model in &mut self.integrations {
+            for target in model.routing_config.targets_mut() {
+                let path = format!("integrations.{}.targets.{}", model.name, target.target);
+                let headers = target.headers_override.iter_mut().flat_map(|edit| &mut edit.set);
+                headers.for_each(|(name, value)| visit(&format!("{path}.headers.{name}"), value));
+            }
+        }
+    }
+
+    fn models(&self) -> Vec<&str> {
+        self.integrations.iter().map(|model| model.name.as_str()).collect()
+    }
+
+    fn check_set(set: &Set<'_>, found: &mut Found) {
+        checks::run(set, found);
+    }
+}
+
+/// The field `target` of a target.
+fn target_path(model: usize, target: usize) -> Vec<Step> {
+    let way = ["routing_config".into(), "load_balance_targets".into(), Step::from(target)];
+    let head = ["integrations".into(), Step::from(model)];
+    head.into_iter().chain(way).chain(["target".into()]).collect()
 }
 
 /// A model name that stands for several targets.
@@ -136,7 +213,7 @@ impl RoutingConfig {
         }
     }
 
-    pub(crate) fn targets_mut(&mut self) -> &mut [Target] {
+    fn targets_mut(&mut self) -> &mut [Target] {
         match self {
             Self::Weight { load_balance_targets, .. }
             | Self::Latency { load_balance_targets, .. }
@@ -153,13 +230,6 @@ impl RoutingConfig {
         }
     }
 }
-
-/// Fields of a target that belong to one way of routing, by the `type` of that way.
-pub(crate) const TARGET_FIELDS: [(&str, &[&str]); 3] = [
-    ("weight-based-routing", &["weight"]),
-    ("latency-based-routing", &[]),
-    ("priority-based-routing", &["priority", "sla_cutoff"]),
-];
 
 /// One choice of a virtual model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

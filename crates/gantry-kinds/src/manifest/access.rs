@@ -5,11 +5,12 @@
 //! it calls [`check_subjects`]. People are never looked for, since an identity provider may bring
 //! them later.
 
-use super::{Problem, SetEntry, Step, checks};
-use crate::kinds::virtual_account::Permission;
-use crate::kinds::{Collaborator, Manifest};
+use super::{Problem, SetEntry, checks, set};
+use crate::kind::{Found, Named};
+use crate::kinds::common::Permission;
 use crate::roles;
 use gantry_model::subject::{self, Subject};
+use std::collections::BTreeSet;
 
 /// What rights may refer to besides manifests.
 #[derive(Clone, Copy, Debug)]
@@ -43,29 +44,30 @@ pub fn check_subjects<'a>(
     check(entries, Known { accounts, hint, tenancy: None })
 }
 
-/// Names of the virtual accounts of a set.
+/// Names of the callers among a set's manifests.
 fn accounts<'a>(entries: &[SetEntry<'a>]) -> impl Iterator<Item = &'a str> {
-    entries.iter().filter_map(|entry| match entry.manifest {
-        Manifest::VirtualAccount(account) => Some(account.name.as_str()),
-        _ => None,
-    })
+    let callers = entries.iter().filter(|entry| entry.manifest.row().subject.is_some());
+    callers.map(|entry| entry.manifest.name())
 }
 
 fn check(entries: &[SetEntry<'_>], known: Known<'_>) -> Vec<(usize, Problem)> {
-    let mut found = Vec::new();
+    let mut found = Found::new();
     for (index, entry) in entries.iter().enumerate() {
-        let problems = known.check(entry.manifest).into_iter();
-        found.extend(problems.map(|(path, message)| (index, entry.problem(&path, message))));
+        for reference in entry.manifest.references() {
+            let message = match reference.names {
+                Named::Subject(subject) => known.nobody(subject),
+                Named::Permission(permission) => known.other_tenant(permission),
+                Named::Resource(..) | Named::Model(_) => None,
+            };
+            found.extend(message.map(|message| (index, reference.path, message)));
+        }
     }
-    found.sort_by_key(|(entry, problem)| (*entry, problem.line, problem.column));
-    found
+    set::problems(entries, found)
 }
-
-type Found = Vec<(Vec<Step>, String)>;
 
 struct Known<'a> {
     /// Virtual accounts that there are.
-    accounts: Vec<&'a str>,
+    accounts: BTreeSet<&'a str>,
     /// How to make one.
     hint: &'a str,
     /// Without it teams and tenants are not looked at.
@@ -73,43 +75,14 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn check(&self, manifest: &Manifest) -> Found {
-        let (collaborators, models): (&[Collaborator], Vec<&[Subject]>) = match manifest {
-            Manifest::ProviderAccount(account) => (
-                &account.collaborators,
-                account.integrations.iter().map(|m| m.authorized_subjects.as_slice()).collect(),
-            ),
-            Manifest::VirtualModel(group) => (
-                &group.collaborators,
-                group.integrations.iter().map(|m| m.authorized_subjects.as_slice()).collect(),
-            ),
-            Manifest::VirtualAccount(account) => {
-                return self.check_permissions(&account.permissions);
-            }
-            Manifest::GlobalSettings(_) => return Vec::new(),
-        };
-        let mut found = Vec::new();
-        for (index, collaborator) in collaborators.iter().enumerate() {
-            let path = ["collaborators".into(), index.into(), "subject".into()];
-            let message = self.nobody(&collaborator.subject);
-            found.extend(message.map(|message| (path.to_vec(), message)));
-        }
-        for (model, subjects) in models.iter().enumerate() {
-            for (index, subject) in subjects.iter().enumerate() {
-                let head = ["integrations".into(), model.into()];
-                let path = head.into_iter().chain(["authorized_subjects".into(), index.into()]);
-                let message = self.nobody(subject);
-                found.extend(message.map(|message| (path.collect(), message)));
-            }
-        }
-        found
-    }
-
     /// Why a subject stands for nobody who exists.
     fn nobody(&self, subject: &Subject) -> Option<String> {
         let (kind, name) = subject.split()?;
         match kind {
             subject::VIRTUAL_ACCOUNT | subject::SERVICE_ACCOUNT => {
+                if self.accounts.contains(name) {
+                    return None;
+                }
                 let accounts = self.accounts.iter().copied();
                 missing("virtual account", name, accounts, self.hint.to_owned())
             }
@@ -122,19 +95,8 @@ impl Known<'_> {
         }
     }
 
-    fn check_permissions(&self, permissions: &[Permission]) -> Found {
-        let mut found = Vec::new();
-        for (index, permission) in permissions.iter().enumerate() {
-            if let Some((other, own)) = self.other_tenant(permission) {
-                let path = ["permissions".into(), index.into(), "resource_fqn".into()];
-                found.push((path.to_vec(), format!("there is no tenant `{other}`, only `{own}`")));
-            }
-        }
-        found
-    }
-
-    /// The tenant whose resource it is, if it is not this one, and this one.
-    fn other_tenant<'a>(&'a self, permission: &'a Permission) -> Option<(&'a str, &'a str)> {
+    /// Says that a permission is about another tenant's resource.
+    fn other_tenant(&self, permission: &Permission) -> Option<String> {
         let own = self.tenancy?.tenant;
         let name = permission.resource_fqn.as_str();
         let tenant = match permission.resource_type.as_str() {
@@ -143,7 +105,8 @@ impl Known<'_> {
             _ => return None,
         };
         // A model's name may hold colons: `account/llama3:8b`.
-        (tenant != own && !tenant.contains('/')).then_some((tenant, own))
+        let other = tenant != own && !tenant.contains('/');
+        other.then(|| format!("there is no tenant `{tenant}`, only `{own}`"))
     }
 }
 

@@ -1,15 +1,9 @@
-//! Between trees, JSON values and typed manifests.
-//!
-//! Two providers spell their credential unlike all others: Ollama's `auth_data` holds an address,
-//! Gemini's `apiKey`. The structs know neither; here is where they are put right, both ways.
+//! Between trees, JSON values and manifests.
 
 use super::Document;
 use super::tree::{Member, Node, Position, Tree};
-use crate::catalogue::{GEMINI, KIND_PREFIX};
-use crate::kinds::{Manifest, global_settings, virtual_account, virtual_model};
-use serde_json::{Map, Value};
-
-const OLLAMA: &str = "ollama";
+use crate::kind::{Manifest, Row};
+use serde_json::Value;
 
 impl Document {
     /// A document without a text, as the official CLI sends it. Its problems have no positions.
@@ -28,50 +22,15 @@ impl Document {
 /// The manifest as its author spells it: what `get` prints and `apply` takes back.
 #[must_use]
 pub fn to_json(manifest: &Manifest) -> Value {
-    let value = match manifest {
-        Manifest::ProviderAccount(account) => serde_json::to_value(account),
-        Manifest::VirtualModel(group) => serde_json::to_value(group),
-        Manifest::VirtualAccount(account) => serde_json::to_value(account),
-        Manifest::GlobalSettings(settings) => serde_json::to_value(settings),
-    };
-    // The structs have text keys only, which is all that could fail.
-    let mut value = value.unwrap_or_default();
-    let Some(fields) = value.as_object_mut() else { return value };
-    match provider(fields) {
-        Some(OLLAMA) => {
-            if let Some(url) = fields.remove("base_url") {
-                let host = Map::from_iter([("custom_host".to_owned(), url)]);
-                fields.insert("auth_data".to_owned(), Value::Object(host));
-            }
-        }
-        Some(GEMINI) => rename(fields.get_mut("auth_data"), "api_key", "apiKey"),
-        _ => {}
-    }
-    value
+    manifest.to_json()
 }
 
-/// Reads a tree as a manifest of a known kind.
-pub(super) fn read(kind: &str, root: &Node) -> Result<Manifest, serde_json::Error> {
-    let mut value = without_nulls(root);
-    if let Some(fields) = value.as_object_mut() {
-        match provider(fields) {
-            Some(OLLAMA) => {
-                let host =
-                    fields.remove("auth_data").and_then(|auth| auth.get("custom_host").cloned());
-                if let Some(host) = host {
-                    fields.insert("base_url".to_owned(), host);
-                }
-            }
-            Some(GEMINI) => rename(fields.get_mut("auth_data"), "apiKey", "api_key"),
-            _ => {}
-        }
+/// Reads a tree as a manifest of a kind.
+pub(super) fn read(row: &Row, root: &Node) -> Result<Manifest, serde_json::Error> {
+    match without_nulls(root) {
+        Value::Object(fields) => row.read(fields),
+        other => row.restore(other),
     }
-    Ok(match kind {
-        virtual_model::KIND => Manifest::VirtualModel(serde_json::from_value(value)?),
-        virtual_account::KIND => Manifest::VirtualAccount(serde_json::from_value(value)?),
-        global_settings::KIND => Manifest::GlobalSettings(serde_json::from_value(value)?),
-        _ => Manifest::ProviderAccount(serde_json::from_value(value)?),
-    })
 }
 
 /// A tree of JSON text; `None` when it is not JSON.
@@ -80,19 +39,6 @@ pub(super) fn from_text(text: &str) -> Option<Node> {
         return None;
     }
     serde_json::from_str(text).ok().map(from_value)
-}
-
-fn provider(fields: &Map<String, Value>) -> Option<&'static str> {
-    let name = fields.get("type")?.as_str()?.strip_prefix(KIND_PREFIX)?;
-    [OLLAMA, GEMINI].into_iter().find(|known| *known == name)
-}
-
-fn rename(fields: Option<&mut Value>, from: &str, to: &str) {
-    if let Some(fields) = fields.and_then(Value::as_object_mut)
-        && let Some(value) = fields.remove(from)
-    {
-        fields.insert(to.to_owned(), value);
-    }
 }
 
 fn from_value(value: Value) -> Node {

@@ -4,6 +4,7 @@ mod golden;
 mod yaml_text;
 
 use super::*;
+use crate::kinds::VirtualModelAccount;
 use crate::kinds::provider_account::ModelType;
 
 proptest::proptest! {
@@ -63,8 +64,9 @@ fn one(text: &str) -> Document {
 
 #[test]
 fn every_kinds_example_is_valid_and_survives_a_round_trip() {
-    for kind in kinds::all() {
-        let text = kinds::example(&kind).unwrap();
+    let registry = Registry::standard();
+    for kind in registry.kinds() {
+        let text = registry.example(kind).unwrap();
         let manifest = one(&text).check().unwrap_or_else(|problems| {
             panic!("{kind}: {problems:?}\n{text}");
         });
@@ -106,7 +108,8 @@ fn fields_that_are_there_and_empty_count_as_absent() {
          integration/model/virtual\n  name: y\n  routing_config:\n    type: \
          latency-based-routing\n    load_balance_targets:\n    - target: a/b\n      \
          override_params: {stop: null}\n");
-    let Manifest::VirtualModel(group) = manifest.check().unwrap() else { panic!() };
+    let manifest = manifest.check().unwrap();
+    let group = manifest.as_::<VirtualModelAccount>().unwrap();
     let target = &group.integrations[0].routing_config.targets()[0];
     assert!(target.override_params["stop"].is_null());
 }
@@ -140,7 +143,7 @@ fn problems_never_show_a_secret() {
 
 #[test]
 fn problems_of_stored_manifests_name_the_manifest() {
-    let manifest = one(&kinds::example("provider-account/virtual-model").unwrap());
+    let manifest = one(&Registry::standard().example("provider-account/virtual-model").unwrap());
     let manifest = manifest.check().unwrap();
     let found = check_set(&[SetEntry { manifest: &manifest, document: None }]);
     let lines: Vec<String> = found.iter().map(|(_, problem)| problem.to_string()).collect();

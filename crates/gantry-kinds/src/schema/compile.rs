@@ -3,7 +3,7 @@
 //! It knows the keywords that schemars writes for our structs and no others; a test refuses
 //! schemas with keywords that it would overlook.
 
-use super::REF;
+use super::build::REF;
 use crate::manifest::shape::{Check, Shape, Sorts, Variants};
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ const DEPTH_MAX: usize = 32;
 type Fields = Map<String, Value>;
 
 /// The shape of a whole schema.
-pub(super) fn shape(root: &Value) -> Shape {
+pub(crate) fn shape(root: &Value) -> Shape {
     let empty = Fields::new();
     let defs = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
     Compiler { defs }.shape(root, 0)

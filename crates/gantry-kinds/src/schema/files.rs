@@ -1,6 +1,8 @@
 //! The schemas as files, for editors: `cargo xtask codegen` writes them.
 
-use super::{DRAFT, REF, compile, each_object, kind_schema};
+use super::build::{DRAFT, REF, each_object};
+use super::compile;
+use crate::registry::Registry;
 use serde_json::{Map, Value, json};
 
 /// One generated file of the folder `schemas/`.
@@ -13,15 +15,15 @@ pub struct SchemaFile {
 
 /// A schema for each kind, and `gantry.schema.json` for all together.
 #[must_use]
-pub fn all() -> Vec<SchemaFile> {
-    let kinds = crate::kinds::all();
+pub fn all(registry: &Registry) -> Vec<SchemaFile> {
+    let kinds: Vec<&str> = registry.kinds().collect();
     let mut files = Vec::new();
     let mut shared = Map::new();
     let mut choices = Vec::new();
     for kind in &kinds {
-        let Some(mut json) = kind_schema(kind) else { continue };
+        let Some(mut json) = registry.schema(kind) else { continue };
         publish(&mut json);
-        if let (Some(example), Some(root)) = (example(kind), json.as_object_mut()) {
+        if let (Some(example), Some(root)) = (example(registry, kind), json.as_object_mut()) {
             root.insert("examples".to_owned(), json!([example]));
         }
         files.push(SchemaFile {
@@ -54,8 +56,8 @@ pub fn all() -> Vec<SchemaFile> {
     files
 }
 
-fn example(kind: &str) -> Option<Value> {
-    let text = crate::kinds::example(kind)?;
+fn example(registry: &Registry, kind: &str) -> Option<Value> {
+    let text = registry.example(kind)?;
     Some(crate::manifest::parse("", &text).ok()?.first()?.to_json())
 }
 

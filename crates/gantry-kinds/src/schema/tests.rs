@@ -1,9 +1,17 @@
 //! The generated schemas: checked in, complete, and wholly understood by validation.
 
-use super::files::{SchemaFile, all};
-use super::*;
+use super::build::{REF, each_object, property_names};
+use super::files::SchemaFile;
+use super::{compile, files};
+use crate::registry::Registry;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+
+fn all() -> Vec<SchemaFile> {
+    files::all(&Registry::standard())
+}
 
 fn text(file: &SchemaFile) -> String {
     serde_json::to_string_pretty(&file.json).unwrap() + "\n"
@@ -50,8 +58,8 @@ fn each_schema(schema: &Value, visit: &mut dyn FnMut(&Map<String, Value>)) {
 
 #[test]
 fn validation_knows_every_keyword() {
-    for kind in crate::kinds::all() {
-        each_schema(&kind_schema(&kind).unwrap(), &mut |fields| {
+    for kind in Registry::standard().kinds() {
+        each_schema(&Registry::standard().schema(kind).unwrap(), &mut |fields| {
             for (key, value) in fields {
                 assert!(compile::KEYWORDS.contains(&key.as_str()), "{kind}: {key}: {value}");
             }
@@ -100,8 +108,8 @@ fn references_within_a_schema_lead_somewhere() {
 #[test]
 fn kinds_that_share_a_definition_agree_on_it() {
     let mut seen: BTreeMap<String, Value> = BTreeMap::new();
-    for kind in crate::kinds::all() {
-        let schema = kind_schema(&kind).unwrap();
+    for kind in Registry::standard().kinds() {
+        let schema = Registry::standard().schema(kind).unwrap();
         for (name, def) in schema["$defs"].as_object().unwrap() {
             let first = seen.entry(name.clone()).or_insert_with(|| def.clone());
             assert_eq!(first, def, "{kind}: {name}");
@@ -110,17 +118,8 @@ fn kinds_that_share_a_definition_agree_on_it() {
 }
 
 #[test]
-fn a_kind_is_there_or_comes_later_but_not_both() {
-    for kind in crate::kinds::all() {
-        assert!(!later_kind(&kind) && shape(&kind).is_some(), "{kind}");
-    }
-    assert!(later_kind("provider-account/google-vertex") && later_kind("mcp-server/remote"));
-    assert!(!later_kind("provider-account/nobody") && !later_kind("nothing"));
-}
-
-#[test]
 fn an_account_has_the_fields_of_its_provider_only() {
-    let azure = kind_schema("provider-account/azure-openai").unwrap();
+    let azure = Registry::standard().schema("provider-account/azure-openai").unwrap();
     let names = property_names(azure.as_object().unwrap());
     assert!(names.iter().any(|name| name == "azure_endpoint"));
     assert!(!names.iter().any(|name| name == "base_url"));

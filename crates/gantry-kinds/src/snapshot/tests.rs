@@ -104,9 +104,10 @@ fn a_collaborator_whose_role_is_not_known_is_not_admitted() {
         subject: Subject(subject.to_owned()),
         role_id: (*role).to_owned(),
     };
-    let Manifest::ProviderAccount(mut main) = account("main", "sk", json!({})) else { panic!() };
-    main.collaborators = roles.iter().map(one).collect();
-    let found = compiled(&[Manifest::ProviderAccount(main)], &[], &[]);
+    let mut main = account("main", "sk", json!({}));
+    let changed = main.as_mut::<ProviderAccount>().unwrap();
+    changed.collaborators = roles.iter().map(one).collect();
+    let found = compiled(&[main], &[], &[]);
     assert_eq!(found.access.len(), 1);
     assert_eq!(found.access[0].subjects, ["virtualaccount:bot"]);
     assert!(found.models.iter().all(|model| model.access.lists == ["main"]));

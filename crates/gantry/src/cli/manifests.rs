@@ -34,7 +34,7 @@ pub(crate) struct DiffArguments {
 
 #[derive(clap::Args)]
 pub(crate) struct GetArguments {
-    /// Only this kind, such as provider-account/openai or virtual-account.
+    /// Only this kind, such as provider-account/openai, or family, such as virtual-account.
     kind: Option<String>,
     /// Only this one.
     name: Option<String>,
@@ -134,6 +134,9 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let found: Vec<StoredManifest> = block_on(connection.list(&path))?;
     if found.is_empty() && arguments.name.is_some() {
         bail!("there is no such resource; `gantry get` lists all");
+    }
+    for why in found.iter().filter_map(|resource| resource.unreadable.as_ref()) {
+        out::note(why);
     }
     let manifests: Vec<serde_json::Value> =
         found.into_iter().map(|resource| resource.manifest).collect();

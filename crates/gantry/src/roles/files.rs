@@ -91,12 +91,8 @@ fn grant(keys: &mut [KeyEntry], manifests: &[Manifest]) {
     let granted = Accounts::new(manifests, TENANT, Reach::AnyTenant);
     let accounts: HashMap<String, &VirtualAccount> = manifests
         .iter()
-        .filter_map(|manifest| match manifest {
-            Manifest::VirtualAccount(account) => {
-                Some((format!("{VIRTUAL_ACCOUNT}:{}", account.name), &**account))
-            }
-            _ => None,
-        })
+        .filter_map(Manifest::as_::<VirtualAccount>)
+        .map(|account| (format!("{VIRTUAL_ACCOUNT}:{}", account.name), account))
         .collect();
     for key in keys {
         if let Some(account) = accounts.get(&key.caller.subject) {
