@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod codegen;
 mod prices;
+mod records_page;
 mod tidy;
 mod workspace;
 
