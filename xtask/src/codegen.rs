@@ -2,7 +2,8 @@
 //! as the code would write them.
 //!
 //! Today these are the JSON Schemas of all manifest kinds in `schemas/`, which editors use to
-//! complete manifests, and `docs/records.md`. A file in `schemas/` that no kind produces is removed.
+//! complete manifests, and `docs/records.md`. A file in `schemas/` that no kind produces is
+//! removed.
 
 use std::collections::BTreeMap;
 use std::fs;
