@@ -2,7 +2,8 @@
 //! as the code would write them.
 //!
 //! Today these are the JSON Schemas of all manifest kinds in `schemas/`, which editors use to
-//! complete manifests. A file in that folder that no kind produces is removed.
+//! complete manifests, and `docs/records.md`. A file in `schemas/` that no kind produces is
+//! removed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use gantry_kinds::registry::Registry;
 
-use crate::workspace;
+use crate::{records_page, workspace};
 
 /// Arguments of `cargo xtask codegen`.
 #[derive(clap::Args)]
@@ -26,6 +27,7 @@ pub(crate) struct Args {
 /// # Errors
 /// When a file cannot be read or written, and with `--check` when one is out of date.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    records_page(args.check)?;
     let folder = workspace::root().join("schemas");
     let stale = stale(&wanted()?, &present(&folder)?);
     if stale.is_empty() {
@@ -40,6 +42,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         write(&folder.join(&name), text.as_deref())?;
         println!("schemas/{name}: {}", if text.is_some() { "written" } else { "removed" });
     }
+    Ok(())
+}
+
+/// Writes or checks the page on the fields of a record.
+fn records_page(check: bool) -> anyhow::Result<()> {
+    let path = workspace::root().join(records_page::PATH);
+    let text = records_page::text();
+    if fs::read_to_string(&path).is_ok_and(|present| present == text) {
+        return Ok(());
+    }
+    if check {
+        bail!("{} is out of date: run `cargo xtask codegen`", records_page::PATH);
+    }
+    write(&path, Some(&text))?;
+    println!("{}: written", records_page::PATH);
     Ok(())
 }
 

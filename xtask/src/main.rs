@@ -8,6 +8,7 @@ mod check;
 mod codegen;
 mod prices;
 mod slim;
+mod records_page;
 mod tidy;
 mod workspace;
 

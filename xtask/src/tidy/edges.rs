@@ -53,7 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("gantry-testkit", &["gantry-model", "gantry-kinds"]),
     ("gantry-bench", &[]),
-    ("xtask", &["gantry-kinds", "gantry-testkit"]),
+    ("xtask", &["gantry-model", "gantry-kinds", "gantry-testkit"]),
 ];
 
 /// The one crate that tests may use everywhere, beside what their crate may use anyway.

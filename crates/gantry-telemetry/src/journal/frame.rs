@@ -115,18 +115,15 @@ fn fill_header(batch: &mut [u8], start: usize, Mark(mark): Mark) -> Result<(), T
     let bytes = batch.len().saturating_sub(start + HEADER_BYTES);
     let length = u32::try_from(bytes).ok().filter(|_| bytes <= PAYLOAD_BYTES_MAX);
     let length = length.ok_or(TooLarge { bytes })?;
-    // The checksum is over the length too, which stands right before the payload.
-    let (head, summed) = batch
-        .get_mut(start..)
-        .unwrap_or_default()
-        .split_at_mut_checked(HEADER_BYTES - 4)
-        .unwrap_or_default();
-    if let Some(slot) = summed.first_chunk_mut() {
-        *slot = length.to_le_bytes();
-    }
-    let sum = crc32fast::hash(summed).to_le_bytes();
-    for (slot, byte) in head.iter_mut().zip(mark.into_iter().chain(sum)) {
-        *slot = byte;
+    let frame = batch.get_mut(start..).unwrap_or_default();
+    if let Some((head, summed)) = frame.split_first_chunk_mut() {
+        // The checksum is over the length too, which stands right before the payload.
+        if let Some(slot) = summed.first_chunk_mut() {
+            *slot = length.to_le_bytes();
+        }
+        let [m0, m1, m2, m3] = mark;
+        let [s0, s1, s2, s3] = crc32fast::hash(summed).to_le_bytes();
+        *head = [m0, m1, m2, m3, s0, s1, s2, s3];
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ type Names = [Option<Name>; NUMBERS_MAX];
 
 static NAMES: Names = {
     let mut names = [None; NUMBERS_MAX];
-    names[SHARED as usize] = Some(Name { plain: "shared", json: "\"shared\":" });
+    enter(&mut names, SHARED, Name { plain: "shared", json: "\"shared\":" });
     fill(&mut names, RequestRecord::FIELDS);
     #[cfg(test)]
     fill(&mut names, super::toy::Toy::FIELDS);
@@ -34,14 +34,18 @@ static NAMES: Names = {
 };
 
 /// Enters the names of the fields and of what is in them.
-#[expect(clippy::indexing_slicing, reason = "runs at compile time, where a bad index is an error")]
 const fn fill(names: &mut Names, fields: &[Field]) {
     let mut rest = fields;
     while let [field, others @ ..] = rest {
-        names[field.number as usize] = Some(Name { plain: field.name, json: field.json });
+        enter(names, field.number, Name { plain: field.name, json: field.json });
         fill(names, field.inner);
         rest = others;
     }
+}
+
+#[expect(clippy::indexing_slicing, reason = "runs at compile time, where a bad index is an error")]
+const fn enter(names: &mut Names, number: u8, name: Name) {
+    names[number as usize] = Some(name);
 }
 
 /// The name that a number stands for; `None` when a later version of Gantry gave it out.
