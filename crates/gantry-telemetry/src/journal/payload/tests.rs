@@ -26,6 +26,7 @@ fn full() -> RequestRecord {
         teams: vec!["red".into(), String::new()],
         key_name: "k".into(),
         metadata: [("a\"".into(), "1\n".into()), ("b".into(), String::new())].into(),
+        peer: "::1".into(),
         trace_id: "0af7651916cd43dd8448eb211c80319c".into(),
         parent_span_id: "b7ad6b7169203331".into(),
         operation: "chat".into(),
@@ -41,7 +42,8 @@ fn full() -> RequestRecord {
                 target: format!("t{step}"),
                 verdict: String::new().into(),
                 reason: String::new().into(),
-                ..RouteStep::default()
+                detail: "d".repeat(step),
+                closed: step % 2 == 1,
             })
             .collect(),
         attempts: vec![
@@ -52,6 +54,8 @@ fn full() -> RequestRecord {
                 status: 65_535,
                 outcome: "ok".into(),
                 error: "e".into(),
+                detail: "d".into(),
+                closed: true,
                 started_us: 255,
                 duration_us: 256,
                 retry_after_ms: Some(0),
