@@ -7,8 +7,8 @@ mod bench;
 mod check;
 mod codegen;
 mod prices;
-mod slim;
 mod records_page;
+mod slim;
 mod tidy;
 mod workspace;
 

@@ -24,6 +24,7 @@ use tokio::time::{Instant, Sleep};
 const END_WAIT: Duration = Duration::from_secs(1);
 
 /// What of a reply goes out.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and never kept")]
 pub(crate) enum Out {
     /// All of it.
     Whole(Bytes),

@@ -1,8 +1,8 @@
 //! One upstream's reply on its way out: metered, screened, translated or printed, shaped.
 //!
 //! The one path of output. A whole reply is one frame; a stream is a frame for the whole events
-//! that a read brought. The gate (before the first byte) and the relay (after it) read the same pump, so
-//! that a reply which cannot be translated still falls back. It writes nothing itself.
+//! that a read brought. The gate (before the first byte) and the relay (after it) read the same
+//! pump, so that a reply which cannot be translated still falls back. It writes nothing itself.
 
 use super::broken::Break;
 use super::collect::Collected;

@@ -45,6 +45,7 @@ impl Head {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "the reply is boxed as a whole")]
 pub(crate) enum Frames {
     /// A body that no meter and no screen looks at: Gantry's own count, an upstream's error.
     Said {
