@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use gantry_http::pool::{Pool, Settings};
 use gantry_http::server::{Rejected, Request, Response, Service};
 use gantry_kinds::snapshot::SnapshotSource;
+use gantry_llm::operation::Apis;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
@@ -19,6 +20,8 @@ use std::time::Duration;
 /// What a gateway is made of.
 pub struct Parts {
     pub config: Config,
+    /// What callers and upstreams may speak.
+    pub apis: Apis,
     pub clock: Clock,
     pub recorder: Recorder,
     /// Whether the recorder makes spans of records: upstream calls then carry a `traceparent` that
@@ -38,6 +41,7 @@ impl Gateway {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared {
             config: parts.config,
+            apis: parts.apis,
             clock: parts.clock,
             recorder: parts.recorder,
             traces: parts.traces,
@@ -50,7 +54,7 @@ impl Gateway {
 
     /// Compiles what was published and swaps it in; requests in progress keep theirs.
     pub fn publish(&self, source: &SnapshotSource) {
-        let compiled = compile(source, &self.0.health);
+        let compiled = compile(source, &self.0.health, &self.0.apis);
         tracing::info!(
             generation = compiled.generation.0,
             models = compiled.models.len(),

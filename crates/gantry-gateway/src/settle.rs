@@ -9,7 +9,7 @@ use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::headers;
 use crate::prompt::Prompt;
-use crate::receive::{Caller, Inbound, caller_of};
+use crate::receive::{Inbound, api_of};
 use crate::refusal::Refusal;
 use crate::route::Plan;
 use crate::shared::Shared;
@@ -17,6 +17,7 @@ use crate::snapshot::{Entry, Model, Snapshot, Virtual};
 use bytes::Bytes;
 use gantry_http::server::Rejected;
 use gantry_kinds::kinds::global_settings::LoggingSettings;
+use gantry_llm::operation::{Api, Operations};
 use gantry_model::estimate;
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::record::{Attempt, Loss, LossKind, RequestRecord, RouteStep};
@@ -39,7 +40,7 @@ pub(crate) struct Ledger {
     shared: Arc<Shared>,
     id: RequestId,
     /// The API that the caller speaks.
-    pub(crate) caller: Caller,
+    pub(crate) api: &'static Api,
     started_us: u64,
     /// The last look at the clock.
     now_us: u64,
@@ -56,7 +57,7 @@ pub(crate) struct Ledger {
 
 /// What is known of a request when its record begins.
 pub(crate) struct Opening<'a> {
-    caller: Caller,
+    api: &'static Api,
     operation: &'static str,
     traceparent: Option<&'a str>,
 }
@@ -64,15 +65,15 @@ pub(crate) struct Opening<'a> {
 impl<'a> Opening<'a> {
     pub(crate) fn of(inbound: &'a Inbound) -> Self {
         Self {
-            caller: inbound.caller,
+            api: inbound.api,
             operation: inbound.operation_name(),
             traceparent: inbound.headers.text(headers::TRACEPARENT),
         }
     }
 
-    pub(crate) fn of_rejected(rejected: &Rejected) -> Self {
-        let caller = caller_of(&rejected.target);
-        Self { caller, operation: "unknown", traceparent: None }
+    pub(crate) fn of_rejected(rejected: &Rejected, operations: &Operations) -> Self {
+        let api = api_of(&rejected.target, operations);
+        Self { api, operation: "unknown", traceparent: None }
     }
 }
 
@@ -130,7 +131,7 @@ impl Ledger {
         record.id = Some(id);
         record.received_at_ms = id.unix_ms();
         record.operation = opening.operation.into();
-        record.dialect = opening.caller.name().into();
+        record.dialect = opening.api.name.into();
         if let Some(span) = parent {
             record.trace_id = format!("{:032x}", span.trace_id);
             record.parent_span_id = format!("{:016x}", span.span_id);
@@ -140,7 +141,7 @@ impl Ledger {
             record: Some(record),
             shared: shared.clone(),
             id,
-            caller: opening.caller,
+            api: opening.api,
             started_us,
             now_us: started_us,
             body_came_us: None,
@@ -301,7 +302,7 @@ impl Ledger {
             partial => {
                 let mut usage = partial.unwrap_or_default();
                 if usage.input == 0 {
-                    usage.input = observed.prompt.tokens(self.caller.dialect());
+                    usage.input = observed.prompt.tokens(self.api.dialect);
                 }
                 let output = estimate::tokens_from_text_bytes(observed.output_bytes);
                 usage.output = usage.output.max(output);

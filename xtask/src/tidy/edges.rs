@@ -15,7 +15,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gantry-cloud", &["gantry-model", "gantry-runtime", "gantry-http"]),
     (
         "gantry-providers",
-        &["gantry-model", "gantry-kinds", "gantry-runtime", "gantry-http", "gantry-cloud"],
+        &[
+            "gantry-model",
+            "gantry-kinds",
+            "gantry-llm",
+            "gantry-runtime",
+            "gantry-http",
+            "gantry-cloud",
+        ],
     ),
     ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-http"]),
     (

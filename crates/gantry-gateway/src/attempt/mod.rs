@@ -26,8 +26,8 @@ use failure::{Failure, Outcome};
 use gantry_http::http1::Fields;
 use gantry_llm::errors::{ErrorKind, ErrorView};
 use gantry_llm::observe::Observer;
+use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::record::{Attempt, Loss, LossKind};
-use gantry_providers::upstream::Operation;
 use policy::Policy;
 use scrub::Secrets;
 use std::cell::Cell;
@@ -194,12 +194,14 @@ impl Underway<'_> {
         error: &str,
         retry_after: Option<Duration>,
     ) {
-        let Target { hop, encoded, .. } = self.target;
+        let Target { call, hop, encoded, .. } = self.target;
+        let address = hop.model.upstream.address(encoded.operation, call.stream);
+        let url = address.map(|address| address.url.clone());
         let started_us = self.ledger.since_start(self.started_us);
         let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.ledger.attempted(Attempt {
             target: hop.model.id.clone(),
-            url: hop.model.upstream.url(encoded.operation).to_owned(),
+            url: url.unwrap_or_default(),
             status,
             outcome: outcome.into(),
             error: error.to_owned(),
@@ -216,10 +218,10 @@ impl Drop for Underway<'_> {
             self.ledger.look();
             self.record(0, "cancelled", self.ledger.cut(), None);
             let Target { call, hop, begun, .. } = self.target;
-            if begun.get() && call.operation != Operation::CountTokens {
+            if begun.get() && call.exchange.unit == Unit::Tokens {
                 self.ledger.resolved(&hop.model, &self.target.encoded.losses);
-                let dialect = call.caller.dialect();
-                self.ledger.left(crate::prompt::prompt_tokens(dialect, &call.body));
+                let tokens = crate::prompt::prompt_tokens(call.dialect(), &call.body);
+                self.ledger.left(tokens);
             }
         }
     }
@@ -233,8 +235,9 @@ fn policy(worker: &Worker, snapshot: &Snapshot, call: &Call, hop: &Hop) -> Polic
 
 /// Token counts for upstreams that cannot count: estimated, and reported as such.
 fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted> {
-    let dialect = call.caller.dialect();
-    if call.operation != Operation::CountTokens || hop.model.dialect() == dialect {
+    let dialect = call.dialect();
+    let Elsewhere::Estimated(print) = call.exchange.elsewhere else { return None };
+    if hop.model.dialect() == dialect {
         return None;
     }
     let tokens = crate::prompt::prompt_tokens(dialect, &call.body);
@@ -252,7 +255,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Attempted
         model: hop.model.clone(),
         status: 200,
         fields: Fields::default(),
-        body: format!("{{\"input_tokens\":{tokens}}}").into(),
+        body: print(tokens).into(),
         altered: true,
         losses,
         observer: None,

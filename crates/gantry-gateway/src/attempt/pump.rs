@@ -7,12 +7,12 @@ use crate::route::Hop;
 use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
 use gantry_http::pool::ReplyBody;
+use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
-use gantry_llm::observe::{Observer, Seen, Wire};
+use gantry_llm::observe::{Observer, Replies, Seen};
 use gantry_llm::shape::Shape;
 use gantry_llm::sse::{self, Splitter};
 use gantry_llm::stream::StreamTranslator;
-use gantry_model::facts::Dialect;
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::errors::sentence;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) struct Pump {
     strip_usage: bool,
     /// What the caller wants more or less of.
     shape: Option<Shape>,
-    upstream: Dialect,
+    upstream: &'static dyn Dialect,
 }
 
 /// What came of reading on.
@@ -86,14 +86,19 @@ impl Break {
 }
 
 impl Pump {
-    pub(super) fn new(hop: &Hop, body: ReplyBody, wire: Wire, event_bytes_max: usize) -> Self {
+    pub(super) fn new(
+        hop: &Hop,
+        body: ReplyBody,
+        replies: &'static dyn Replies,
+        event_bytes_max: usize,
+    ) -> Self {
         let adding = hop.policies.iter().filter(|policy| !policy.set_headers.is_empty());
         Self {
             model: hop.model.clone(),
             policies: adding.cloned().collect(),
             body,
             splitter: Splitter::new(event_bytes_max),
-            observer: Observer::new(wire),
+            observer: Observer::new(replies),
             translator: None,
             strip_usage: false,
             shape: None,
@@ -137,7 +142,7 @@ impl Pump {
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
             let data = match ready!(self.body.poll_piece(cx)) {
-                None => return Poll::Ready(self.end()),
+                None => return Poll::Ready(self.last_event().unwrap_or_else(|| self.end())),
                 Some(Ok(data)) => data,
                 Some(Err(_)) if self.observer.ended() => return Poll::Ready(self.end()),
                 Some(Err(error)) => {
@@ -156,18 +161,22 @@ impl Pump {
         }
     }
 
+    /// The event that a body ended with whose blank line never came, if it is complete as data.
+    /// What it means for the stream is seen at the next step. A torn one counts as not sent.
+    fn last_event(&mut self) -> Option<Step> {
+        let last = self.splitter.finish();
+        if last.is_empty() || self.observer.ended() {
+            return None;
+        }
+        match self.read(last) {
+            Step::Failed(Break::Malformed(_)) => None,
+            step => Some(step),
+        }
+    }
+
     /// What is left to say when nothing more comes.
     pub(crate) fn end(&mut self) -> Step {
-        let held = self.splitter.take_held();
         let mut last = Vec::new();
-        if !held.is_empty() && !self.observer.ended() {
-            // Some servers leave out the blank line after the last event.
-            let mut whole = held.to_vec();
-            whole.extend_from_slice(b"\n\n");
-            if let Step::Events { bytes, error: None, .. } = self.read(whole.into()) {
-                last.extend_from_slice(&bytes);
-            }
-        }
         if !self.observer.may_end() {
             return Step::Failed(Break::Cut);
         }
@@ -179,8 +188,7 @@ impl Pump {
             return Step::Failed(Break::Cut);
         }
         if self.forwards() && !self.observer.ended() {
-            // Some servers end without it, and some clients wait for it.
-            last.extend_from_slice(b"data: [DONE]\n\n");
+            last.extend_from_slice(self.upstream.end_mark());
         }
         Step::Ended { bytes: self.in_shape(last.into()) }
     }
@@ -238,7 +246,7 @@ impl Pump {
     fn without_usage(&self, complete: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(complete.len());
         for event in sse::events(complete) {
-            let mut alone = Observer::new(Wire::Chat);
+            let mut alone = self.observer.afresh();
             if alone.event(&event) == Seen::Usage {
                 continue;
             }

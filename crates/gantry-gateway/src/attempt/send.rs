@@ -12,11 +12,10 @@ use bytes::{Bytes, BytesMut};
 use gantry_http::http1::Fields;
 use gantry_http::pool::{self, Reply, ReplyBody};
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
-use gantry_llm::observe::{Malformed, Observer, Wire};
+use gantry_llm::observe::{Malformed, Observer, Replies};
 use gantry_llm::shape::Shape;
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
-use gantry_providers::upstream::Operation;
 use gantry_runtime::errors::sentence;
 use http::{HeaderValue, header};
 use std::future::poll_fn;
@@ -68,10 +67,10 @@ async fn exchange(
     if !reply.status.is_success() {
         return Err(refused(target, reply).await);
     }
-    if call.stream {
-        return gate(target, reply, started_us).await;
+    match encoded.exchange.replies.filter(|_| call.stream) {
+        Some(replies) => gate(target, reply, replies, started_us).await,
+        None => whole(target, reply, started_us).await,
     }
-    whole(target, reply, started_us).await
 }
 
 fn broken(error: &pool::Error) -> Failure {
@@ -109,13 +108,18 @@ async fn refused(target: &Target<'_>, reply: Reply) -> Failure {
 }
 
 /// The reply is held back until its first token is there.
-async fn gate(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Attempted, Failure> {
+async fn gate(
+    target: &Target<'_>,
+    reply: Reply,
+    replies: &'static dyn Replies,
+    started_us: u64,
+) -> Result<Attempted, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
-    let mut pump = Pump::new(hop, reply.body, wire(encoded.operation), config.event_bytes_max)
+    let mut pump = Pump::new(hop, reply.body, replies, config.event_bytes_max)
         .stripping_usage(encoded.usage_added)
         .shaped(shape(call, hop));
-    let (from, to) = (hop.model.dialect(), call.caller.dialect());
+    let (from, to) = (hop.model.dialect(), call.dialect());
     if from != to {
         let context = stream_context(worker, call, encoded);
         pump = pump.translating(StreamTranslator::new(from, to, context));
@@ -182,8 +186,8 @@ async fn whole(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Att
         Failure::silent(outcome, view(ErrorKind::Upstream, 502, message))
     })?;
     let mut observer = None;
-    if encoded.operation != Operation::CountTokens {
-        let seen = observer.insert(Observer::new(wire(encoded.operation)));
+    if let Some(replies) = encoded.exchange.replies {
+        let seen = observer.insert(Observer::new(replies));
         if let Err(malformed) = seen.reply(&body) {
             let said = UpstreamReply { fields: reply.fields, body };
             return Err(not_a_reply(target, &malformed, said));
@@ -191,7 +195,7 @@ async fn whole(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Att
     }
     let mut finish_reason =
         observer.as_ref().and_then(|seen| seen.finish_reason().map(str::to_owned));
-    let (from, to) = (hop.model.dialect(), call.caller.dialect());
+    let (from, to) = (hop.model.dialect(), call.dialect());
     let mut losses = encoded.losses.clone();
     let body = if from == to {
         body
@@ -233,7 +237,7 @@ async fn whole(target: &Target<'_>, reply: Reply, started_us: u64) -> Result<Att
 
 /// How a chat reply must look, when its caller has said so.
 fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
-    let strict = call.wishes.strict_openai.filter(|_| call.operation == Operation::Chat)?;
+    let strict = call.wishes.strict_openai.filter(|_| call.exchange.reshapes)?;
     Some(match strict {
         true => Shape::Strict,
         false => Shape::Extended { provider: hop.model.upstream.provider.name.as_str() },
@@ -295,7 +299,7 @@ pub(super) fn upstream_error(
     error: &ErrorView,
     reply: UpstreamReply,
 ) -> Whole {
-    let dialect = call.caller.dialect();
+    let dialect = call.dialect();
     let same = dialect == hop.model.dialect() && !reply.body.is_empty();
     let body = if same && is_json(&reply.body) {
         reply.body
@@ -364,15 +368,6 @@ impl Collected {
 
     fn into_bytes(self) -> Bytes {
         self.first.unwrap_or_else(|| self.all.freeze())
-    }
-}
-
-fn wire(operation: Operation) -> Wire {
-    match operation {
-        Operation::Chat => Wire::Chat,
-        Operation::Completion => Wire::Completion,
-        Operation::Embedding => Wire::Embedding,
-        Operation::Messages | Operation::CountTokens => Wire::Messages,
     }
 }
 

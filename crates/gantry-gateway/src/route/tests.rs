@@ -3,6 +3,7 @@
 use super::*;
 use crate::route::health::Registry;
 use crate::snapshot::{Snapshot, compile};
+use gantry_llm::operation::Apis;
 use gantry_testkit::snapshot::{openai, source, virtual_model};
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ fn snapshot(routing: Value) -> (Snapshot, Registry) {
         virtual_model("v", "m", routing).unwrap(),
     ];
     let registry = Registry::default();
-    let compiled = compile(&source(&entries).unwrap(), &registry);
+    let compiled = compile(&source(&entries).unwrap(), &registry, &Apis::standard());
     (compiled, registry)
 }
 
@@ -115,7 +116,7 @@ fn draws_of_two_models_with_the_same_targets_are_independent() {
         virtual_model("v", "inner", split(["acc/a", "acc/b"])).unwrap(),
         virtual_model("v", "m", split(["acc/a", "v/inner"])).unwrap(),
     ];
-    let snapshot = compile(&source(&entries).unwrap(), &Registry::default());
+    let snapshot = compile(&source(&entries).unwrap(), &Registry::default(), &Apis::standard());
     let first = |seed| Case { seed, ..Case::new() }.order(&snapshot)[0].clone();
     let hits = (0..10_000).filter(|&seed| first(seed) == "acc/a").count();
     assert!((7_300..7_700).contains(&hits), "half, and half of the other half: {hits}");
@@ -331,7 +332,7 @@ fn a_nested_model_that_receives_a_fallback_gives_none_to_who_takes_none() {
     ];
     for ([first, second], expected) in cases {
         let source = source(&entries(first, second)).unwrap();
-        let snapshot = compile(&source, &Registry::default());
+        let snapshot = compile(&source, &Registry::default(), &Apis::standard());
         assert_eq!(Case::new().order(&snapshot), expected);
         let steps = Case::new().plan(&snapshot).unwrap().steps;
         let chosen = steps.iter().filter(|step| step.verdict == "chosen").count();

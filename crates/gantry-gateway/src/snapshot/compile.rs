@@ -15,6 +15,7 @@ use gantry_kinds::kinds::virtual_model::{self, RoutingConfig, VirtualModel};
 use gantry_kinds::kinds::{Manifest, ProviderAccount, VirtualModelAccount};
 use gantry_kinds::price::ModelPrice;
 use gantry_kinds::snapshot::SnapshotSource;
+use gantry_llm::operation::Apis;
 use gantry_model::secret::Secret;
 use gantry_providers::auth;
 use gantry_providers::upstream::Upstream;
@@ -29,7 +30,7 @@ const NESTING_MAX: usize = 8;
 
 /// Compiles `source`.
 #[must_use]
-pub fn compile(source: &SnapshotSource, health: &Registry) -> Snapshot {
+pub fn compile(source: &SnapshotSource, health: &Registry, apis: &Apis) -> Snapshot {
     let resolve = |reference: &str| -> Option<Secret> { source.secrets.get(reference).cloned() };
     let mut compiler = Compiler { models: Models::default(), virtuals: BTreeMap::new() };
     let mut retry = None;
@@ -37,7 +38,7 @@ pub fn compile(source: &SnapshotSource, health: &Registry) -> Snapshot {
     for manifest in &source.manifests {
         match manifest {
             Manifest::ProviderAccount(account) => {
-                compiler.add_account(account, health, &resolve);
+                compiler.add_account(account, (health, apis), &resolve);
             }
             Manifest::VirtualModel(group) => compiler.add_group(group),
             Manifest::GlobalSettings(settings) => {
@@ -71,13 +72,13 @@ impl<'a> Compiler<'a> {
     fn add_account(
         &mut self,
         account: &ProviderAccount,
-        health: &Registry,
+        (health, apis): (&Registry, &Apis),
         resolve: &auth::Resolve<'_>,
     ) {
         for model in &account.integrations {
             let id = format!("{}/{}", account.name, model.name);
             let access = Access::new(&model.authorized_subjects, &account.collaborators);
-            let entry = match Upstream::compile(account, model, resolve) {
+            let entry = match Upstream::compile(account, model, resolve, apis) {
                 Ok(upstream) => Entry::Real(Arc::new(Model {
                     upstream_model: model.upstream_name().to_owned(),
                     upstream_model_json: json_string(model.upstream_name()),

@@ -15,7 +15,8 @@ use gantry_kinds::kinds::global_settings::LoggingSettings;
 use gantry_kinds::kinds::provider_account::ModelType;
 use gantry_kinds::kinds::virtual_model::{SlaCutoff, StickyRouting};
 use gantry_kinds::price::ModelPrice;
-use gantry_model::facts::{Claude, Dialect, ModelTraits, Quirks};
+use gantry_llm::dialect::Dialect;
+use gantry_model::facts::{Claude, ModelTraits, Quirks};
 use gantry_model::ids::{Generation, UnixMs};
 use gantry_model::snapshot::Caller;
 use gantry_providers::upstream::Upstream;
@@ -115,7 +116,7 @@ pub struct Model {
 
 impl Model {
     #[must_use]
-    pub fn dialect(&self) -> Dialect {
+    pub fn dialect(&self) -> &'static dyn Dialect {
         self.upstream.dialect
     }
 

@@ -5,6 +5,7 @@ use gantry_gateway::{Config, Gateway, OtherBody, OtherService, Parts};
 use gantry_http::client::{Answer, Call, call};
 use gantry_http::server::{DetachedBody, Limits, Workers, accept, listen, start_workers};
 use gantry_kinds::snapshot::SnapshotSource;
+use gantry_llm::operation::Apis;
 use gantry_model::record::RequestRecord;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::{Shutdown, spawn};
@@ -39,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) traces: bool,
+    /// Dialects and operations; the standard ones unless said.
+    pub(crate) apis: Option<Apis>,
 }
 
 struct Nothing;
@@ -63,7 +66,7 @@ impl Harness {
     }
 
     pub(crate) async fn set_up(source: SnapshotSource, setup: Setup) -> Self {
-        let Setup { config, limits, traces } = setup;
+        let Setup { config, limits, traces, apis } = setup;
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new(100, &MetadataLabels::default()));
@@ -73,6 +76,7 @@ impl Harness {
         let shutdown = Shutdown::default();
         let gateway = Gateway::new(Parts {
             config,
+            apis: apis.unwrap_or_else(Apis::standard),
             clock,
             recorder: recorder.clone(),
             traces,

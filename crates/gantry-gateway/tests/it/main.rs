@@ -13,11 +13,15 @@ mod cors;
 mod fallback;
 mod forwarding;
 mod harness;
+mod last_event;
 mod leaving;
 mod limits;
 mod long_bodies;
 mod records;
 mod routing;
 mod secrets;
+mod toy;
+#[path = "../../../gantry-llm/tests/it/toy_dialect.rs"]
+mod toy_dialect;
 mod traces;
 mod translation;

@@ -6,6 +6,7 @@ use crate::boot::Boot;
 use anyhow::Context;
 use gantry_gateway::{Gateway, Parts};
 use gantry_http::server::{Limits, Workers, accept, listen, start_workers};
+use gantry_llm::operation::Apis;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) fn gateway(
     shutdown: &Shutdown,
 ) -> Gateway {
     let gateway = Gateway::new(Parts {
+        apis: Apis::standard(),
         config: boot.gateway.clone(),
         clock: clock.clone(),
         recorder: records.recorder.clone(),
