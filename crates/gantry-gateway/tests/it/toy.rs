@@ -125,5 +125,9 @@ async fn a_toy_operation_goes_to_the_path_that_its_row_names() {
         text(&elsewhere)
     );
     let missing = gateway.post("/v1/nothing", "{}").await;
-    assert!(text(&missing).contains("and /v1/recitals/{model}"), "{}", text(&missing));
+    assert!(
+        text(&missing).contains("and recitals/{model} below /v1, and /toy/"),
+        "{}",
+        text(&missing)
+    );
 }
