@@ -5,8 +5,6 @@ use crate::decode::Call;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::snapshot::{Entry, Snapshot};
 use gantry_model::nearest::nearest;
-use gantry_model::snapshot::ModelType;
-use gantry_providers::upstream::Operation;
 
 /// A call that may go on.
 #[derive(Debug)]
@@ -30,27 +28,17 @@ pub(crate) fn admit(
         return Err(Refusal::caller(RefusalKind::Forbidden, public));
     }
     let types = entry.types();
-    let serves = |wanted: &[ModelType]| types.iter().any(|have| wanted.contains(have));
-    if !types.is_empty() && !serves(wanted(call.operation)) {
+    let wanted = call.exchange.model_types;
+    if !types.is_empty() && !types.iter().any(|have| wanted.contains(&have.as_str())) {
         let public = format!(
             "the model `{}` does not serve {}; its model_types are [{}]",
             call.model,
-            call.operation.path(),
+            call.exchange.address.whole,
             types.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "),
         );
         return Err(Refusal::caller(RefusalKind::WrongOperation, public));
     }
     Ok(Admitted { entry: entry.clone() })
-}
-
-/// Model types that can answer an operation.
-fn wanted(operation: Operation) -> &'static [ModelType] {
-    match operation {
-        Operation::Chat | Operation::Messages | Operation::CountTokens => &[ModelType::Chat],
-        // Servers of chat models mostly serve plain completions too, and say no themselves.
-        Operation::Completion => &[ModelType::Completion, ModelType::Chat],
-        Operation::Embedding => &[ModelType::Embedding],
-    }
 }
 
 /// Names only models that the caller may use.

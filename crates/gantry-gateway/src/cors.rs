@@ -5,6 +5,7 @@
 //! of CORS are not allowed for anybody.
 
 use gantry_http::http1::{FieldLines, Fields};
+use gantry_llm::operation::Operations;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -14,7 +15,6 @@ use http::{HeaderValue, Method};
 use serde::Deserialize;
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 
 /// How long a browser may keep the answer to a preflight, in seconds: the most that Chromium does.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("7200");
@@ -86,9 +86,10 @@ pub(crate) fn is_preflight(method: &Method, headers: &Fields) -> bool {
 
 /// The answer to a preflight, before it is opened to its origin. A `*` for headers would not cover
 /// `authorization`, so those asked for are named.
-pub(crate) fn preflight(asked: &Fields) -> FieldLines {
+pub(crate) fn preflight(asked: &Fields, operations: &Operations) -> FieldLines {
     let mut lines = FieldLines::default();
-    lines.field(&ACCESS_CONTROL_ALLOW_METHODS, &METHODS);
+    let methods = operations.methods();
+    lines.line(ACCESS_CONTROL_ALLOW_METHODS.as_str().as_bytes(), methods.as_bytes());
     if let Some(names) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS.as_str()) {
         lines.line(ACCESS_CONTROL_ALLOW_HEADERS.as_str().as_bytes(), names);
     }

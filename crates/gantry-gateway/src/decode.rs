@@ -7,7 +7,7 @@ use crate::bodies::HeldBytes;
 use crate::buffers::Buffer;
 use crate::config::{Config, shown};
 use crate::headers::Wishes;
-use crate::receive::{Caller, Inbound, Operation, Route};
+use crate::receive::Inbound;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route;
 use crate::shared::Shared;
@@ -15,10 +15,11 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gantry_http::http1::Fields;
 use gantry_http::server::{BodyError, RequestBody};
+use gantry_llm::dialect::Dialect;
+use gantry_llm::operation::{Api, BodyCodec, Exchange, Framer, Matched, Operation};
 use gantry_llm::scan;
 use gantry_model::ids::UnixMs;
 use gantry_model::snapshot;
-use gantry_providers::upstream;
 use gantry_runtime::ids::fast_random_u64;
 use http::Uri;
 use std::collections::BTreeMap;
@@ -36,8 +37,10 @@ const BODY_BYTES_PER_S_MIN: u64 = 4 * 1024;
 /// A call of a model, understood as far as Gantry needs it.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) caller: Caller,
-    pub(crate) operation: upstream::Operation,
+    /// The API that the caller speaks.
+    pub(crate) api: &'static Api,
+    pub(crate) operation: &'static Operation,
+    pub(crate) exchange: &'static Exchange,
     pub(crate) wishes: Wishes,
     pub(crate) headers: Fields,
     pub(crate) uri: Uri,
@@ -60,6 +63,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The dialect that the caller speaks.
+    pub(crate) fn dialect(&self) -> &'static dyn Dialect {
+        self.api.dialect
+    }
+
     /// `now` is wall time in milliseconds and monotonic time in microseconds.
     pub(crate) fn route_input(&self, (now_ms, now_us): (UnixMs, u64)) -> route::Input<'_> {
         route::Input {
@@ -73,29 +81,39 @@ impl Call {
     }
 }
 
+/// A request that needs an upstream.
+pub(crate) struct Wanted {
+    pub(crate) matched: Matched,
+    /// Of the operation.
+    pub(crate) exchange: &'static Exchange,
+    pub(crate) inbound: Box<Inbound>,
+}
+
 /// Reads and scans the body.
 pub(crate) async fn decode(
     shared: &Shared,
-    route: Route,
-    inbound: Box<Inbound>,
+    wanted: Wanted,
     identified: &Identified,
     held: &mut HeldBytes,
 ) -> Result<Call, Refusal> {
+    let Wanted { matched, exchange, inbound } = wanted;
     let inbound = *inbound;
-    let Operation::Call(operation) = route.operation else {
-        return Err(Refusal::caller(RefusalKind::BadRoute, "models are listed, not called"));
-    };
     let wishes = Wishes::read(&inbound.headers)?;
     let (body, waited) = read(&shared.config, &inbound.headers, inbound.body, held).await?;
     let body_came_us = waited.then(|| shared.clock.monotonic_us());
-    let mut head = scan::scan(&body).map_err(|error| {
-        Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
-    })?;
+    let mut head = match exchange.body {
+        BodyCodec::Json => scan::scan(&body).map_err(|error| {
+            Refusal::caller(RefusalKind::Malformed, format!("the request body: {error}"))
+        })?,
+        BodyCodec::Nothing => scan::Head::default(),
+    };
     let in_body = head.model.as_ref().map(|model| model.value.as_ref());
-    let named = wishes.model.as_deref().or(route.path_model.as_deref()).or(in_body);
+    let in_path = matched.captures.get("model");
+    let named = wishes.model.as_deref().or(in_path).or(in_body);
     let model_in_body = in_body.is_some() && in_body == named;
     let model = named.unwrap_or_default().to_owned();
-    let (stream, include_usage) = (head.streams(), head.include_usage.unwrap_or_default());
+    let stream = matched.stream.unwrap_or(head.streams()) && exchange.framer != Framer::Nothing;
+    let include_usage = head.include_usage.unwrap_or_default();
     let stream_options = head.stream_options.clone();
     let index = std::mem::take(&mut head.index);
     if model.is_empty() {
@@ -105,14 +123,15 @@ pub(crate) async fn decode(
     let mut metadata = wishes.metadata.clone();
     metadata.extend(identified.caller.tags.clone());
     Ok(Call {
-        caller: inbound.caller,
-        operation,
+        api: matched.api,
+        operation: matched.operation,
+        exchange,
         wishes,
         headers: inbound.headers,
         uri: inbound.uri,
         model,
         model_in_body,
-        stream: stream && operation != upstream::Operation::Embedding,
+        stream,
         stream_options,
         include_usage,
         identity: identified.caller.clone(),

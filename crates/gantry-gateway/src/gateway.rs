@@ -11,6 +11,7 @@ use crate::snapshot::compile;
 use arc_swap::ArcSwapOption;
 use gantry_http::pool::{Pool, Settings};
 use gantry_http::server::{Rejected, Request, Response, Service};
+use gantry_llm::operation::Apis;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
@@ -21,6 +22,8 @@ use std::time::Duration;
 /// What a gateway is made of.
 pub struct Parts {
     pub config: Config,
+    /// What callers and upstreams may speak.
+    pub apis: Apis,
     pub clock: Clock,
     pub recorder: Recorder,
     /// Whether the recorder makes spans of records: upstream calls then carry a `traceparent` that
@@ -49,6 +52,7 @@ impl Gateway {
             bodies: Arc::new(Bodies::new(bodies_bytes_max)),
             hooks: Hooks::new(hooks),
             config: parts.config,
+            apis: parts.apis,
             clock: parts.clock,
             recorder: parts.recorder,
             traces: parts.traces,
@@ -63,7 +67,7 @@ impl Gateway {
     /// keep theirs.
     pub fn publish(&self, source: &SnapshotSource) {
         let before = self.0.snapshot.load_full();
-        let compiled = compile(source, &self.0.health, before.as_deref());
+        let compiled = compile(source, (&self.0.health, &self.0.apis), before.as_deref());
         tracing::info!(
             generation = compiled.generation.0,
             models = compiled.models.len(),

@@ -43,16 +43,9 @@ pub(crate) const ANTHROPIC_REQUEST_ID: &str = "request-id";
 pub(crate) const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
 /// Where the time went (W3C Server Timing).
 pub(crate) const SERVER_TIMING: &str = "server-timing";
-pub(crate) const ANTHROPIC_VERSION: &str = "anthropic-version";
-/// Features of Anthropic's API by name, which only it knows; so too OpenAI's.
-pub(crate) const ANTHROPIC_BETA: &str = "anthropic-beta";
-pub(crate) const OPENAI_BETA: &str = "openai-beta";
 pub(crate) const RETRY_AFTER_MS: &str = "retry-after-ms";
 /// What some of Azure's services say instead.
 pub(crate) const AZURE_RETRY_AFTER_MS: &str = "x-ms-retry-after-ms";
-
-/// What Gantry says of a reply; an upstream that is a Gantry too says it of its own.
-pub(crate) const SAID: [&str; 4] = [UPSTREAM_REQUEST_ID, RESOLVED_MODEL, APPLIED, FIDELITY];
 
 /// How the names of the headers that callers may set begin.
 const OURS: [&str; 2] = ["x-tfy-", "x-gantry-"];

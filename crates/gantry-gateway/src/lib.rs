@@ -15,7 +15,7 @@ pub mod cors;
 mod decode;
 pub mod gateway;
 mod headers;
-mod models;
+mod local;
 mod pipeline;
 mod prompt;
 mod receive;

@@ -8,9 +8,9 @@ use crate::attempt::attempt;
 use crate::authenticate::authenticate;
 use crate::body::ReplyBody;
 use crate::cors;
-use crate::decode::{Call, decode};
-use crate::models;
-use crate::receive::{Inbound, Operation, Received, receive};
+use crate::decode::{Call, Wanted, decode};
+use crate::local::{self, Asked};
+use crate::receive::{Inbound, Received, receive};
 use crate::refusal::Refusal;
 use crate::reply::{self, Answer};
 use crate::route::{self, Plan};
@@ -18,11 +18,12 @@ use crate::settle::{Fact, Ledger, Opening};
 use crate::shared::Worker;
 use crate::snapshot::Snapshot;
 use gantry_http::server::{Rejected, Request, Response, detached};
+use gantry_llm::operation::Handler;
 use std::sync::Arc;
 
 /// Answers one request.
 pub(crate) async fn handle(worker: &Worker, request: Request) -> Response<ReplyBody> {
-    let inbound = match receive(request) {
+    let inbound = match receive(request, &worker.shared.apis.operations) {
         Received::Ours(inbound) => inbound,
         Received::Other(request) => {
             let other = &worker.shared.other;
@@ -33,7 +34,7 @@ pub(crate) async fn handle(worker: &Worker, request: Request) -> Response<ReplyB
     let origin = worker.shared.config.cors_origins.allowed(&inbound.headers);
     let mut response = match &origin {
         Some(_) if cors::is_preflight(&inbound.method, &inbound.headers) => {
-            reply::preflight(cors::preflight(&inbound.headers))
+            reply::preflight(cors::preflight(&inbound.headers, &worker.shared.apis.operations))
         }
         _ => answer(worker, inbound).await,
     };
@@ -45,7 +46,10 @@ pub(crate) async fn handle(worker: &Worker, request: Request) -> Response<ReplyB
 
 /// Answers what is no request. It leaves a record too.
 pub(crate) fn reject(worker: &Worker, rejected: &Rejected) -> Response<ReplyBody> {
-    let ledger = Ledger::open(&worker.shared, &Opening::of_rejected(rejected));
+    let ledger = Ledger::open(
+        &worker.shared,
+        &Opening::of_rejected(rejected, &worker.shared.apis.operations),
+    );
     reply::refuse(&Refusal::rejected(rejected), ledger)
 }
 
@@ -61,19 +65,24 @@ async fn answer(worker: &Worker, inbound: Box<Inbound>) -> Response<ReplyBody> {
 
 async fn run(
     worker: &Worker,
-    mut inbound: Box<Inbound>,
+    inbound: Box<Inbound>,
     ledger: &mut Ledger,
 ) -> Result<Answer, Refusal> {
-    let route = inbound.route()?;
+    let matched = inbound.matched()?;
     let snapshot = pinned(worker)?;
     ledger.note(Fact::Pinned(&snapshot));
     let identified = authenticate(&worker.shared.clock, &snapshot, &inbound)?;
     ledger.note(Fact::Identified(&identified));
-    if let Operation::Models(wanted) = &route.operation {
-        return models::list(&snapshot, &identified, wanted.as_deref(), &inbound)
-            .map(Answer::Local);
-    }
-    let call = decode(&worker.shared, route, inbound, &identified, ledger.body()).await?;
+    let exchange = match &matched.operation.handler {
+        Handler::Upstream(exchange) => exchange,
+        Handler::Local(name) => {
+            let (snapshot, identified, matched) = (&snapshot, &identified, &matched);
+            return local::answer(name, &Asked { snapshot, identified, matched })
+                .map(Answer::Local);
+        }
+    };
+    let wanted = Wanted { matched, exchange, inbound };
+    let call = decode(&worker.shared, wanted, &identified, ledger.body()).await?;
     ledger.note(Fact::Decoded(&call));
     let admitted = admit(&snapshot, &identified, &call)?;
     let plan = planned(&admitted, &call, ledger)?;

@@ -2,7 +2,7 @@
 
 use crate::decode::Call;
 use bytes::Bytes;
-use gantry_model::facts::Dialect;
+use gantry_llm::dialect::Dialect;
 
 /// About what providers count for one image of a megapixel, or a page of a document.
 const TOKENS_PER_ATTACHMENT: u64 = 1_000;
@@ -22,7 +22,7 @@ impl Prompt {
         if !call.stream || call.body.len() <= KEPT_PROMPT_BYTES_MAX {
             return Self::Body(call.body.clone());
         }
-        Self::Tokens(prompt_tokens(call.caller.dialect(), &call.body))
+        Self::Tokens(prompt_tokens(call.dialect(), &call.body))
     }
 
     /// How much of the request's body is kept.
@@ -34,7 +34,7 @@ impl Prompt {
     }
 
     /// Estimated tokens.
-    pub(crate) fn tokens(&self, dialect: Dialect) -> u64 {
+    pub(crate) fn tokens(&self, dialect: &dyn Dialect) -> u64 {
         match self {
             Self::Body(body) => prompt_tokens(dialect, body),
             Self::Tokens(tokens) => *tokens,
@@ -43,7 +43,7 @@ impl Prompt {
 }
 
 /// Estimated tokens of a prompt: its text, and a round number for each image and document.
-pub(crate) fn prompt_tokens(dialect: Dialect, body: &[u8]) -> u64 {
+pub(crate) fn prompt_tokens(dialect: &dyn Dialect, body: &[u8]) -> u64 {
     let size = gantry_llm::translate::prompt_text_bytes(dialect, body);
     let attached = (size.images + size.documents) as u64;
     gantry_model::estimate::prompt_tokens(size.text_bytes as u64, 1)

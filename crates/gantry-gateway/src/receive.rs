@@ -1,73 +1,17 @@
-//! Stage 1, receive: which operation a path means, in which dialect. It reads no body.
+//! Stage 1, receive: which operation a path means, in which API. It reads no body.
 
 use crate::refusal::{Refusal, RefusalKind};
 use gantry_http::http1::Fields;
 use gantry_http::server::{Request, RequestBody};
-use gantry_model::facts::Dialect;
-use gantry_providers::upstream;
+use gantry_llm::operation::{Api, Lookup, Matched, Operations};
 use http::{Method, Uri};
 use std::net::SocketAddr;
 
-/// The API that a caller speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Caller {
-    OpenAi,
-    /// OpenAI's wire format at Azure's paths.
-    Azure,
-    Anthropic,
-}
-
-impl Caller {
-    pub(crate) fn dialect(self) -> Dialect {
-        match self {
-            Self::OpenAi | Self::Azure => Dialect::OpenAi,
-            Self::Anthropic => Dialect::Anthropic,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Azure => "azure-openai",
-            Self::Anthropic => "anthropic",
-        }
-    }
-}
-
-/// What the caller wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    /// A call of a model.
-    Call(upstream::Operation),
-    /// The models the caller may use, or one of them.
-    Models(Option<String>),
-}
-
-impl Operation {
-    /// Name in records and metrics.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Call(upstream::Operation::Chat) => "chat",
-            Self::Call(upstream::Operation::Completion) => "completion",
-            Self::Call(upstream::Operation::Embedding) => "embedding",
-            Self::Call(upstream::Operation::Messages) => "messages",
-            Self::Call(upstream::Operation::CountTokens) => "count_tokens",
-            Self::Models(_) => "models",
-        }
-    }
-}
-
-/// An operation with the model that the path names (Azure's deployments).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) operation: Operation,
-    pub(crate) path_model: Option<String>,
-}
-
-/// A request for a model, its body not yet read.
+/// A request for the gateway, its body not yet read.
 pub(crate) struct Inbound {
-    pub(crate) caller: Caller,
-    route: Option<Route>,
+    /// The API that the caller speaks.
+    pub(crate) api: &'static Api,
+    found: Result<Matched, Misdirected>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: Fields,
@@ -76,212 +20,196 @@ pub(crate) struct Inbound {
     pub(crate) body: RequestBody,
 }
 
+/// A path or a method that is none.
+struct Misdirected {
+    kind: RefusalKind,
+    /// The operation's name in the record.
+    operation: &'static str,
+    public: String,
+    /// The methods that the path takes.
+    allow: Option<String>,
+}
+
 pub(crate) enum Received {
     Ours(Box<Inbound>),
     /// Not a gateway path: health, metrics, control plane.
     Other(Box<Request>),
 }
 
+/// Below it every operation is found, with the `v1/` of its path or without.
 const PREFIX: &str = "/api/llm/";
 
+/// What operations are below unless their paths say otherwise.
+const USUAL: &str = "v1/";
+
 /// Tells the gateway's paths from the others.
-pub(crate) fn receive(request: Request) -> Received {
-    let (caller, route) = match own_path(&request.uri) {
-        Some(path) => (caller(path, &request.fields), parse(path)),
-        None => match misspelled(request.uri.path()) {
-            Some(path) => (caller(&path, &request.fields), None),
-            None => return Received::Other(Box::new(request)),
-        },
+pub(crate) fn receive(request: Request, operations: &Operations) -> Received {
+    let has = |name: &str| request.fields.contains(name);
+    let Some(path) = Own::of(request.uri.path(), operations) else {
+        return Received::Other(Box::new(request));
     };
+    let lookup = path.lookup(operations, request.method.as_str(), has);
+    // As the caller wrote it, but for the prefix.
+    let shown = match path {
+        Own::Whole(path) | Own::Below(path) => path,
+        Own::Misspelled(_) => request.uri.path().strip_prefix('/').unwrap_or_default(),
+    };
+    let (api, found) = judged(lookup, shown, request.method.as_str(), operations);
     let Request { method, uri, fields: headers, body, peer, .. } = request;
-    Received::Ours(Box::new(Inbound { caller, route, method, uri, headers, peer, body }))
-}
-
-/// A gateway's path without a leading slash and the `/api/llm` prefix.
-fn own_path(uri: &Uri) -> Option<&str> {
-    below_prefix(uri.path())
-}
-
-fn below_prefix(path: &str) -> Option<&str> {
-    match path.strip_prefix(PREFIX) {
-        Some(rest) => Some(rest),
-        None if path.starts_with("/v1/") || path.starts_with("/openai/") => path.strip_prefix('/'),
-        None => None,
-    }
-}
-
-/// What a path would be but for its slashes and letters (`//v1/…`, `/V1/…`). It is refused, in the
-/// envelope that the client reads.
-fn misspelled(path: &str) -> Option<String> {
-    let path = path.trim_start_matches('/').to_ascii_lowercase();
-    let own = ["v1/", "openai/", PREFIX.trim_start_matches('/')];
-    own.iter().any(|begin| path.starts_with(begin)).then_some(path)
+    Received::Ours(Box::new(Inbound { api, found, method, uri, headers, peer, body }))
 }
 
 /// The API of a request of which only the target is known.
-pub(crate) fn caller_of(target: &str) -> Caller {
+pub(crate) fn api_of(target: &str, operations: &Operations) -> &'static Api {
     let path = target.split('?').next().unwrap_or_default();
-    let path = below_prefix(path).map(str::to_owned).or_else(|| misspelled(path));
-    caller(&path.unwrap_or_default(), &Fields::default())
+    let path = Own::of(path, operations);
+    operations.nearest_api(path.as_ref().map_or("", Own::text), |_| false)
 }
 
-fn caller(path: &str, headers: &Fields) -> Caller {
-    let bare = path.strip_prefix("v1/").unwrap_or(path);
-    let anthropic = bare == "messages"
-        || bare.starts_with("messages/")
-        || headers.contains(crate::headers::ANTHROPIC_VERSION);
-    match anthropic {
-        true => Caller::Anthropic,
-        false if path.starts_with("openai/") => Caller::Azure,
-        false => Caller::OpenAi,
+/// A path that is the gateway's, without its leading slash and [`PREFIX`].
+#[derive(Debug, PartialEq, Eq)]
+enum Own<'p> {
+    Whole(&'p str),
+    /// It stood below the prefix.
+    Below(&'p str),
+    /// It would be one but for its slashes and letters (`//v1/…`, `/V1/…`). It is refused, in the
+    /// envelope that the client reads.
+    Misspelled(String),
+}
+
+impl<'p> Own<'p> {
+    fn of(path: &'p str, operations: &Operations) -> Option<Self> {
+        if let Some(below) = path.strip_prefix(PREFIX) {
+            return Some(Self::Below(below));
+        }
+        if let Some(whole) = path.strip_prefix('/').filter(|path| operations.owns(path)) {
+            return Some(Self::Whole(whole));
+        }
+        let path = path.trim_start_matches('/').to_ascii_lowercase();
+        let own = path.starts_with(PREFIX.trim_start_matches('/')) || operations.owns(&path);
+        own.then_some(Self::Misspelled(path))
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Whole(path) | Self::Below(path) => path,
+            Self::Misspelled(path) => path,
+        }
+    }
+
+    fn lookup(&self, operations: &Operations, method: &str, has: impl Fn(&str) -> bool) -> Lookup {
+        match self {
+            Self::Whole(path) => operations.find(path, method, has),
+            Self::Below(path) => match operations.find(path, method, &has) {
+                Lookup::Unknown { .. } => operations.find(&format!("{USUAL}{path}"), method, has),
+                known => known,
+            },
+            Self::Misspelled(path) => Lookup::Unknown { api: operations.nearest_api(path, has) },
+        }
+    }
+}
+
+/// What was found, or what to tell the caller.
+fn judged(
+    lookup: Lookup,
+    path: &str,
+    method: &str,
+    operations: &Operations,
+) -> (&'static Api, Result<Matched, Misdirected>) {
+    match lookup {
+        Lookup::Found(matched) => (matched.api, Ok(matched)),
+        Lookup::WrongMethod { api, operation, allowed } => {
+            let names: Vec<&str> = allowed.iter().map(|method| method.as_str()).collect();
+            let misdirected = Misdirected {
+                kind: RefusalKind::BadMethod,
+                operation: operation.name,
+                public: Operations::says_method(path, method, &allowed),
+                allow: Some(names.join(", ")),
+            };
+            (api, Err(misdirected))
+        }
+        Lookup::Unknown { api } => {
+            let misdirected = Misdirected {
+                kind: RefusalKind::BadRoute,
+                operation: "unknown",
+                public: operations.says_unknown(path),
+                allow: None,
+            };
+            (api, Err(misdirected))
+        }
     }
 }
 
 impl Inbound {
     /// What the path and method mean.
-    pub(crate) fn route(&mut self) -> Result<Route, Refusal> {
-        let route = self.route.take();
-        let path = self.uri.path();
-        let path = own_path(&self.uri).or(path.strip_prefix('/')).unwrap_or(path);
-        checked(route, path, &self.method)
+    pub(crate) fn matched(&self) -> Result<Matched, Refusal> {
+        self.found.as_ref().cloned().map_err(|misdirected| {
+            let refusal = Refusal::caller(misdirected.kind, misdirected.public.clone());
+            Refusal { allow: misdirected.allow.clone(), ..refusal }
+        })
     }
 
     /// The operation's name for the record, also when it is refused.
     pub(crate) fn operation_name(&self) -> &'static str {
-        self.route.as_ref().map_or("unknown", |route| route.operation.name())
-    }
-}
-
-fn checked(route: Option<Route>, path: &str, method: &Method) -> Result<Route, Refusal> {
-    let route = route.ok_or_else(|| {
-        let public = format!(
-            "no operation at `/{path}`; there are chat/completions, completions, embeddings, \
-             models, messages and messages/count_tokens below /v1"
-        );
-        Refusal::caller(RefusalKind::BadRoute, public)
-    })?;
-    let wanted = match route.operation {
-        Operation::Models(_) => Method::GET,
-        Operation::Call(_) => Method::POST,
-    };
-    if *method == wanted {
-        return Ok(route);
-    }
-    let public = format!("`/{path}` takes {wanted}, not {method}");
-    let refusal = Refusal::caller(RefusalKind::BadMethod, public);
-    Err(Refusal { allow: Some(wanted), ..refusal })
-}
-
-fn parse(path: &str) -> Option<Route> {
-    if let Some(rest) = path.strip_prefix("openai/deployments/") {
-        return deployment(rest);
-    }
-    let rest = path
-        .strip_prefix("openai/v1/")
-        .or_else(|| path.strip_prefix("openai/"))
-        .or_else(|| path.strip_prefix("v1/"))
-        .unwrap_or(path)
-        .trim_end_matches('/');
-    let operation = match rest.split_once('/') {
-        Some(("models", id)) => Operation::Models(Some(decoded(id))),
-        _ if rest == "models" => Operation::Models(None),
-        _ => Operation::Call(call(rest)?),
-    };
-    Some(Route { operation, path_model: None })
-}
-
-/// `{deployment}/chat/completions`: the deployment is a model's name, slashes and all.
-fn deployment(rest: &str) -> Option<Route> {
-    use upstream::Operation::{Chat, Completion, Embedding};
-    [Chat, Completion, Embedding].into_iter().find_map(|operation| {
-        let model = rest.strip_suffix(operation.path())?.strip_suffix('/')?;
-        let path_model = (!model.is_empty()).then(|| decoded(model))?;
-        Some(Route { operation: Operation::Call(operation), path_model: Some(path_model) })
-    })
-}
-
-fn call(path: &str) -> Option<upstream::Operation> {
-    use upstream::Operation::{Chat, Completion, CountTokens, Embedding, Messages};
-    [Chat, Completion, Embedding, Messages, CountTokens]
-        .into_iter()
-        .find(|operation| operation.path() == path)
-}
-
-/// Percent-decoded; a stray percent sign stays as it is.
-fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        // The number's own parser takes a sign too.
-        let digits = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        let hex = digits.and_then(|hex| std::str::from_utf8(hex).ok());
-        let value = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, value) {
-            (b'%', Some(value)) => {
-                out.push(value);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            _ => {
-                out.push(byte);
-                rest = tail;
-            }
+        match &self.found {
+            Ok(matched) => matched.operation.name,
+            Err(misdirected) => misdirected.operation,
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use upstream::Operation as Op;
-
-    #[test]
-    fn knows_every_path_of_every_dialect() {
-        let call = |op| Operation::Call(op);
-        let cases = [
-            ("v1/chat/completions", call(Op::Chat), None),
-            ("chat/completions", call(Op::Chat), None),
-            ("v1/completions", call(Op::Completion), None),
-            ("v1/embeddings", call(Op::Embedding), None),
-            ("v1/messages", call(Op::Messages), None),
-            ("messages/count_tokens", call(Op::CountTokens), None),
-            ("openai/v1/chat/completions", call(Op::Chat), None),
-            ("openai/deployments/gpt-4o/chat/completions", call(Op::Chat), Some("gpt-4o")),
-            ("openai/deployments/az/gpt/embeddings", call(Op::Embedding), Some("az/gpt")),
-            ("openai/deployments/az%2Fgpt/completions", call(Op::Completion), Some("az/gpt")),
-            ("openai/deployments/a%+fb%2/completions", call(Op::Completion), Some("a%+fb%2")),
-            ("v1/models", Operation::Models(None), None),
-            ("v1/models/az/gpt", Operation::Models(Some("az/gpt".into())), None),
-            ("openai/models", Operation::Models(None), None),
-        ];
-        for (path, operation, model) in cases {
-            let expected = Route { operation, path_model: model.map(str::to_owned) };
-            assert_eq!(parse(path), Some(expected), "{path}");
-        }
-        for path in ["v1/chat", "openai/deployments/embeddings", "v1/responses", "v1/"] {
-            assert_eq!(parse(path), None, "{path}");
-        }
-    }
 
     #[test]
     fn paths_that_are_nearly_the_gateways_are_not_handed_on() {
+        let operations = Operations::standard();
+        let misspelled = |text: &str| Some(Own::Misspelled(text.to_owned()));
         let cases = [
-            ("//v1/messages", Some("v1/messages")),
-            ("/V1/chat/completions", Some("v1/chat/completions")),
-            ("/API/LLM/v1/models", Some("api/llm/v1/models")),
+            ("/v1/messages", Some(Own::Whole("v1/messages"))),
+            ("/openai/nonsense", Some(Own::Whole("openai/nonsense"))),
+            ("/api/llm/messages", Some(Own::Below("messages"))),
+            ("//v1/messages", misspelled("v1/messages")),
+            ("/V1/chat/completions", misspelled("v1/chat/completions")),
+            ("/API/LLM/v1/models", misspelled("api/llm/v1/models")),
             ("/healthz", None),
+            ("/chat/completions", None),
             ("/api/svc/v1/apply", None),
+            ("/v1", None),
             ("/", None),
         ];
         for (path, expected) in cases {
-            assert_eq!(misspelled(path).as_deref(), expected, "{path}");
+            assert_eq!(Own::of(path, &operations), expected, "{path}");
         }
     }
 
     #[test]
-    fn a_wrong_method_says_which_is_right() {
-        let path = "v1/messages";
-        let refusal = checked(parse(path), path, &Method::GET).unwrap_err();
-        assert_eq!(refusal.public, "`/v1/messages` takes POST, not GET");
+    fn below_the_prefix_the_version_may_be_left_out() {
+        let operations = Operations::standard();
+        for (path, operation, api) in [
+            ("/api/llm/v1/chat/completions", "chat", "openai"),
+            ("/api/llm/chat/completions", "chat", "openai"),
+            ("/api/llm/messages/count_tokens", "count_tokens", "anthropic"),
+            ("/api/llm/openai/deployments/a/b/embeddings", "embedding", "azure-openai"),
+        ] {
+            let path = Own::of(path, &operations).unwrap();
+            let lookup = path.lookup(&operations, "POST", |_| false);
+            let Lookup::Found(found) = lookup else { panic!("{path:?}") };
+            assert_eq!((found.operation.name, found.api.name), (operation, api), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_api_of_what_is_no_request_is_read_from_its_target() {
+        let operations = Operations::standard();
+        for (target, expected) in [
+            ("/v1/messages?beta=true", "anthropic"),
+            ("/openai/deployments/x", "azure-openai"),
+            ("//v1/chat/completions", "openai"),
+            ("*", "openai"),
+        ] {
+            assert_eq!(api_of(target, &operations).name, expected, "{target}");
+        }
     }
 }

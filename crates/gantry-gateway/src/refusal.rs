@@ -3,7 +3,6 @@
 use crate::route;
 use gantry_http::server::{Rejected, Rejection};
 use gantry_llm::errors::ErrorKind;
-use http::Method;
 use std::time::Duration;
 
 /// Why Gantry answers instead of the upstream.
@@ -13,8 +12,8 @@ pub(crate) struct Refusal {
     pub kind: RefusalKind,
     pub fault: Fault,
     pub retry_after: Option<Duration>,
-    /// The method that the path takes.
-    pub allow: Option<Method>,
+    /// The methods that the path takes, as the header `allow` lists them.
+    pub allow: Option<String>,
     /// Safe to show to the caller: no secrets, no addresses.
     pub public: String,
     /// What the record says beside it, to the caller too. What only whoever runs the gateway may

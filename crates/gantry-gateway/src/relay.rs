@@ -10,8 +10,8 @@ use crate::prompt::Prompt;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::settle::{Ending, Fact, Ledger, Metered, STOPPED, Streamed};
 use bytes::Bytes;
+use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
-use gantry_model::facts::Dialect;
 use gantry_telemetry::metrics::OpenStream;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -85,7 +85,7 @@ pub struct Relay {
     queue: VecDeque<Bytes>,
     /// Gone once settled.
     ledger: Option<Ledger>,
-    dialect: Dialect,
+    dialect: &'static dyn Dialect,
     prompt: Prompt,
     idle: Pin<Box<Sleep>>,
     idle_limit: Duration,
@@ -130,7 +130,7 @@ impl Relay {
         let mut relay = Self {
             pump: gated.pump,
             queue: VecDeque::with_capacity(2),
-            dialect: ledger.caller.dialect(),
+            dialect: ledger.api.dialect,
             ledger: Some(ledger),
             prompt,
             idle: Box::pin(tokio::time::sleep(idle_limit)),

@@ -5,7 +5,6 @@ use crate::body::ReplyBody;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::prompt::Prompt;
-use crate::receive::Caller;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::relay::{Inflow, Out, relay};
 use crate::settle::{Ending, Fact, Ledger};
@@ -13,6 +12,7 @@ use crate::snapshot::Model;
 use bytes::Bytes;
 use gantry_http::http1::{Field, FieldLines, Fields, LOWERED_BYTES};
 use gantry_http::server::Response;
+use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_model::record::{Loss, LossKind};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -87,14 +87,14 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     if let Some(wait) = refusal.retry_after {
         print_wait(&mut lines, wait);
     }
-    if let Some(method) = &refusal.allow {
-        lines.line(ALLOW.as_str().as_bytes(), method.as_str().as_bytes());
+    if let Some(methods) = &refusal.allow {
+        lines.line(ALLOW.as_str().as_bytes(), methods.as_bytes());
     }
     if refusal.kind == RefusalKind::Unauthenticated {
         lines.field(&WWW_AUTHENTICATE, &HeaderValue::from_static("Bearer"));
     }
     let status = StatusCode::from_u16(view.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = ReplyBody::whole(errors::print_body(ledger.caller.dialect(), &view));
+    let body = ReplyBody::whole(errors::print_body(ledger.api.dialect, &view));
     ledger.refuse(refusal);
     Response::new(status, lines, body)
 }
@@ -104,7 +104,7 @@ fn upstream(reply: Reply, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyB
     let Reply { head, frames } = reply;
     ledger.note(Fact::Resolved { model: &head.model, losses: &head.losses });
     ledger.note(Fact::BodyKept(prompt.held_bytes()));
-    let mut lines = carried(&head.fields, head.altered, &ledger);
+    let mut lines = carried(Sent::of(&head.fields, &head.model, head.altered), &ledger);
     describe(&mut lines, &head.model, &head.losses, &ledger);
     let gated = match frames {
         Frames::Gated(gated) => gated,
@@ -158,9 +158,23 @@ fn said(
     Response::new(status, lines, ReplyBody::whole(body))
 }
 
-/// The upstream's headers that mean something to the caller. `altered`: the body's bytes are not
-/// the upstream's.
-fn carried(upstream: &Fields, altered: bool, ledger: &Ledger) -> FieldLines {
+/// What an upstream sent beside the body.
+struct Sent<'a> {
+    fields: &'a Fields,
+    dialect: &'static dyn Dialect,
+    /// The body's bytes are not the upstream's.
+    altered: bool,
+}
+
+impl<'a> Sent<'a> {
+    fn of(fields: &'a Fields, model: &Model, altered: bool) -> Self {
+        Self { fields, dialect: model.dialect(), altered }
+    }
+}
+
+/// The upstream's headers that mean something to the caller.
+fn carried(sent: Sent<'_>, ledger: &Ledger) -> FieldLines {
+    let Sent { fields: upstream, dialect, altered } = sent;
     let options = ConnectionOptions::of(upstream);
     let mut lines = FieldLines::with_capacity(USUAL_BYTES);
     let of_several = ledger.applied().is_some();
@@ -170,7 +184,7 @@ fn carried(upstream: &Fields, altered: bool, ledger: &Ledger) -> FieldLines {
             id = Some(field.value());
         } else if field.is(headers::ANTHROPIC_REQUEST_ID) {
             other_id = Some(field.value());
-        } else if keeps(field, of_several)
+        } else if keeps(field, dialect, of_several)
             && !(altered && is_of_bytes(field))
             && !options.name(field)
         {
@@ -184,37 +198,13 @@ fn carried(upstream: &Fields, altered: bool, ledger: &Ledger) -> FieldLines {
     lines
 }
 
-/// Not carried: what concerns the connection to the upstream, what Gantry says itself, and what an
-/// upstream must not say to a caller of Gantry (cookies, how to reach it, which pages may read a
-/// reply). Rate limits of one of several targets would mislead, so a virtual model keeps them back.
-fn keeps(field: Field<'_>, of_several: bool) -> bool {
+/// Only what the upstream's dialect lists is carried: an upstream says much that a caller of
+/// Gantry must not hear (cookies, reporting endpoints, names of accounts). Rate limits of one of
+/// several targets would mislead, so a virtual model keeps them back.
+fn keeps(field: Field<'_>, dialect: &dyn Dialect, of_several: bool) -> bool {
     let mut room = [0; LOWERED_BYTES];
     let name = field.lowered(&mut room);
-    let kept_back = matches!(
-        name,
-        b"alt-svc"
-            | b"connection"
-            // What is forwarded has been read, so it is plain.
-            | b"content-encoding"
-            | b"content-length"
-            | b"content-type"
-            | b"date"
-            | b"keep-alive"
-            | b"proxy-authenticate"
-            | b"proxy-connection"
-            | b"server"
-            | b"server-timing"
-            | b"set-cookie"
-            | b"strict-transport-security"
-            | b"trailer"
-            | b"transfer-encoding"
-            | b"upgrade"
-            | b"x-accel-buffering"
-    );
-    let own = headers::SAID.iter().any(|own| name == own.as_bytes());
-    let cors = name.starts_with(b"access-control-");
-    let misleading = of_several && names_a_rate_limit(name);
-    !kept_back && !own && !cors && !misleading
+    dialect.carries_reply_header(name) && !(of_several && names_a_rate_limit(name))
 }
 
 /// Whether a field holds for the very bytes of a body.
@@ -231,8 +221,8 @@ fn names_a_rate_limit(name: &[u8]) -> bool {
 
 fn identify(lines: &mut FieldLines, ledger: &Ledger) {
     let id = ledger.id().digits();
-    if ledger.caller == Caller::Anthropic {
-        lines.line(headers::ANTHROPIC_REQUEST_ID.as_bytes(), &id);
+    if let Some(name) = ledger.api.dialect.request_id_header() {
+        lines.line(name.as_bytes(), &id);
     }
     lines.line(headers::REQUEST_ID.as_bytes(), &id);
 }

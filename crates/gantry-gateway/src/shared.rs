@@ -10,6 +10,7 @@ use crate::snapshot::Snapshot;
 use arc_swap::ArcSwapOption;
 use gantry_http::pool::Pool;
 use gantry_http::server::DetachedBody;
+use gantry_llm::operation::Apis;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
@@ -30,6 +31,7 @@ pub trait OtherService: Send + Sync {
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) apis: Apis,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) traces: bool,

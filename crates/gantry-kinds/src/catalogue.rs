@@ -8,7 +8,7 @@ mod models;
 
 pub use claude::claude;
 
-use gantry_model::facts::{Dialect, Quirks};
+use gantry_model::facts::{DialectName, Quirks};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,7 +53,10 @@ pub struct Provider {
     pub name: String,
     /// For people, `Azure OpenAI`.
     pub title: String,
-    pub dialect: Dialect,
+    pub dialect: DialectName,
+    /// What an address of the account's own ends with, `/v1`; it is added where it is missing.
+    #[serde(default)]
+    pub version_path: String,
     #[serde(default = "plain")]
     pub url_style: UrlStyle,
     /// Public address with its version path, without a trailing slash. `{region}` stands for the

@@ -1,9 +1,8 @@
 //! What parsers and printers of dialects are told, and how they fail.
 //!
-//! `translate` and `stream` hand it on to the gateway, which fills it in.
+//! `dialect`, `translate` and `stream` hand it on to the gateway, which fills it in.
 
-use crate::errors::view::ErrorView;
-use crate::neutral::ToolNames;
+use crate::neutral::{ErrorView, ToolNames};
 use gantry_model::facts::{Claude, ModelTraits, Quirks};
 use std::fmt::Display;
 
@@ -22,7 +21,8 @@ fn prefix(field: &str) -> String {
 }
 
 impl Error {
-    pub(crate) fn new(field: impl Display, message: impl Into<String>) -> Self {
+    /// An error at `field`; `message` is a lower-case fragment.
+    pub fn new(field: impl Display, message: impl Into<String>) -> Self {
         Self { field: field.to_string(), message: message.into() }
     }
 }
@@ -39,8 +39,12 @@ pub struct RequestContext<'a> {
     ///
     /// [`claude`]: gantry_kinds::catalogue::claude
     pub claude: &'a Claude,
-    /// The `anthropic-version` that the upstream will be told.
-    pub anthropic_version: &'a str,
+    /// What the upstream will be told in [`Dialect::version_header`], if its dialect has one.
+    ///
+    /// [`Dialect::version_header`]: crate::dialect::Dialect::version_header
+    pub version: &'a str,
+    /// Whether the answer is streamed, where the path said it; `None`: as the body says.
+    pub stream: Option<bool>,
 }
 
 /// What the printer of a reply must know about the request.
@@ -70,7 +74,9 @@ pub struct StreamContext {
 }
 
 /// Why an event could not be taken.
-pub(crate) enum Failure {
+#[derive(Debug)]
+pub enum Failure {
+    /// It is no event of the dialect.
     Malformed(Error),
     /// The upstream itself reported an error.
     Upstream(ErrorView),

@@ -3,11 +3,12 @@
 //! The gateway calls it; it is pure: no IO, no tokio, no clock, no randomness.
 
 mod context;
-mod dialect;
+pub mod dialect;
 pub mod errors;
 mod marks;
 pub mod neutral;
 pub mod observe;
+pub mod operation;
 pub mod scan;
 pub mod screen;
 pub mod shape;

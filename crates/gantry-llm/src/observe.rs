@@ -1,14 +1,13 @@
 //! Meters replies that are forwarded unchanged: usage, finish reason, first token, errors.
 //!
-//! The relay feeds it each event of a stream, or a whole reply, in the dialect it came in. It reads
-//! with the scanning cursor: no tree, no copy but of the few strings that are kept. It never judges
-//! a reply beyond its shape and never changes one.
+//! The relay feeds an [`Observer`] each event of a stream, or a whole reply, in the dialect it came
+//! in; which members mean what is said by the [`Replies`] of the operation. It reads with the
+//! scanning cursor: no tree, no copy but of the few strings that are kept. It never judges a reply
+//! beyond its shape and never changes one.
 
-mod messages;
-mod openai;
 #[cfg(test)]
 mod tests;
-mod usage;
+pub(crate) mod usage;
 pub(crate) mod value;
 
 use crate::scan::Fault;
@@ -16,19 +15,33 @@ use crate::scan::ScanError;
 use crate::scan::cursor::Cursor;
 use crate::sse;
 use gantry_model::usage::TokenUsage;
+use std::fmt::Debug;
 use usage::Counts;
 
-/// Which replies are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// OpenAI `chat.completion` and `chat.completion.chunk`.
-    Chat,
-    /// OpenAI `text_completion` (legacy).
-    Completion,
-    /// OpenAI embedding lists; never streamed.
-    Embedding,
-    /// Anthropic messages.
-    Messages,
+/// Reads the replies of one operation; a dialect has one for each kind of reply.
+pub trait Replies: Debug + Sync {
+    /// Takes note of a whole reply with status 200.
+    ///
+    /// # Errors
+    /// When it is no JSON object, lacks what makes it a reply, or is an error.
+    fn reply(&self, body: &[u8], notes: &mut Notes) -> Result<(), Malformed>;
+
+    /// Takes note of one event of a stream.
+    fn event(&self, event: &sse::Event<'_>, notes: &mut Notes) -> Seen;
+}
+
+/// For operations whose replies are handed on unread.
+#[derive(Debug)]
+pub struct Unread;
+
+impl Replies for Unread {
+    fn reply(&self, _: &[u8], _: &mut Notes) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    fn event(&self, _: &sse::Event<'_>, _: &mut Notes) -> Seen {
+        Seen::Ignored
+    }
 }
 
 /// What one event of a stream meant. When it means several things, the first that applies, in the
@@ -77,132 +90,59 @@ pub enum Malformed {
     Error(Box<UpstreamError>),
 }
 
-/// Reads one reply, streamed or whole.
-#[derive(Debug)]
-pub struct Observer {
-    wire: Wire,
-    model: Option<String>,
-    message_id: Option<String>,
-    finish_reason: Option<String>,
-    counts: Option<Counts>,
+/// What is known of one reply so far.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The model as the upstream names it.
+    pub model: Option<String>,
+    /// The reply's own id: `chatcmpl-…`, `msg_…`.
+    pub message_id: Option<String>,
+    /// Why the model stopped, in the upstream's words; of several choices, the last one's.
+    pub finish_reason: Option<String>,
+    /// Token counts so far.
+    pub usage: Option<TokenUsage>,
     /// A usage that covers the whole reply was seen, not only the input's side of it.
-    counts_output: bool,
-    output_bytes: u64,
+    pub counts_output: bool,
+    /// A count was beyond belief, and is treated as not sent.
+    pub doubted: bool,
+    /// Bytes of text that the model has produced: content, reasoning, refusals, tool calls.
+    pub output_bytes: u64,
     /// The model has produced something.
-    content: bool,
-    /// A reason to stop was seen, and no content after it.
-    stopped: bool,
+    pub content: bool,
+    /// A reason to stop was seen, and no content after it; enough of an end where the dialect's
+    /// servers do not all send an end mark.
+    pub stopped: bool,
     /// It has shown some of its reasoning.
-    reasoning: bool,
-    ended: bool,
+    pub reasoning: bool,
+    /// The dialect's own end was seen.
+    pub ended: bool,
+    /// Counts as they were sent, where later ones are added to earlier ones.
+    pub(crate) counts: Option<Counts>,
 }
 
 /// What was found in one event or reply.
 #[derive(Debug, Default)]
-struct Found {
-    content: bool,
-    reasoning: bool,
-    finish: bool,
-    usage: bool,
+pub(crate) struct Found {
+    pub(crate) content: bool,
+    pub(crate) reasoning: bool,
+    pub(crate) finish: bool,
+    pub(crate) usage: bool,
     /// A role, so that usage beside it does not make this a usage event.
-    role: bool,
+    pub(crate) role: bool,
     /// The member that makes an object a reply of its dialect.
-    body: bool,
-    text_bytes: u64,
-    error: Option<Box<UpstreamError>>,
+    pub(crate) body: bool,
+    /// Something stands in its list of `data`.
+    pub(crate) listed: bool,
+    pub(crate) text_bytes: u64,
+    pub(crate) error: Option<Box<UpstreamError>>,
     /// The whole object calls itself an error.
-    is_error: bool,
+    pub(crate) is_error: bool,
 }
 
-impl Observer {
-    #[must_use]
-    pub fn new(wire: Wire) -> Self {
-        Self {
-            wire,
-            model: None,
-            message_id: None,
-            finish_reason: None,
-            counts: None,
-            counts_output: false,
-            output_bytes: 0,
-            content: false,
-            stopped: false,
-            reasoning: false,
-            ended: false,
-        }
-    }
+/// Reads the members of a reply; the cursor stands on its `{`.
+pub(crate) type Members = fn(&mut Notes, &mut Found, &mut Cursor<'_>) -> Result<(), Fault>;
 
-    /// Reads a whole reply with status 200.
-    ///
-    /// # Errors
-    /// When it is not a JSON object, has no `choices` (`data`, `content`), is an error, or says
-    /// nothing at all.
-    pub fn reply(&mut self, body: &[u8]) -> Result<(), Malformed> {
-        let found = self.read(body).map_err(|f| Malformed::Json(ScanError::new(body, f)))?;
-        if let Some(error) = found.error {
-            return Err(Malformed::Error(error));
-        }
-        if !found.body {
-            let field = match self.wire {
-                Wire::Chat | Wire::Completion => "choices",
-                Wire::Embedding => "data",
-                Wire::Messages => "content",
-            };
-            return Err(Malformed::Missing { field });
-        }
-        if self.is_empty() {
-            return Err(Malformed::Empty);
-        }
-        self.ended = true;
-        Ok(())
-    }
-
-    /// Reads one event of a stream.
-    pub fn event(&mut self, event: &sse::Event<'_>) -> Seen {
-        match self.wire {
-            Wire::Messages => messages::event(self, event),
-            Wire::Chat | Wire::Completion | Wire::Embedding => self.openai_event(event),
-        }
-    }
-
-    /// Token counts so far; `None` when the upstream has sent none.
-    ///
-    /// A stream that was cut off may lack the output's side: see [`Self::usage_is_final`].
-    #[must_use]
-    pub fn usage(&self) -> Option<TokenUsage> {
-        let counts = self.counts.as_ref()?;
-        Some(match self.wire {
-            Wire::Messages => counts.anthropic(),
-            Wire::Chat | Wire::Completion | Wire::Embedding => counts.openai(),
-        })
-    }
-
-    /// Whether [`Self::usage`] covers the whole reply. If not, the output has to be estimated, from
-    /// [`Self::output_bytes`] say.
-    #[must_use]
-    pub fn usage_is_final(&self) -> bool {
-        let whole = self.counts_output && (self.ended || self.finish_reason.is_some());
-        whole && !self.usage_is_doubted()
-    }
-
-    /// Whether a count was beyond belief, and is treated as not sent.
-    #[must_use]
-    pub fn usage_is_doubted(&self) -> bool {
-        self.counts.is_some_and(|counts| counts.doubted)
-    }
-
-    /// Why the model stopped, in the upstream's words; of several choices, the last one's.
-    #[must_use]
-    pub fn finish_reason(&self) -> Option<&str> {
-        self.finish_reason.as_deref()
-    }
-
-    /// Bytes of text that the model has produced: content, reasoning, refusals, tool calls.
-    #[must_use]
-    pub fn output_bytes(&self) -> u64 {
-        self.output_bytes
-    }
-
+impl Notes {
     /// Whether the model has said nothing so far: no content, no reason to stop, and no usage of
     /// its own. A reply that ends so is none.
     #[must_use]
@@ -210,50 +150,33 @@ impl Observer {
         !self.content && self.finish_reason.is_none() && !self.counts_output
     }
 
-    /// Whether reasoning was shown, so that the tokens spent on it came as part of the reply.
-    #[must_use]
-    pub fn shows_reasoning(&self) -> bool {
-        self.reasoning
+    /// Reads a whole reply of JSON, which is one when it has the list `list`.
+    pub(crate) fn whole(
+        &mut self,
+        body: &[u8],
+        members: Members,
+        list: &'static str,
+    ) -> Result<(), Malformed> {
+        let found = self.object(body, members);
+        let found = found.map_err(|fault| Malformed::Json(ScanError::new(body, fault)))?;
+        if let Some(error) = found.error {
+            return Err(Malformed::Error(error));
+        }
+        if !found.body {
+            return Err(Malformed::Missing { field: list });
+        }
+        Ok(())
     }
 
-    /// Whether the dialect's own end was seen (`[DONE]`, `message_stop`, a whole reply).
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Whether a stream that closes now, in good order, was whole: it had its end mark, or in
-    /// OpenAI's dialect, whose servers do not all send one, the model has stopped.
-    #[must_use]
-    pub fn may_end(&self) -> bool {
-        self.ended || self.stopped
-    }
-
-    /// The model as the upstream names it.
-    #[must_use]
-    pub fn model(&self) -> Option<&str> {
-        self.model.as_deref()
-    }
-
-    /// The reply's own id: `chatcmpl-…`, `msg_…`.
-    #[must_use]
-    pub fn message_id(&self) -> Option<&str> {
-        self.message_id.as_deref()
-    }
-
-    fn read(&mut self, body: &[u8]) -> Result<Found, Fault> {
-        if let Some(found) = self.listed_error(body) {
+    /// Reads a reply, or an event that has the form of one.
+    pub(crate) fn object(&mut self, body: &[u8], members: Members) -> Result<Found, Fault> {
+        if let Some(found) = self.listed_error(body, members) {
             return Ok(found);
         }
         let mut cursor = Cursor::new(body);
         cursor.start_of_object()?;
         let mut found = Found::default();
-        match self.wire {
-            Wire::Messages => messages::reply(self, &mut found, &mut cursor)?,
-            Wire::Chat | Wire::Completion | Wire::Embedding => {
-                openai::object(self, &mut found, &mut cursor)?;
-            }
-        }
+        members(self, &mut found, &mut cursor)?;
         cursor.end()?;
         if found.is_error && found.error.is_none() {
             found.error = Some(value::error_of(body));
@@ -265,35 +188,120 @@ impl Observer {
     }
 
     /// Google's form of an error: a list of one.
-    fn listed_error(&mut self, body: &[u8]) -> Option<Found> {
+    fn listed_error(&mut self, body: &[u8], members: Members) -> Option<Found> {
         let inner = body.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
         let inner = Some(inner.trim_ascii()).filter(|inner| inner.starts_with(b"{"))?;
-        self.read(inner).ok().filter(|found| found.error.is_some())
+        self.object(inner, members).ok().filter(|found| found.error.is_some())
+    }
+}
+
+/// Reads one reply, streamed or whole.
+#[derive(Debug)]
+pub struct Observer {
+    replies: &'static dyn Replies,
+    notes: Notes,
+}
+
+impl Observer {
+    #[must_use]
+    pub fn new(replies: &'static dyn Replies) -> Self {
+        Self { replies, notes: Notes::default() }
     }
 
-    fn openai_event(&mut self, event: &sse::Event<'_>) -> Seen {
-        let data = event.data.trim_ascii();
-        if data == b"[DONE]" {
-            self.ended = true;
-            return Seen::Done;
+    /// Another one for the same kind of replies, which has seen nothing.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::new(self.replies)
+    }
+
+    /// Reads a whole reply with status 200.
+    ///
+    /// # Errors
+    /// When it is not a JSON object, has no `choices` (`data`, `content`), is an error, or says
+    /// nothing at all.
+    pub fn reply(&mut self, body: &[u8]) -> Result<(), Malformed> {
+        self.replies.reply(body, &mut self.notes)?;
+        if self.notes.is_empty() {
+            return Err(Malformed::Empty);
         }
-        let found = self.read(data);
-        if event.name == Some("error") {
-            let error = found.ok().and_then(|found| found.error);
-            return Seen::Error(error.unwrap_or_else(|| value::error_of(data)));
-        }
-        if let Ok(found) = &found {
-            // Of several choices one may go on when another has stopped.
-            self.stopped = found.finish || self.stopped && !found.content;
-        }
-        match found {
-            Err(_) => Seen::Malformed,
-            Ok(Found { error: Some(error), .. }) => Seen::Error(error),
-            Ok(Found { content: true, .. }) => Seen::Content,
-            Ok(Found { finish: true, .. }) => Seen::Finish,
-            Ok(Found { usage: true, role: false, .. }) => Seen::Usage,
-            Ok(Found { body: true, .. }) => Seen::Preamble,
-            Ok(_) => Seen::Ignored,
-        }
+        self.notes.ended = true;
+        Ok(())
+    }
+
+    /// Reads one event of a stream.
+    pub fn event(&mut self, event: &sse::Event<'_>) -> Seen {
+        self.replies.event(event, &mut self.notes)
+    }
+
+    /// Token counts so far; `None` when the upstream has sent none.
+    ///
+    /// A stream that was cut off may lack the output's side: see [`Self::usage_is_final`].
+    #[must_use]
+    pub fn usage(&self) -> Option<TokenUsage> {
+        self.notes.usage
+    }
+
+    /// Whether [`Self::usage`] covers the whole reply. If not, the output has to be estimated, from
+    /// [`Self::output_bytes`] say.
+    #[must_use]
+    pub fn usage_is_final(&self) -> bool {
+        let notes = &self.notes;
+        let whole = notes.counts_output && (notes.ended || notes.finish_reason.is_some());
+        whole && !notes.doubted
+    }
+
+    /// Whether a count was beyond belief, and is treated as not sent.
+    #[must_use]
+    pub fn usage_is_doubted(&self) -> bool {
+        self.notes.doubted
+    }
+
+    /// Why the model stopped, in the upstream's words; of several choices, the last one's.
+    #[must_use]
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.notes.finish_reason.as_deref()
+    }
+
+    /// Bytes of text that the model has produced: content, reasoning, refusals, tool calls.
+    #[must_use]
+    pub fn output_bytes(&self) -> u64 {
+        self.notes.output_bytes
+    }
+
+    /// Whether the model has said nothing so far: see [`Notes::is_empty`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// Whether reasoning was shown, so that the tokens spent on it came as part of the reply.
+    #[must_use]
+    pub fn shows_reasoning(&self) -> bool {
+        self.notes.reasoning
+    }
+
+    /// Whether the dialect's own end was seen (`[DONE]`, `message_stop`, a whole reply).
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.notes.ended
+    }
+
+    /// Whether a stream that closes now, in good order, was whole: it had its end mark, or in
+    /// OpenAI's dialect, whose servers do not all send one, the model has stopped.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        self.notes.ended || self.notes.stopped
+    }
+
+    /// The model as the upstream names it.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.notes.model.as_deref()
+    }
+
+    /// The reply's own id: `chatcmpl-…`, `msg_…`.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.notes.message_id.as_deref()
     }
 }

@@ -5,9 +5,9 @@
 //! does not see thinking, tool calls or anything in a dialect that has no neutral form.
 
 use crate::context::{Error, ReplyContext};
+use crate::dialect::Dialect;
 use crate::neutral::{Body, Event, Losses, Sink, Text};
 use crate::whole::{self, TranslatedReply};
-use gantry_model::facts::Dialect;
 use std::fmt;
 
 /// What a screen makes of a text.
@@ -45,7 +45,7 @@ pub enum Screened {
 /// # Errors
 /// When the body is not a reply in dialect `from`, or is an error sent with status 200.
 pub fn reply(
-    (from, to): (Dialect, Dialect),
+    (from, to): (&dyn Dialect, &dyn Dialect),
     body: &[u8],
     ctx: &ReplyContext<'_>,
     screen: &mut dyn Screen,

@@ -78,9 +78,23 @@ impl Splitter {
         self.held.len()
     }
 
-    /// Gives up what is held, for the end of the stream.
-    pub fn take_held(&mut self) -> Bytes {
-        self.held.split().freeze()
+    /// The last event of a body that ended in good order without its blank line, completed; empty
+    /// when nothing is held that holds data.
+    ///
+    /// A client of the standard drops such an event, since it cannot tell a whole one from a torn
+    /// one. Who knows the data can: an event whose JSON is whole is meant.
+    pub fn finish(&mut self) -> Bytes {
+        let mut last = self.take_held();
+        if self.too_large || events(&last).next().is_none() {
+            return Bytes::new();
+        }
+        // The end of a line that may be open, and the blank one behind it.
+        last.extend_from_slice(b"\n\n");
+        last.freeze()
+    }
+
+    fn take_held(&mut self) -> BytesMut {
+        self.held.split()
     }
 
     fn hold(&mut self, rest: &[u8]) -> Result<(), SseError> {

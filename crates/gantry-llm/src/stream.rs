@@ -4,38 +4,24 @@
 //! dialect than the caller. It prints whole events, keeps no more than the blocks that are open or
 //! wait for their turn, and never prints an end that the upstream did not reach.
 
-pub use crate::context::StreamContext;
+pub use crate::context::{Failure, StreamContext};
 
-use crate::context::{Error, Failure};
-use crate::dialect::{anthropic, openai};
-use crate::errors::{ErrorView, print_event};
-use crate::neutral::{Restoring, Sink, ToolNames};
+use crate::context::Error;
+use crate::dialect::{Dialect, StreamParser, StreamPrinter};
+use crate::neutral::{ErrorView, Event, Restoring, Sink, ToolNames};
 use crate::screen::{Screen, Screening};
-use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
 /// Most bytes that printing an event adds to its data, in all but rare cases.
 const EVENT_FRAME_BYTES: usize = 256;
 
-#[derive(Debug)]
-enum Parser {
-    OpenAi(openai::Parser),
-    Anthropic(anthropic::Parser),
-}
-
-#[derive(Debug)]
-enum Printer {
-    OpenAi(openai::Printer),
-    Anthropic(anthropic::Printer),
-}
-
 /// Translates one stream.
 #[derive(Debug)]
 pub struct StreamTranslator {
-    parser: Parser,
-    printer: Printer,
-    to: Dialect,
+    parser: Box<dyn StreamParser>,
+    printer: Box<dyn StreamPrinter>,
+    to: &'static dyn Dialect,
     same: bool,
     request_id: String,
     tool_names: ToolNames,
@@ -47,16 +33,10 @@ pub struct StreamTranslator {
 impl StreamTranslator {
     /// A translator for a stream that has not begun.
     #[must_use]
-    pub fn new(from: Dialect, to: Dialect, ctx: StreamContext) -> Self {
+    pub fn new(from: &'static dyn Dialect, to: &'static dyn Dialect, ctx: StreamContext) -> Self {
         Self {
-            parser: match from {
-                Dialect::OpenAi => Parser::OpenAi(openai::Parser::default()),
-                Dialect::Anthropic => Parser::Anthropic(anthropic::Parser::default()),
-            },
-            printer: match to {
-                Dialect::OpenAi => Printer::OpenAi(openai::Printer::new(&ctx)),
-                Dialect::Anthropic => Printer::Anthropic(anthropic::Printer::new(&ctx)),
-            },
+            parser: from.stream_parser(),
+            printer: to.stream_printer(&ctx),
             to,
             same: from == to,
             request_id: ctx.request_id,
@@ -83,15 +63,15 @@ impl StreamTranslator {
     }
 
     /// Takes one event of the upstream and appends what follows from it to `out`: whole SSE events
-    /// in the caller's dialect, often none. `event_name` is the SSE `event` field, which no
-    /// dialect so far needs; `data` the joined `data` lines.
+    /// in the caller's dialect, often none. `event_name` is the SSE `event` field, `data` the
+    /// joined `data` lines.
     ///
     /// # Errors
     /// When the data is no event of the upstream's dialect, or is an error of the upstream, which
     /// is then in `upstream_error`. Nothing is appended in both cases.
     pub fn event(
         &mut self,
-        _event_name: Option<&str>,
+        event_name: Option<&str>,
         data: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
@@ -101,25 +81,19 @@ impl StreamTranslator {
         // About what the printers put around the data, so that one allocation does.
         out.reserve(data.len() + EVENT_FRAME_BYTES);
         let (parser, names) = (&mut self.parser, &self.tool_names);
-        let mut take = |sink: &mut dyn Sink| match parser {
-            Parser::OpenAi(parser) => parser.event(data, sink),
-            Parser::Anthropic(parser) => parser.event(data, sink),
-        };
-        let (screen, blocked) = (&mut self.screen, &mut self.blocked);
-        let taken = with_sink(&mut self.printer, out, |sink| {
-            let mut screening;
-            let sink: &mut dyn Sink = match screen.as_deref_mut() {
-                None => sink,
-                Some(screen) => {
-                    screening = Screening { screen, sink, blocked };
-                    &mut screening
-                }
-            };
-            match names.is_empty() {
-                true => take(sink),
-                false => take(&mut Restoring { names, sink }),
+        let mut output = Output { printer: &mut *self.printer, out };
+        let mut screening;
+        let sink: &mut dyn Sink = match self.screen.as_deref_mut() {
+            None => &mut output,
+            Some(screen) => {
+                screening = Screening { screen, sink: &mut output, blocked: &mut self.blocked };
+                &mut screening
             }
-        });
+        };
+        let taken = match names.is_empty() {
+            true => parser.event(event_name, data, sink),
+            false => parser.event(event_name, data, &mut Restoring { names, sink }),
+        };
         match taken {
             Ok(()) => Ok(()),
             Err(Failure::Malformed(error)) => Err(error),
@@ -141,11 +115,8 @@ impl StreamTranslator {
     /// reason is enough, because some servers send no `[DONE]`). Nothing is appended: the caller
     /// must see an error, not a silent end.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
-        let parser = &mut self.parser;
-        let done = with_sink(&mut self.printer, out, |sink| match parser {
-            Parser::OpenAi(parser) => parser.close(sink),
-            Parser::Anthropic(parser) => parser.is_done(),
-        });
+        let mut output = Output { printer: &mut *self.printer, out };
+        let done = self.parser.close(&mut output);
         if done {
             return Ok(());
         }
@@ -155,7 +126,7 @@ impl StreamTranslator {
     /// Appends an error event in the caller's dialect, for failures after the first byte. The
     /// stream ends with it; neither `event` nor `end` may be called after.
     pub fn error(&self, error: &ErrorView, out: &mut Vec<u8>) {
-        out.extend_from_slice(&print_event(self.to, error));
+        self.to.print_error_event(error, out);
     }
 
     /// The error that the upstream itself sent in the stream, with Gantry's request id.
@@ -167,48 +138,36 @@ impl StreamTranslator {
     /// Whether the upstream's end marker was seen; what follows it is ignored.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        match &self.parser {
-            Parser::OpenAi(parser) => parser.is_done(),
-            Parser::Anthropic(parser) => parser.is_done(),
-        }
+        self.parser.is_done()
     }
 
     /// What was left out so far, each kind once.
     #[must_use]
     pub fn losses(&self) -> &[Loss] {
-        match &self.parser {
-            Parser::OpenAi(parser) => parser.losses.as_slice(),
-            Parser::Anthropic(parser) => parser.losses.as_slice(),
-        }
+        self.parser.losses()
     }
 
     /// Why the answer ended, in the caller's dialect, once known.
     #[must_use]
     pub fn finish_reason(&self) -> Option<&str> {
-        match &self.printer {
-            Printer::OpenAi(printer) => printer.finish_reason(),
-            Printer::Anthropic(printer) => printer.finish_reason(),
-        }
+        self.printer.finish_reason()
     }
 
     /// Usage as the upstream last reported it.
     #[must_use]
     pub fn usage(&self) -> Option<TokenUsage> {
-        match &self.parser {
-            Parser::OpenAi(parser) => parser.usage(),
-            Parser::Anthropic(parser) => parser.usage(),
-        }
+        self.parser.usage()
     }
 }
 
-/// Calls `use_sink` with the printer as the place for events.
-fn with_sink<T>(
-    printer: &mut Printer,
-    out: &mut Vec<u8>,
-    use_sink: impl FnOnce(&mut dyn Sink) -> T,
-) -> T {
-    match printer {
-        Printer::OpenAi(printer) => use_sink(&mut openai::Output { printer, out }),
-        Printer::Anthropic(printer) => use_sink(&mut anthropic::Output { printer, out }),
+/// A printer and where it prints.
+struct Output<'p> {
+    printer: &'p mut dyn StreamPrinter,
+    out: &'p mut Vec<u8>,
+}
+
+impl Sink for Output<'_> {
+    fn send(&mut self, event: Event<'_>) {
+        self.printer.send(event, self.out);
     }
 }

@@ -17,10 +17,9 @@ pub use crate::context::{Error, ReplyContext, RequestContext};
 pub use crate::neutral::ToolNames;
 pub use crate::whole::TranslatedReply;
 
-use crate::dialect::{anthropic, openai};
-use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Request, Text};
+use crate::dialect::Dialect;
+use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Text};
 use crate::whole;
-use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 
 /// A body in another dialect.
@@ -31,8 +30,8 @@ pub struct Translated {
     pub losses: Vec<Loss>,
     /// Defaults that were added, which take nothing from the caller's request.
     pub added: Vec<Loss>,
-    /// Value of the header `anthropic-beta` that the body needs.
-    pub beta: Option<&'static str>,
+    /// Header fields that the body needs, such as `anthropic-beta`.
+    pub headers: Vec<(&'static str, &'static str)>,
     /// What the reply's translation must be given.
     pub tool_names: ToolNames,
 }
@@ -52,29 +51,24 @@ pub struct PromptSize {
 /// # Errors
 /// When the body is not a request in dialect `from`, or holds content that `to` has no form for.
 pub fn request(
-    from: Dialect,
-    to: Dialect,
+    from: &dyn Dialect,
+    to: &dyn Dialect,
     body: &[u8],
     ctx: &RequestContext<'_>,
 ) -> Result<Translated, Error> {
     refuse_same(from, to)?;
     let mut losses = Losses::default();
-    let mut request = read_request(from, body, &mut losses)?;
+    let mut request = from.read_request(body, &mut losses)?;
+    request.stream = ctx.stream.unwrap_or(request.stream);
     let tool_names = match ctx.quirks.tool_name_chars_max {
         Some(most) => ToolNames::shorten(&mut request, most as usize, &mut losses),
         None => ToolNames::default(),
     };
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
-    match to {
-        Dialect::OpenAi => openai::print_request(&request, ctx, &mut losses, &mut out)?,
-        Dialect::Anthropic => anthropic::print_request(&request, ctx, &mut losses, &mut out)?,
-    }
-    let beta = match to {
-        Dialect::OpenAi => None,
-        Dialect::Anthropic => anthropic::beta(&request),
-    };
+    to.print_request(&request, ctx, &mut losses, &mut out)?;
+    let headers = to.needed_headers(&request);
     let added = losses.take_added();
-    Ok(Translated { body: out, losses: losses.into_vec(), added, beta, tool_names })
+    Ok(Translated { body: out, losses: losses.into_vec(), added, headers, tool_names })
 }
 
 /// Translates a whole reply from the upstream's dialect to the caller's.
@@ -82,8 +76,8 @@ pub fn request(
 /// # Errors
 /// When the body is not a reply in dialect `from`, or is an error sent with status 200.
 pub fn reply(
-    from: Dialect,
-    to: Dialect,
+    from: &dyn Dialect,
+    to: &dyn Dialect,
     body: &[u8],
     ctx: &ReplyContext<'_>,
 ) -> Result<TranslatedReply, Error> {
@@ -97,8 +91,8 @@ pub fn reply(
 /// its texts and attachments too. A body that is no JSON counts as text as a whole, so that an
 /// estimate made of it is too high rather than too low.
 #[must_use]
-pub fn prompt_text_bytes(dialect: Dialect, body: &[u8]) -> PromptSize {
-    let Ok(request) = read_request(dialect, body, &mut Losses::default()) else {
+pub fn prompt_text_bytes(dialect: &dyn Dialect, body: &[u8]) -> PromptSize {
+    let Ok(request) = dialect.read_request(body, &mut Losses::default()) else {
         let none = PromptSize { text_bytes: body.len(), images: 0, documents: 0 };
         return size::of(body).unwrap_or(none);
     };
@@ -142,18 +136,7 @@ impl PromptSize {
     }
 }
 
-fn read_request<'a>(
-    from: Dialect,
-    body: &'a [u8],
-    losses: &mut Losses,
-) -> Result<Request<'a>, Error> {
-    match from {
-        Dialect::OpenAi => openai::read_request(body, losses),
-        Dialect::Anthropic => anthropic::read_request(body, losses),
-    }
-}
-
-fn refuse_same(from: Dialect, to: Dialect) -> Result<(), Error> {
+fn refuse_same(from: &dyn Dialect, to: &dyn Dialect) -> Result<(), Error> {
     if from == to {
         return Err(Error::new("", "caller and upstream speak the same dialect"));
     }
@@ -162,7 +145,9 @@ fn refuse_same(from: Dialect, to: Dialect) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, PromptSize, prompt_text_bytes};
+    use super::{PromptSize, prompt_text_bytes};
+    use crate::dialect::anthropic::Anthropic;
+    use crate::dialect::openai::OpenAi;
 
     #[test]
     fn a_prompt_is_measured_alike_in_both_dialects() {
@@ -174,8 +159,8 @@ mod tests {
             {"type":"image","source":{"type":"url","url":"https://x"}}]}],
             "tools":[{"name":"ab","input_schema":{}}]}"#;
         let expected = PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0 };
-        assert_eq!(prompt_text_bytes(Dialect::OpenAi, chat), expected);
-        assert_eq!(prompt_text_bytes(Dialect::Anthropic, messages), expected);
+        assert_eq!(prompt_text_bytes(&OpenAi, chat), expected);
+        assert_eq!(prompt_text_bytes(&Anthropic, messages), expected);
     }
 
     #[test]
@@ -186,7 +171,7 @@ mod tests {
             {"type":"document",
              "source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}}]}]}"#;
         let expected = PromptSize { text_bytes: 2 + 3 + 4, images: 0, documents: 1 };
-        assert_eq!(prompt_text_bytes(Dialect::Anthropic, body), expected);
+        assert_eq!(prompt_text_bytes(&Anthropic, body), expected);
     }
 
     /// Bodies that no parser of a dialect takes.
@@ -225,7 +210,7 @@ mod tests {
         ];
         for (body, expected) in cases {
             let shown = body.get(..120).unwrap_or(&body);
-            let found = prompt_text_bytes(Dialect::OpenAi, body.as_bytes());
+            let found = prompt_text_bytes(&OpenAi, body.as_bytes());
             assert_eq!(found, expected, "{shown}");
         }
     }

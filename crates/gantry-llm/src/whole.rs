@@ -1,9 +1,8 @@
 //! A whole reply: read into its neutral form and printed from it. `translate` and `screen` call it.
 
 use crate::context::{Error, ReplyContext};
-use crate::dialect::{anthropic, openai};
+use crate::dialect::Dialect;
 use crate::neutral::{Losses, Reply};
-use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 
 /// A reply in another dialect, or printed anew in its own.
@@ -18,15 +17,12 @@ pub struct TranslatedReply {
 
 /// A reply in neutral form, its tools named as the caller names them.
 pub(crate) fn read<'a>(
-    from: Dialect,
+    from: &dyn Dialect,
     body: &'a [u8],
     ctx: &ReplyContext<'_>,
     losses: &mut Losses,
 ) -> Result<Reply<'a>, Error> {
-    let mut reply = match from {
-        Dialect::OpenAi => openai::read_reply(body, losses)?,
-        Dialect::Anthropic => anthropic::read_reply(body, losses)?,
-    };
+    let mut reply = from.read_reply(body, losses)?;
     if !ctx.tool_names.is_empty() {
         ctx.tool_names.restore(&mut reply.parts);
     }
@@ -35,15 +31,12 @@ pub(crate) fn read<'a>(
 
 /// Prints a reply with what was lost while it was read; `room` is about its size in bytes.
 pub(crate) fn print(
-    to: Dialect,
+    to: &dyn Dialect,
     reply: &Reply<'_>,
     ctx: &ReplyContext<'_>,
     (mut losses, room): (Losses, usize),
 ) -> TranslatedReply {
     let mut body = Vec::with_capacity(room);
-    let finish_reason = match to {
-        Dialect::OpenAi => openai::print_reply(reply, ctx, &mut body),
-        Dialect::Anthropic => anthropic::print_reply(reply, ctx, &mut losses, &mut body),
-    };
+    let finish_reason = to.print_reply(reply, ctx, &mut losses, &mut body);
     TranslatedReply { body, losses: losses.into_vec(), finish_reason }
 }

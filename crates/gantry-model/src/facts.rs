@@ -11,14 +11,20 @@ use crate::glob;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The wire format that an upstream (or a caller) speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dialect {
-    /// OpenAI chat completions, completions and embeddings.
-    OpenAi,
-    /// Anthropic Messages.
-    Anthropic,
+/// Name of the wire format that an upstream speaks: `openai`, `anthropic`.
+///
+/// Data may name a dialect that this binary does not know. What stands behind a name is looked up
+/// in `gantry_llm::dialect::Dialects` when a snapshot is compiled; an unknown one makes its models
+/// unusable, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DialectName(pub String);
+
+impl DialectName {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Where an upstream differs from its dialect's reference.

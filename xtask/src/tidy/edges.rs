@@ -13,7 +13,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gantry-runtime", &["gantry-model"]),
     ("gantry-http", &["gantry-model", "gantry-runtime"]),
     ("gantry-cloud", &["gantry-model", "gantry-runtime", "gantry-http"]),
-    ("gantry-providers", &["gantry-model", "gantry-runtime", "gantry-http", "gantry-cloud"]),
+    (
+        "gantry-providers",
+        &["gantry-model", "gantry-llm", "gantry-runtime", "gantry-http", "gantry-cloud"],
+    ),
     ("gantry-telemetry", &["gantry-model", "gantry-runtime", "gantry-http"]),
     ("gantry-bus", &["gantry-model", "gantry-runtime", "gantry-http", "gantry-telemetry"]),
     (

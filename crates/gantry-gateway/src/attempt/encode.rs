@@ -10,14 +10,13 @@ use crate::snapshot::Policy;
 use bytes::Bytes;
 use gantry_http::exchange::RequestHead;
 use gantry_http::http1::{Field, LOWERED_BYTES};
+use gantry_llm::dialect::{Edits, Forwarded};
+use gantry_llm::operation::{self, BodyCodec, Elsewhere, Exchange, Operation};
 use gantry_llm::scan::{Index, ScanError};
-use gantry_llm::splice::{self, Draft};
+use gantry_llm::splice::Draft;
 use gantry_llm::translate::{self, RequestContext, ToolNames};
-use gantry_model::facts::Dialect;
 use gantry_model::pieces::Pieces;
 use gantry_model::record::{Loss, LossKind};
-use gantry_providers::upstream::Operation;
-
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 use std::borrow::Cow;
@@ -26,14 +25,15 @@ use std::sync::Arc;
 /// A call in its target's dialect.
 #[derive(Debug)]
 pub(super) struct Encoded {
-    pub(super) operation: Operation,
+    pub(super) operation: &'static Operation,
+    pub(super) exchange: &'static Exchange,
     pub(super) path: PathAndQuery,
     pub(super) body: Pieces,
     pub(super) losses: Vec<Loss>,
     /// Gantry asked for usage, the caller did not: the usage event is taken out again.
     pub(super) usage_added: bool,
-    /// Value of `anthropic-beta` that the translated body needs.
-    pub(super) beta: Option<&'static str>,
+    /// Header fields that the translated body needs.
+    pub(super) headers: Vec<(&'static str, &'static str)>,
     /// For the reply's translation.
     pub(super) tool_names: ToolNames,
 }
@@ -55,14 +55,13 @@ pub(super) enum Error {
 
 /// Encodes `call` for `hop`.
 pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
-    let (from, to) = (call.caller.dialect(), hop.model.dialect());
-    let operation = operation(call.operation, to)?;
-    let (mut added, mut beta, mut tool_names) = (Vec::new(), None, ToolNames::default());
-    let (body, mut losses, usage_added) = match from == to {
+    let (operation, exchange) = operation_of(call, hop)?;
+    let (mut added, mut headers, mut tool_names) = (Vec::new(), Vec::new(), ToolNames::default());
+    let (body, mut losses, usage_added) = match call.dialect() == hop.model.dialect() {
         true => spliced(call, hop)?,
         false => {
             let done = translated(call, hop)?;
-            (added, beta, tool_names) = (done.added, done.beta, done.tool_names);
+            (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
             (done.body, done.losses, false)
         }
     };
@@ -77,50 +76,49 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     }
     losses.append(&mut added);
     let path = path(call, hop, operation)?;
-    Ok(Encoded { operation, path, body, losses, usage_added, beta, tool_names })
+    Ok(Encoded { operation, exchange, path, body, losses, usage_added, headers, tool_names })
 }
 
-/// The upstream's operation for a caller's.
-fn operation(wanted: Operation, dialect: Dialect) -> Result<Operation, Error> {
-    use Operation::{Chat, Completion, CountTokens, Embedding, Messages};
-    match (wanted, dialect) {
-        (Chat | Messages, Dialect::OpenAi) => Ok(Chat),
-        (Chat | Messages, Dialect::Anthropic) => Ok(Messages),
-        (CountTokens, Dialect::Anthropic) | (Completion | Embedding, Dialect::OpenAi) => Ok(wanted),
-        (Completion, Dialect::Anthropic) => Err(Error::Operation("completions")),
-        (Embedding, Dialect::Anthropic) => Err(Error::Operation("embeddings")),
-        (CountTokens, Dialect::OpenAi) => Err(Error::Operation("count_tokens")),
+/// The upstream's operation for the caller's: the same, or the one of the same meaning.
+fn operation_of(call: &Call, hop: &Hop) -> Result<(&'static Operation, &'static Exchange), Error> {
+    if call.dialect() == hop.model.dialect() {
+        return Ok((call.operation, call.exchange));
     }
+    let found = match call.exchange.elsewhere {
+        Elsewhere::Translated(meaning) => hop.model.upstream.operation_for(meaning),
+        Elsewhere::Estimated(_) | Elsewhere::Refused => None,
+    };
+    found.ok_or(Error::Operation(call.exchange.address.whole))
 }
 
 fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
-    let (model, quirks) = (&hop.model, hop.model.quirks());
-    let marked = match model.dialect() {
-        Dialect::Anthropic => splice::cut_marked(&call.body, &call.index),
-        Dialect::OpenAi => None,
-    };
+    let model = &hop.model;
+    let Edits { set, removed, mut losses, usage_added } = model.dialect().edits(&Forwarded {
+        body: &call.body,
+        index: &call.index,
+        quirks: model.quirks(),
+        stream: call.stream,
+        stream_options: call.stream_options.clone(),
+        include_usage: call.include_usage,
+    })?;
     let mut draft = Draft::new(&call.body, &call.index);
-    let mut losses = Vec::new();
-    if let Some(cut) = &marked {
-        draft.set("messages", &cut.messages)?;
-        if cut.without_thinking {
-            draft.remove("thinking")?;
-        }
-        losses.extend_from_slice(&cut.losses);
-    }
-    if !call.model_in_body || call.model != model.upstream_model {
+    let named = call.model_in_body && call.model == model.upstream_model;
+    if !named && names_model(call.exchange) {
         draft.set("model", &model.upstream_model_json)?;
     }
-    let usage_added = call.stream
-        && model.dialect() == Dialect::OpenAi
-        && !call.include_usage
-        && quirks.stream_usage;
-    let options = usage_added.then(|| with_usage(call)).transpose()?;
-    if let Some(json) = &options {
-        draft.set("stream_options", json)?;
+    for (key, json) in &set {
+        draft.set(key, json)?;
+    }
+    for key in removed {
+        draft.remove(key)?;
     }
     adapt(&mut draft, hop, &mut losses)?;
     Ok((draft.finish(), losses, usage_added))
+}
+
+/// Whether the body is where an upstream looks for the model.
+fn names_model(exchange: &Exchange) -> bool {
+    exchange.body == BodyCodec::Json && !exchange.address.names_model()
 }
 
 /// Whether [`adapt`] may have something to do.
@@ -147,16 +145,6 @@ fn adapt<'a>(draft: &mut Draft<'a>, hop: &'a Hop, losses: &mut Vec<Loss>) -> Res
     Ok(())
 }
 
-fn with_usage(call: &Call) -> Result<Bytes, ScanError> {
-    const ASK: &[u8] = br#"{"include_usage":true}"#;
-    let Some(range) = call.stream_options.clone() else { return Ok(Bytes::from_static(ASK)) };
-    let options = call.body.slice(range);
-    let index = Index::of(&options)?;
-    let mut draft = Draft::new(&options, &index);
-    draft.set("include_usage", b"true")?;
-    Ok(draft.finish().into_bytes())
-}
-
 /// Sets the parameters of the route's policies; `null` takes one out.
 fn override_params<'a>(
     draft: &mut Draft<'a>,
@@ -177,58 +165,59 @@ struct Foreign {
     losses: Vec<Loss>,
     /// What Gantry added, which is no reason for a strict route to refuse.
     added: Vec<Loss>,
-    beta: Option<&'static str>,
+    headers: Vec<(&'static str, &'static str)>,
     tool_names: ToolNames,
 }
 
 fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
-    let quirks = hop.model.quirks();
     let context = RequestContext {
         upstream_model: &hop.model.upstream_model,
-        quirks,
+        quirks: hop.model.quirks(),
         traits: hop.model.traits.as_ref(),
         claude: &hop.model.claude,
-        anthropic_version: anthropic_version(hop),
+        version: version(hop),
+        stream: Some(call.stream),
     };
-    let (from, to) = (call.caller.dialect(), hop.model.dialect());
+    let (from, to) = (call.dialect(), hop.model.dialect());
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
-    let (mut losses, added, beta) = (done.losses, done.added, done.beta);
+    let (mut losses, added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
-    for name in [headers::ANTHROPIC_BETA, headers::OPENAI_BETA] {
+    for name in from.feature_headers() {
         if call.headers.contains(name) {
-            let field = name.to_owned();
+            let field = (*name).to_owned();
             let note = "the header means nothing to the upstream".to_owned();
             losses.push(Loss { field, kind: LossKind::Dropped, note });
         }
     }
     let body = Bytes::from(done.body);
     if !adapts(hop) {
-        return Ok(Foreign { body: body.into(), losses, added, beta, tool_names });
+        return Ok(Foreign { body: body.into(), losses, added, headers, tool_names });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
     adapt(&mut draft, hop, &mut losses)?;
-    Ok(Foreign { body: draft.finish(), losses, added, beta, tool_names })
+    Ok(Foreign { body: draft.finish(), losses, added, headers, tool_names })
 }
 
 /// The version that the upstream will be told when the caller speaks another dialect.
-fn anthropic_version(hop: &Hop) -> &str {
-    let version = headers::ANTHROPIC_VERSION;
-    let set = hop.model.upstream.headers.get(version).or_else(|| {
+fn version(hop: &Hop) -> &str {
+    let usual = hop.model.dialect().version_header(hop.model.quirks());
+    let Some((name, usual)) = usual else { return "" };
+    let set = hop.model.upstream.headers.get(name).or_else(|| {
         let mut outer_first = hop.policies.iter().rev();
-        let ruling = outer_first.find(|policy| policy.rules(version.as_bytes()))?;
-        ruling.set_headers.get(version)
+        let ruling = outer_first.find(|policy| policy.rules(name.as_bytes()))?;
+        ruling.set_headers.get(name)
     });
-    let set = set.and_then(|value| value.to_str().ok());
-    set.unwrap_or(&hop.model.quirks().anthropic_version)
+    set.and_then(|value| value.to_str().ok()).unwrap_or(usual)
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.
-fn path(call: &Call, hop: &Hop, operation: Operation) -> Result<PathAndQuery, Error> {
-    let path = hop.model.upstream.path(operation);
+fn path(call: &Call, hop: &Hop, operation: &Operation) -> Result<PathAndQuery, Error> {
+    let address = hop.model.upstream.address(operation, call.stream);
+    let path = &address.ok_or(Error::Operation(call.exchange.address.whole))?.path;
     let carried = call.uri.query().filter(|query| {
-        call.caller.dialect() == hop.model.dialect()
+        call.dialect() == hop.model.dialect()
             && path.query().is_none()
             && !query.is_empty()
             && !query.contains("api-version=")
@@ -266,7 +255,7 @@ pub(super) fn request_head(
     span: Option<&HeaderValue>,
 ) -> RequestHead {
     let upstream = &hop.model.upstream;
-    let mut head = RequestHead::new(&Method::POST, encoded.path.as_str());
+    let mut head = RequestHead::new(&method(encoded.operation), encoded.path.as_str());
     for (inner, policy) in hop.policies.iter().enumerate() {
         let outer = hop.policies.get(inner + 1..).unwrap_or_default();
         for (name, value) in &policy.set_headers {
@@ -280,18 +269,19 @@ pub(super) fn request_head(
     if !settled(b"content-type") {
         head.line(b"content-type", b"application/json");
     }
-    let same = call.caller.dialect() == upstream.dialect;
+    let same = call.dialect() == upstream.dialect;
     let options = ConnectionOptions::of(&call.headers);
-    let version = headers::ANTHROPIC_VERSION;
-    let versions = |field: Field<'_>| field.is(version) && !options.name(field);
-    let versioned = same && call.headers.iter().any(versions);
-    if upstream.dialect == Dialect::Anthropic && !versioned && !settled(version.as_bytes()) {
-        // The catalogue's own text, which is a date.
-        head.line(version.as_bytes(), hop.model.quirks().anthropic_version.as_bytes());
+    if let Some((name, usual)) = upstream.dialect.version_header(hop.model.quirks()) {
+        let versions = |field: Field<'_>| field.is(name) && !options.name(field);
+        let versioned = same && call.headers.iter().any(versions);
+        if !versioned && !settled(name.as_bytes()) {
+            head.line(name.as_bytes(), usual.as_bytes());
+        }
     }
-    let beta = headers::ANTHROPIC_BETA.as_bytes();
-    if let Some(value) = encoded.beta.filter(|_| !settled(beta)) {
-        head.line(beta, value.as_bytes());
+    for (name, value) in &encoded.headers {
+        if !settled(name.as_bytes()) {
+            head.line(name.as_bytes(), value.as_bytes());
+        }
     }
     let span = span.filter(|_| !settled(headers::TRACEPARENT.as_bytes()));
     if let Some(span) = span {
@@ -308,6 +298,14 @@ pub(super) fn request_head(
         }
     }
     head
+}
+
+fn method(operation: &Operation) -> Method {
+    match operation.method {
+        operation::Method::Get => Method::GET,
+        operation::Method::Post => Method::POST,
+        operation::Method::Delete => Method::DELETE,
+    }
 }
 
 /// Headers that concern this connection, this gateway or the caller's own credentials stay here.

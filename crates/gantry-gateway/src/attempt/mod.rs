@@ -36,9 +36,9 @@ use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
 use gantry_llm::errors::ErrorKind;
+use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
-use gantry_providers::upstream::Operation;
 use http::HeaderValue;
 use policy::Policy;
 use scrub::Secrets;
@@ -181,9 +181,11 @@ impl Underway<'_> {
     /// Tells the ledger of the attempt, which ends now.
     fn tell(&mut self, attempt: Attempt) {
         let Target { call, hop, encoded, .. } = self.target;
+        let address = hop.model.upstream.address(encoded.operation, call.stream);
+        let url = address.map(|address| address.url.clone());
         let started_us = self.ledger.since_start(self.started_us);
         self.ledger.note(Fact::AttemptEnded(Attempt {
-            url: hop.model.upstream.url(encoded.operation).to_owned(),
+            url: url.unwrap_or_default(),
             started_us,
             duration_us: self.ledger.elapsed_us().saturating_sub(started_us),
             ..at(call, hop, attempt)
@@ -205,10 +207,10 @@ impl Drop for Underway<'_> {
             let (outcome, error) = ("cancelled".into(), self.ledger.cut().to_owned());
             self.tell(Attempt { outcome, error, ..Attempt::default() });
             let Target { call, hop, begun, .. } = self.target;
-            if begun.get() && call.operation != Operation::CountTokens {
+            if begun.get() && call.exchange.unit == Unit::Tokens {
                 let (model, losses) = (&hop.model, &self.target.encoded.losses);
                 self.ledger.note(Fact::Resolved { model, losses });
-                let tokens = crate::prompt::prompt_tokens(call.caller.dialect(), &call.body);
+                let tokens = crate::prompt::prompt_tokens(call.dialect(), &call.body);
                 self.ledger.note(Fact::PromptBilled(tokens));
             }
         }
@@ -223,8 +225,9 @@ fn policy(worker: &Worker, snapshot: &Snapshot, call: &Call, hop: &Hop) -> Polic
 
 /// Token counts for upstreams that cannot count: estimated, and reported as such.
 fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Box<Reply>> {
-    let dialect = call.caller.dialect();
-    if call.operation != Operation::CountTokens || hop.model.dialect() == dialect {
+    let dialect = call.dialect();
+    let Elsewhere::Estimated(print) = call.exchange.elsewhere else { return None };
+    if hop.model.dialect() == dialect {
         return None;
     }
     let tokens = crate::prompt::prompt_tokens(dialect, &call.body);
@@ -235,7 +238,7 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Box<Reply
     }];
     let attempt = Attempt { outcome: "ok".into(), ..Attempt::default() };
     ledger.note(Fact::AttemptEnded(at(call, hop, attempt)));
-    let body = format!("{{\"input_tokens\":{tokens}}}").into();
+    let body = print(tokens).into();
     let head = Head { losses, ..Head::of(&hop.model) };
     Some(Box::new(Reply { head, frames: Frames::Said { body, error: None } }))
 }

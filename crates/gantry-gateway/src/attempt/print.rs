@@ -5,10 +5,10 @@
 
 use crate::screens::Screens;
 use bytes::Bytes;
+use gantry_llm::dialect::Dialect;
 use gantry_llm::screen::{self, Screen, Screened};
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{self, ReplyContext};
-use gantry_model::facts::Dialect;
 use gantry_model::record::Loss;
 
 /// How a reply goes on.
@@ -21,8 +21,8 @@ pub(super) enum Printer {
 
 /// What a printer is made of; `context` is asked for only where something is printed.
 pub(super) struct Order<C> {
-    pub(super) from: Dialect,
-    pub(super) to: Dialect,
+    pub(super) from: &'static dyn Dialect,
+    pub(super) to: &'static dyn Dialect,
     pub(super) context: C,
     /// Empty where the operation has no neutral form.
     pub(super) screens: Option<Screens>,
@@ -126,8 +126,8 @@ impl Printer {
 }
 
 pub(super) struct WholePrinter {
-    from: Dialect,
-    to: Dialect,
+    from: &'static dyn Dialect,
+    to: &'static dyn Dialect,
     context: StreamContext,
     screens: Option<Screens>,
     losses: Vec<Loss>,

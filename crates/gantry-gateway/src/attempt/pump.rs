@@ -12,11 +12,11 @@ use crate::route::Hop;
 use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
 use gantry_http::pool::ReplyBody;
+use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
-use gantry_llm::observe::{Malformed, Observer, Seen, Wire};
+use gantry_llm::observe::{Malformed, Observer, Replies, Seen};
 use gantry_llm::shape::Shape;
 use gantry_llm::sse::{self, Splitter};
-use gantry_model::facts::Dialect;
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::errors::sentence;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) struct Pump {
     strip_usage: bool,
     /// What the caller wants more or less of.
     shape: Option<Shape>,
-    upstream: Dialect,
+    upstream: &'static dyn Dialect,
 }
 
 /// What makes frames of a body.
@@ -56,7 +56,7 @@ pub(super) enum Framer {
 /// What a pump is made of.
 pub(super) struct Fittings {
     pub(super) framer: Framer,
-    pub(super) wire: Wire,
+    pub(super) replies: &'static dyn Replies,
     pub(super) metered: bool,
     pub(super) printer: Printer,
     pub(super) strip_usage: bool,
@@ -83,14 +83,14 @@ pub(crate) enum Step {
 
 impl Pump {
     pub(super) fn new(hop: &Hop, body: ReplyBody, fittings: Fittings) -> Self {
-        let Fittings { framer, wire, metered, printer, strip_usage, shape } = fittings;
+        let Fittings { framer, replies, metered, printer, strip_usage, shape } = fittings;
         let adding = hop.policies.iter().filter(|policy| !policy.set_headers.is_empty());
         Self {
             model: hop.model.clone(),
             policies: adding.cloned().collect(),
             body,
             framer,
-            observer: Observer::new(wire),
+            observer: Observer::new(replies),
             metered,
             printer,
             strip_usage,
@@ -128,7 +128,7 @@ impl Pump {
                 }
             };
             let data = match ready!(self.body.poll_piece(cx)) {
-                None => return Poll::Ready(self.end()),
+                None => return Poll::Ready(self.last_event().unwrap_or_else(|| self.end())),
                 Some(Ok(data)) => data,
                 Some(Err(_)) if self.observer.ended() => return Poll::Ready(self.end()),
                 Some(Err(error)) => {
@@ -176,23 +176,26 @@ impl Pump {
         }
     }
 
+    /// The event that a body ended with whose blank line never came, if it is complete as data.
+    /// What it means for the stream is seen at the next step. A torn one counts as not sent.
+    fn last_event(&mut self) -> Option<Step> {
+        let Framer::Events(splitter) = &mut self.framer else { return None };
+        let last = splitter.finish();
+        if last.is_empty() || self.observer.ended() {
+            return None;
+        }
+        match self.read(last) {
+            Step::Failed(Break::Malformed(_)) => None,
+            step => Some(step),
+        }
+    }
+
     /// What is left to say when nothing more comes.
     pub(crate) fn end(&mut self) -> Step {
-        let Framer::Events(splitter) = &mut self.framer else {
+        if matches!(self.framer, Framer::Whole(..)) {
             return Step::Ended { bytes: Bytes::new() };
-        };
-        let held = splitter.take_held();
-        let mut last = Vec::new();
-        if !held.is_empty() && !self.observer.ended() {
-            // Some servers leave out the blank line after the last event.
-            let mut whole = held.to_vec();
-            whole.extend_from_slice(b"\n\n");
-            match self.read(whole.into()) {
-                Step::Events { bytes, error: None, .. } => last.extend_from_slice(&bytes),
-                Step::Blocked(why) => return Step::Blocked(why),
-                Step::Events { .. } | Step::Ended { .. } | Step::Failed(_) => {}
-            }
         }
+        let mut last = Vec::new();
         if !self.observer.may_end() {
             return Step::Failed(Break::Cut);
         }
@@ -200,8 +203,7 @@ impl Pump {
             return Step::Failed(Break::Cut);
         }
         if self.forwards() && !self.observer.ended() {
-            // Some servers end without it, and some clients wait for it.
-            last.extend_from_slice(b"data: [DONE]\n\n");
+            last.extend_from_slice(self.upstream.end_mark());
         }
         Step::Ended { bytes: self.in_shape(last.into()) }
     }
@@ -261,7 +263,7 @@ impl Pump {
     fn without_usage(&self, complete: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(complete.len());
         for event in sse::events(complete) {
-            let mut alone = Observer::new(Wire::Chat);
+            let mut alone = self.observer.afresh();
             if alone.event(&event) == Seen::Usage {
                 continue;
             }

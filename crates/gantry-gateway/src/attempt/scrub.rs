@@ -28,12 +28,16 @@ impl Secrets {
     /// The values of the headers that Gantry itself adds for this model and its route.
     pub(super) fn of(model: &Model, policies: &[Arc<Policy>]) -> Self {
         let own = std::iter::once(&model.upstream.headers);
-        Self::in_headers(own.chain(policies.iter().map(|policy| &policy.set_headers)))
+        let maps = own.chain(policies.iter().map(|policy| &policy.set_headers));
+        let dialect = model.dialect();
+        let mut public = dialect.feature_headers().to_vec();
+        public.extend(dialect.version_header(model.quirks()).map(|(name, _)| name));
+        Self::in_headers(maps, &public)
     }
 
-    fn in_headers<'h>(maps: impl Iterator<Item = &'h HeaderMap>) -> Self {
+    fn in_headers<'h>(maps: impl Iterator<Item = &'h HeaderMap>, public: &[&str]) -> Self {
         let mut values = Vec::new();
-        maps.for_each(|headers| collect(headers, &mut values));
+        maps.for_each(|headers| collect(headers, public, &mut values));
         let slashed: Vec<Vec<u8>> = values.iter().filter_map(|value| slashes(value)).collect();
         values.extend(slashed);
         values.retain(|value| value.len() >= SECRET_BYTES_MIN);
@@ -115,8 +119,8 @@ impl Secrets {
 }
 
 /// The credentials in `headers`: each value, and what stands behind the name of a scheme.
-fn collect(headers: &HeaderMap, values: &mut Vec<Vec<u8>>) {
-    for (_, value) in headers.iter().filter(|(name, _)| !is_public(name)) {
+fn collect(headers: &HeaderMap, public: &[&str], values: &mut Vec<Vec<u8>>) {
+    for (_, value) in headers.iter().filter(|(name, _)| !is_public(name, public)) {
         let value = value.as_bytes();
         values.push(value.to_vec());
         let mut words = value.splitn(2, |byte| *byte == b' ');
@@ -131,10 +135,10 @@ fn collect(headers: &HeaderMap, values: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Headers whose values are no secrets and common words in errors.
-fn is_public(name: &HeaderName) -> bool {
+/// Headers whose values are no secrets and common words in errors; `public` are the dialect's.
+fn is_public(name: &HeaderName, public: &[&str]) -> bool {
     [HOST, ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name)
-        || matches!(name.as_str(), "anthropic-version" | "anthropic-beta")
+        || public.contains(&name.as_str())
 }
 
 /// The spelling of JSON printers that escape slashes.
@@ -174,7 +178,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        Secrets::in_headers(std::iter::once(&map))
+        Secrets::in_headers(std::iter::once(&map), &["anthropic-version"])
     }
 
     #[test]
@@ -188,6 +192,7 @@ mod tests {
             ("x-api-key", "ab/cd/ef+g=", r"no ab\/cd\/ef+g=", "no ***"),
             ("x-team", "search", "team search", "team search"),
             ("content-type", "application/json", "send application/json", "send application/json"),
+            ("anthropic-version", "2023-06-01", "use 2023-06-01", "use 2023-06-01"),
         ];
         for (name, value, said, expected) in cases {
             let mut text = said.to_owned();

@@ -18,11 +18,10 @@ use bytes::Bytes;
 use gantry_http::http1::Fields;
 use gantry_http::pool;
 use gantry_llm::errors::{self, ErrorKind, ErrorView};
-use gantry_llm::observe::Wire;
+use gantry_llm::observe::Unread;
 use gantry_llm::shape::Shape;
 use gantry_llm::sse::Splitter;
 use gantry_llm::stream::StreamContext;
-use gantry_providers::upstream::Operation;
 use gantry_runtime::errors::sentence;
 use http::{Method, header};
 use std::future::poll_fn;
@@ -177,13 +176,14 @@ fn fittings(target: &Target<'_>) -> Fittings {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
     // Only these have a neutral form, in which screens look.
-    let spoken = matches!(call.operation, Operation::Chat | Operation::Messages);
+    let spoken = call.exchange.elsewhere.meaning().is_some();
     let order = Order {
         from: hop.model.dialect(),
-        to: call.caller.dialect(),
+        to: call.dialect(),
         context: || stream_context(worker, call, encoded),
         screens: worker.shared.hooks.screens().filter(|_| spoken),
     };
+    let replies = encoded.exchange.replies;
     let (framer, printer) = match call.stream {
         true => (Framer::Events(Splitter::new(config.event_bytes_max)), Printer::stream(order)),
         false => {
@@ -192,8 +192,8 @@ fn fittings(target: &Target<'_>) -> Fittings {
     };
     Fittings {
         framer,
-        wire: wire(encoded.operation),
-        metered: encoded.operation != Operation::CountTokens,
+        replies: replies.unwrap_or(&Unread),
+        metered: replies.is_some(),
         printer,
         strip_usage: encoded.usage_added,
         shape: shape(call, hop),
@@ -213,7 +213,7 @@ fn early_break(broken: &Break) -> Failure {
 
 /// How a chat reply must look, when its caller has said so.
 fn shape(call: &Call, hop: &Hop) -> Option<Shape> {
-    let strict = call.wishes.strict_openai.filter(|_| call.operation == Operation::Chat)?;
+    let strict = call.wishes.strict_openai.filter(|_| call.exchange.reshapes)?;
     Some(match strict {
         true => Shape::Strict,
         false => Shape::Extended { provider: hop.model.upstream.provider.clone().into() },
@@ -261,7 +261,7 @@ pub(super) fn upstream_error(
     error: &ErrorView,
     reply: UpstreamReply,
 ) -> Box<Reply> {
-    let dialect = call.caller.dialect();
+    let dialect = call.dialect();
     let same = dialect == hop.model.dialect() && !reply.body.is_empty();
     let body = if same && is_json(&reply.body) {
         reply.body
@@ -286,15 +286,6 @@ fn is_json(body: &[u8]) -> bool {
 fn coded(fields: &Fields) -> bool {
     let coding = fields.get(header::CONTENT_ENCODING.as_str());
     coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
-}
-
-fn wire(operation: Operation) -> Wire {
-    match operation {
-        Operation::Chat => Wire::Chat,
-        Operation::Completion => Wire::Completion,
-        Operation::Embedding => Wire::Embedding,
-        Operation::Messages | Operation::CountTokens => Wire::Messages,
-    }
 }
 
 fn stream_context(worker: &Worker, call: &Call, encoded: &Encoded) -> StreamContext {

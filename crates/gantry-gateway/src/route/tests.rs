@@ -3,6 +3,7 @@
 use super::*;
 use crate::route::health::Registry;
 use crate::snapshot::{Snapshot, compile};
+use gantry_llm::operation::Apis;
 use gantry_testkit::snapshot::{openai, source, virtual_model};
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ fn snapshot(routing: Value) -> (Snapshot, Registry) {
         virtual_model("v", "m", routing).unwrap(),
     ];
     let registry = Registry::default();
-    let compiled = compile(&source(&entries).unwrap(), &registry, None);
+    let compiled = compile(&source(&entries).unwrap(), (&registry, &Apis::standard()), None);
     (compiled, registry)
 }
 
@@ -120,7 +121,8 @@ fn draws_of_two_models_with_the_same_targets_are_independent() {
         virtual_model("v", "inner", split(["acc/a", "acc/b"])).unwrap(),
         virtual_model("v", "m", split(["acc/a", "v/inner"])).unwrap(),
     ];
-    let snapshot = compile(&source(&entries).unwrap(), &Registry::default(), None);
+    let parts = (&Registry::default(), &Apis::standard());
+    let snapshot = compile(&source(&entries).unwrap(), parts, None);
     let first = |seed| Case { seed, ..Case::new() }.order(&snapshot)[0].clone();
     let hits = (0..10_000).filter(|&seed| first(seed) == "acc/a").count();
     assert!((7_300..7_700).contains(&hits), "half, and half of the other half: {hits}");
@@ -337,7 +339,7 @@ fn a_nested_model_that_receives_a_fallback_gives_none_to_who_takes_none() {
     ];
     for ([first, second], expected) in cases {
         let source = source(&entries(first, second)).unwrap();
-        let snapshot = compile(&source, &Registry::default(), None);
+        let snapshot = compile(&source, (&Registry::default(), &Apis::standard()), None);
         assert_eq!(Case::new().order(&snapshot), expected);
         let steps = Case::new().plan(&snapshot).unwrap().steps;
         let chosen = steps.iter().filter(|step| step.verdict == "chosen").count();

@@ -5,8 +5,8 @@ use crate::admit::Admitted;
 use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::snapshot::{Entry, Model, Virtual};
+use gantry_llm::dialect::Dialect;
 use gantry_model::estimate;
-use gantry_model::facts::Dialect;
 use gantry_model::record::{Loss, LossKind, Name, RequestRecord, RouteStep};
 use gantry_model::snapshot::LoggingSettings;
 use gantry_model::usage::TokenUsage;
@@ -27,7 +27,7 @@ pub(super) struct Moment {
     /// Microseconds from the receipt of the request to now, and to the end of its body.
     pub(super) elapsed_us: u64,
     pub(super) body_came_us: u64,
-    pub(super) dialect: Dialect,
+    pub(super) dialect: &'static dyn Dialect,
     pub(super) logged_bytes_max: usize,
 }
 

@@ -12,12 +12,13 @@ pub(crate) use fact::{Ending, Fact, Metered, STOPPED, Streamed};
 
 use crate::bodies::HeldBytes;
 use crate::headers;
-use crate::receive::{Caller, Inbound, caller_of};
+use crate::receive::{Inbound, api_of};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::snapshot::Virtual;
 use fold::{Folded, Moment};
 use gantry_http::server::Rejected;
+use gantry_llm::operation::{Api, Operations};
 use gantry_model::ids::{RequestId, UnixMs};
 use gantry_model::trace::{SAMPLED, TraceParent, span_id};
 use gantry_runtime::ids::request_id;
@@ -33,7 +34,7 @@ pub(crate) struct Ledger {
     shared: Arc<Shared>,
     id: RequestId,
     /// The API that the caller speaks.
-    pub(crate) caller: Caller,
+    pub(crate) api: &'static Api,
     started_us: u64,
     /// The last look at the clock.
     now_us: u64,
@@ -51,7 +52,7 @@ struct Permits {
 
 /// What is known of a request when its record begins.
 pub(crate) struct Opening<'a> {
-    caller: Caller,
+    api: &'static Api,
     operation: &'static str,
     traceparent: Option<&'a str>,
     peer: Option<SocketAddr>,
@@ -60,16 +61,16 @@ pub(crate) struct Opening<'a> {
 impl<'a> Opening<'a> {
     pub(crate) fn of(inbound: &'a Inbound) -> Self {
         Self {
-            caller: inbound.caller,
+            api: inbound.api,
             operation: inbound.operation_name(),
             traceparent: inbound.headers.text(headers::TRACEPARENT),
             peer: inbound.peer,
         }
     }
 
-    pub(crate) fn of_rejected(rejected: &Rejected) -> Self {
-        let caller = caller_of(&rejected.target);
-        Self { caller, operation: "unknown", traceparent: None, peer: None }
+    pub(crate) fn of_rejected(rejected: &Rejected, operations: &Operations) -> Self {
+        let api = api_of(&rejected.target, operations);
+        Self { api, operation: "unknown", traceparent: None, peer: None }
     }
 }
 
@@ -86,7 +87,7 @@ impl Ledger {
         record.id = Some(id);
         record.received_at_ms = id.unix_ms();
         record.operation = opening.operation.into();
-        record.dialect = opening.caller.name().into();
+        record.dialect = opening.api.name.into();
         if let Some(span) = parent {
             record.trace_id = format!("{:032x}", span.trace_id);
             record.parent_span_id = format!("{:016x}", span.span_id);
@@ -99,7 +100,7 @@ impl Ledger {
             folded: Some(Folded::begin(record)),
             shared: shared.clone(),
             id,
-            caller: opening.caller,
+            api: opening.api,
             started_us,
             now_us: started_us,
             body_came_us: started_us,
@@ -119,7 +120,7 @@ impl Ledger {
         let moment = Moment {
             elapsed_us: self.elapsed_us(),
             body_came_us: self.since_start(self.body_came_us),
-            dialect: self.caller.dialect(),
+            dialect: self.api.dialect,
             logged_bytes_max: self.shared.config.logged_body_bytes_max,
         };
         if let Some(folded) = &mut self.folded {

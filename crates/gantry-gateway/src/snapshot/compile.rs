@@ -9,6 +9,7 @@ use super::entries::{digest, read, settings};
 use super::{Broken, Entry, Key, Keys, Model, Models, Policy, Snapshot, Target, Virtual};
 use crate::route::health::Registry;
 use crate::route::{lot, strategy_name};
+use gantry_llm::operation::Apis;
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{
     ACCESS, AccessEntry, AccessList, AccessLookup, Digests, HeaderEntry, KEYS, KeyEntry, MODELS,
@@ -31,7 +32,11 @@ const OF_MODELS: [&str; 4] = [ACCESS, MODELS, ROUTES, SECRETS];
 
 /// Compiles `source`, with what `before` has already.
 #[must_use]
-pub fn compile(source: &SnapshotSource, health: &Registry, before: Option<&Snapshot>) -> Snapshot {
+pub fn compile(
+    source: &SnapshotSource,
+    with: (&Registry, &Apis),
+    before: Option<&Snapshot>,
+) -> Snapshot {
     let digests = source.digests();
     let kept = |sections: &[&str]| {
         before.filter(|before| sections.iter().all(|name| same(&before.digests, &digests, name)))
@@ -42,7 +47,7 @@ pub fn compile(source: &SnapshotSource, health: &Registry, before: Option<&Snaps
     };
     let models = match kept(&OF_MODELS) {
         Some(before) => before.models.clone(),
-        None => Arc::new(models(source, health)),
+        None => Arc::new(models(source, with)),
     };
     let (retry, logging) = settings(source.section(SETTINGS));
     Snapshot {
@@ -84,7 +89,7 @@ fn keys(source: &SnapshotSource) -> Keys {
     keys
 }
 
-fn models(source: &SnapshotSource, health: &Registry) -> Models {
+fn models(source: &SnapshotSource, with: (&Registry, &Apis)) -> Models {
     let resolve = |reference: &str| -> Option<Secret> { source.secrets.get(reference).cloned() };
     let lists = read::<AccessList>(source.section(ACCESS)).into_iter().filter_map(|list| {
         list.inspect_err(|unread| {
@@ -97,7 +102,7 @@ fn models(source: &SnapshotSource, health: &Registry) -> Models {
     let mut compiler = Compiler { lists, ..Compiler::default() };
     for entry in read::<ModelEntry>(source.section(MODELS)) {
         match entry {
-            Ok(entry) => compiler.add_model(entry, health, &resolve),
+            Ok(entry) => compiler.add_model(entry, with, &resolve),
             Err(unread) => compiler.add_unread(&unread),
         }
     }
@@ -125,10 +130,15 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn add_model(&mut self, entry: ModelEntry, health: &Registry, resolve: &auth::Resolve<'_>) {
+    fn add_model(
+        &mut self,
+        entry: ModelEntry,
+        (health, apis): (&Registry, &Apis),
+        resolve: &auth::Resolve<'_>,
+    ) {
         let ModelEntry { name, access, types, upstream, unavailable, price } = entry;
         let served = match (upstream, unavailable) {
-            (Some(upstream), None) => match Upstream::compile(&upstream, resolve) {
+            (Some(upstream), None) => match Upstream::compile(&upstream, resolve, apis) {
                 Ok(compiled) => Ok((compiled, upstream)),
                 Err(error) => Err(sentence(&error)),
             },

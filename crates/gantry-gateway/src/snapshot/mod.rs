@@ -11,7 +11,8 @@ pub use access::Access;
 pub use compile::compile;
 
 use crate::route::health::Health;
-use gantry_model::facts::{Claude, Dialect, ModelTraits, Quirks};
+use gantry_llm::dialect::Dialect;
+use gantry_model::facts::{Claude, ModelTraits, Quirks};
 use gantry_model::ids::{Generation, UnixMs};
 use gantry_model::price::ModelPrice;
 pub use gantry_model::snapshot::Strategy;
@@ -117,7 +118,7 @@ pub struct Model {
 
 impl Model {
     #[must_use]
-    pub fn dialect(&self) -> Dialect {
+    pub fn dialect(&self) -> &'static dyn Dialect {
         self.upstream.dialect
     }
 

@@ -98,6 +98,24 @@ async fn a_refusal_says_by_headers_how_to_do_better() {
 }
 
 #[tokio::test]
+async fn the_path_names_the_api_and_a_header_only_where_two_share_it() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let version = [("anthropic-version", "2023-06-01")];
+    let answer =
+        gateway.send(Method::POST, "/v1/chat/completions", &chat("mock/gpt"), &version).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    assert_eq!(json(&answer)["object"], "chat.completion");
+    assert!(!answer.headers.contains_key("request-id"));
+    for (headers, field) in [(&version[..], "has_more"), (&[], "object")] {
+        let answer = gateway.send(Method::GET, "/v1/models", "", headers).await;
+        assert!(json(&answer).get(field).is_some(), "{field}: {}", text(&answer));
+    }
+    let dialects: Vec<_> = gateway.records().iter().map(|record| record.dialect.clone()).collect();
+    assert_eq!(dialects, ["openai", "anthropic", "openai"]);
+}
+
+#[tokio::test]
 async fn a_misspelled_path_is_refused_in_the_envelope_with_a_record() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;

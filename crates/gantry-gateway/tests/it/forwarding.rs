@@ -107,14 +107,19 @@ const PLAIN_REPLY: &[u8] =
 async fn what_concerns_one_connection_goes_no_further() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = Harness::start(one_account(&mock.url(), &["gpt"]).unwrap()).await;
-    let fields = [("connection", "keep-alive, X-Hop ,x-other"), ("x-hop", "1"), ("x-stays", "1")];
+    let fields = [
+        ("connection", "keep-alive, X-RateLimit-Hop ,x-other"),
+        ("x-ratelimit-hop", "1"),
+        ("x-ratelimit-stays", "1"),
+    ];
     mock.script(vec![reply(200, &fields, PLAIN_REPLY)]);
     let body = chat("mock/gpt");
     let answer = gateway.send(Method::POST, "/v1/chat/completions", &body, &fields).await;
     assert_eq!(answer.status, 200, "{}", text(&answer));
     let sent = mock.last_request().unwrap();
-    assert_eq!((sent.header("x-hop"), sent.header("x-stays")), (None, Some("1")));
-    assert!(!answer.headers.contains_key("x-hop") && answer.headers.contains_key("x-stays"));
+    let (hop, stays) = ("x-ratelimit-hop", "x-ratelimit-stays");
+    assert_eq!((sent.header(hop), sent.header(stays)), (None, Some("1")));
+    assert!(!answer.headers.contains_key(hop) && answer.headers.contains_key(stays));
 }
 
 #[tokio::test]
@@ -146,6 +151,56 @@ async fn upstreams_are_asked_for_plain_bodies_and_a_packed_error_is_told_by_its_
     assert!(error.contains("answered with status 400"), "{error}");
     for name in ["content-encoding", "etag"] {
         assert!(!answer.headers.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn only_reply_headers_that_concern_the_caller_go_on() {
+    const MESSAGE: &[u8] = br#"{"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}"#;
+    let fields = [
+        ("retry-after", "1"),
+        ("x-ratelimit-remaining-requests", "7"),
+        ("openai-processing-ms", "12"),
+        ("anthropic-ratelimit-input-tokens-remaining", "7"),
+        ("openai-organization", "acme"),
+        ("anthropic-organization-id", "acme"),
+        ("clear-site-data", "*"),
+        ("nel", "{}"),
+        ("report-to", "{}"),
+        ("reporting-endpoints", "a=\"https://x\""),
+        ("set-cookie", "a=b"),
+        ("server", "acme"),
+        ("cf-ray", "1"),
+        ("x-tfy-resolved-model", "other/model"),
+        ("x-anything-new", "1"),
+    ];
+    let both = ["retry-after", "x-ratelimit-remaining-requests"];
+    let cases = [
+        ("/v1/chat/completions", chat("mock/gpt"), PLAIN_REPLY, "openai-processing-ms"),
+        (
+            "/v1/messages",
+            messages("claude/opus", false),
+            MESSAGE,
+            "anthropic-ratelimit-input-tokens-remaining",
+        ),
+    ];
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [
+        openai("mock", &mock.url(), &["gpt"]).unwrap(),
+        anthropic("claude", &mock.url(), &["opus"]).unwrap(),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    // Good replies and errors alike.
+    for status in [200, 400] {
+        for (path, body, said, own) in &cases {
+            mock.script(vec![reply(status, &fields, said)]);
+            let answer = gateway.post(path, body).await;
+            assert_eq!(answer.status, status, "{}", text(&answer));
+            for (name, value) in fields {
+                let passed = answer.headers.get(name).is_some_and(|passed| passed == value);
+                assert_eq!(passed, both.contains(&name) || name == *own, "{status} {path} {name}");
+            }
+        }
     }
 }
 

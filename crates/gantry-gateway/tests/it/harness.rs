@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gantry_gateway::{Config, Gateway, NewScreen, OtherBody, OtherService, Parts};
 use gantry_http::client::{Answer, Call, call};
 use gantry_http::server::{DetachedBody, Limits, Workers, accept, listen, start_workers};
+use gantry_llm::operation::Apis;
 use gantry_model::record::RequestRecord;
 use gantry_model::snapshot::SnapshotSource;
 use gantry_runtime::clock::Clock;
@@ -40,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) traces: bool,
     pub(crate) hooks: Vec<NewScreen>,
+    /// Dialects and operations; the standard ones unless said.
+    pub(crate) apis: Option<Apis>,
 }
 
 struct Nothing;
@@ -64,7 +67,7 @@ impl Harness {
     }
 
     pub(crate) async fn set_up(source: SnapshotSource, setup: Setup) -> Self {
-        let Setup { config, limits, traces, hooks } = setup;
+        let Setup { config, limits, traces, hooks, apis } = setup;
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new(100, &MetadataLabels::default()));
@@ -74,6 +77,7 @@ impl Harness {
         let shutdown = Shutdown::default();
         let parts = Parts {
             config,
+            apis: apis.unwrap_or_else(Apis::standard),
             clock,
             recorder: recorder.clone(),
             traces,

@@ -15,6 +15,7 @@ mod deadline;
 mod fallback;
 mod forwarding;
 mod harness;
+mod last_event;
 mod leaving;
 mod limits;
 mod long_bodies;
@@ -23,5 +24,8 @@ mod records;
 mod routing;
 mod screens;
 mod secrets;
+mod toy;
+#[path = "../../../gantry-llm/tests/it/toy_dialect.rs"]
+mod toy_dialect;
 mod traces;
 mod translation;

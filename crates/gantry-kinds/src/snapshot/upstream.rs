@@ -4,8 +4,11 @@ use crate::catalogue::{self, AuthScheme, Provider, UrlStyle};
 use crate::kinds::ProviderAccount;
 use crate::kinds::common::AuthData;
 use crate::kinds::provider_account::ModelIntegration;
-use gantry_model::facts::{Claude, Dialect, Quirks};
+use gantry_model::facts::{Claude, Quirks};
 use gantry_model::snapshot::{HeaderEntry, HeaderText, TlsEntry, UpstreamEntry, is_own_header};
+
+/// The dialect of which the catalogue knows what each generation of models takes.
+const MESSAGES: &str = "anthropic";
 
 /// Why a model's manifest gives no upstream.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +34,7 @@ pub(super) fn compile(
     let upstream_name = model.upstream_name();
     Ok(UpstreamEntry {
         provider: provider.name.clone(),
-        dialect: dialect_name(provider.dialect).to_owned(),
+        dialect: provider.dialect.as_str().to_owned(),
         prefix,
         query,
         tls: model.tls_settings.as_ref().map(|tls| TlsEntry {
@@ -43,20 +46,12 @@ pub(super) fn compile(
         traits: provider.quirks.model(upstream_name).cloned(),
         // What is known of other models stays here.
         quirks: Quirks { models: Vec::new(), ..provider.quirks.clone() },
-        claude: match provider.dialect {
-            Dialect::Anthropic => catalogue::claude(upstream_name).clone(),
-            Dialect::OpenAi => Claude::default(),
+        claude: match provider.dialect.as_str() {
+            MESSAGES => catalogue::claude(upstream_name).clone(),
+            _ => Claude::default(),
         },
         url,
     })
-}
-
-/// As the contract spells it.
-fn dialect_name(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::OpenAi => "openai",
-        Dialect::Anthropic => "anthropic",
-    }
 }
 
 /// The credential's header, then the manifest's own, which win.
@@ -124,10 +119,9 @@ fn path(url: &str) -> &str {
 fn plain_prefix(provider: &Provider, given: &str) -> String {
     let usual = provider.base_url.as_deref().map_or("/v1", path);
     let base = if given.is_empty() { usual } else { given };
-    match provider.dialect {
-        Dialect::Anthropic if !base.ends_with("/v1") => format!("{base}/v1/"),
-        Dialect::Anthropic | Dialect::OpenAi => format!("{base}/"),
-    }
+    let version = provider.version_path.as_str();
+    let missing = if base.ends_with(version) { "" } else { version };
+    format!("{base}{missing}/")
 }
 
 /// Azure's two URL styles: dated versions name the deployment in the path, `/openai/v1` in the

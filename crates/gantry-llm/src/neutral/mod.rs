@@ -4,6 +4,7 @@
 //! them. It borrows from the body it was parsed from. It must never name a dialect: a field that
 //! only one dialect has is reported by that dialect's parser and left out here.
 
+mod error;
 mod losses;
 mod place;
 mod reply;
@@ -11,6 +12,7 @@ mod request;
 mod text;
 mod tool_names;
 
+pub use error::{ErrorKind, ErrorView};
 pub use losses::{Losses, Unknown};
 pub use place::Place;
 pub use reply::{Event, Reply, Sink, Stop, StopReason};

@@ -1,16 +1,22 @@
 //! What is seen in replies of all dialects and of servers that bend them.
 
 use super::*;
+use crate::dialect::anthropic::Messages;
+use crate::dialect::openai::{Choices, Embeddings};
 use crate::sse::tests::chunks;
 use crate::sse::{Splitter, events};
 use proptest::prelude::*;
+
+const CHAT: &dyn Replies = &Choices;
+const EMBEDDING: &dyn Replies = &Embeddings;
+const MESSAGES: &dyn Replies = &Messages;
 
 fn chunk(delta: &str, finish: &str) -> String {
     let choice = format!(r#"{{"index":0,"delta":{delta},"finish_reason":{finish}}}"#);
     format!(r#"{{"id":"c1","model":"gpt","choices":[{choice}],"usage":null}}"#)
 }
 
-fn see(wire: Wire, data: &str) -> (Seen, Observer) {
+fn see(wire: &'static dyn Replies, data: &str) -> (Seen, Observer) {
     let mut observer = Observer::new(wire);
     let stream = format!("data: {data}\n\n");
     let seen = observer.event(&events(stream.as_bytes()).next().unwrap());
@@ -50,7 +56,7 @@ fn tells_the_first_token_from_what_comes_before_it() {
         (r#"{"audio":{"id":"a"}}"#, Seen::Content, 0),
     ];
     for (delta, expected, bytes) in cases {
-        let (seen, observer) = see(Wire::Chat, &chunk(delta, "null"));
+        let (seen, observer) = see(CHAT, &chunk(delta, "null"));
         assert_eq!((seen, observer.output_bytes()), (expected, bytes), "{delta}");
         assert_eq!((observer.usage(), observer.finish_reason()), (None, None), "{delta}");
         assert_eq!((observer.model(), observer.message_id()), (Some("gpt"), Some("c1")));
@@ -61,14 +67,14 @@ fn tells_the_first_token_from_what_comes_before_it() {
 fn tells_reasoning_that_is_shown_from_none() {
     let delta = |delta: &str| format!(r#"{{"type":"content_block_delta","delta":{delta}}}"#);
     let cases = [
-        (Wire::Chat, chunk(r#"{"content":"a"}"#, "null"), false),
-        (Wire::Chat, chunk(r#"{"content":"a","reasoning":""}"#, "null"), false),
-        (Wire::Chat, chunk(r#"{"reasoning_content":"hm"}"#, "null"), true),
-        (Wire::Chat, chunk(r#"{"reasoning_details":[{"text":"hm"}]}"#, "null"), true),
-        (Wire::Messages, delta(r#"{"type":"thinking_delta","thinking":"hm"}"#), true),
-        (Wire::Messages, delta(r#"{"type":"thinking_delta","thinking":""}"#), false),
-        (Wire::Messages, delta(r#"{"type":"signature_delta","signature":"x"}"#), false),
-        (Wire::Messages, delta(r#"{"type":"text_delta","text":"a"}"#), false),
+        (CHAT, chunk(r#"{"content":"a"}"#, "null"), false),
+        (CHAT, chunk(r#"{"content":"a","reasoning":""}"#, "null"), false),
+        (CHAT, chunk(r#"{"reasoning_content":"hm"}"#, "null"), true),
+        (CHAT, chunk(r#"{"reasoning_details":[{"text":"hm"}]}"#, "null"), true),
+        (MESSAGES, delta(r#"{"type":"thinking_delta","thinking":"hm"}"#), true),
+        (MESSAGES, delta(r#"{"type":"thinking_delta","thinking":""}"#), false),
+        (MESSAGES, delta(r#"{"type":"signature_delta","signature":"x"}"#), false),
+        (MESSAGES, delta(r#"{"type":"text_delta","text":"a"}"#), false),
     ];
     for (wire, data, expected) in cases {
         assert_eq!(see(wire, &data).1.shows_reasoning(), expected, "{data}");
@@ -94,10 +100,10 @@ fn reads_openai_events() {
         ("[]".to_owned(), Seen::Malformed),
     ];
     for (data, expected) in cases {
-        assert_eq!(see(Wire::Chat, &data).0, expected, "{data}");
+        assert_eq!(see(CHAT, &data).0, expected, "{data}");
     }
     let text = r#"{"choices":[{"text":"abc","finish_reason":null}]}"#;
-    let (seen, observer) = see(Wire::Completion, text);
+    let (seen, observer) = see(CHAT, text);
     assert_eq!((seen, observer.output_bytes()), (Seen::Content, 3));
 }
 
@@ -115,7 +121,7 @@ fn a_stream_without_end_mark_may_end_once_all_choices_have_stopped() {
         (vec!["[DONE]"], true),
     ];
     for (chunks, expected) in cases {
-        let mut observer = Observer::new(Wire::Chat);
+        let mut observer = Observer::new(CHAT);
         for data in &chunks {
             let stream = format!("data: {data}\n\n");
             observer.event(&events(stream.as_bytes()).next().unwrap());
@@ -150,12 +156,12 @@ fn reads_errors_in_the_shapes_that_servers_use() {
         (r#"{"choices":[],"error":null}"#, Seen::Preamble),
     ];
     for (data, expected) in cases {
-        assert_eq!(see(Wire::Chat, data).0, expected, "{data}");
+        assert_eq!(see(CHAT, data).0, expected, "{data}");
     }
     let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#;
     let expected = error(Some("overloaded_error"), None, "m");
-    assert_eq!(see(Wire::Messages, overloaded).0, expected);
-    for wire in [Wire::Chat, Wire::Messages] {
+    assert_eq!(see(MESSAGES, overloaded).0, expected);
+    for wire in [CHAT, MESSAGES] {
         let mut observer = Observer::new(wire);
         let event = sse::Event { name: Some("error"), data: b"gone"[..].into() };
         assert_eq!(observer.event(&event), error(None, None, "gone"));
@@ -202,7 +208,7 @@ fn reads_message_events() {
         ("nonsense".into(), Seen::Malformed, 0),
     ];
     for (data, expected, bytes) in cases {
-        let (seen, observer) = see(Wire::Messages, &data);
+        let (seen, observer) = see(MESSAGES, &data);
         assert_eq!((seen, observer.output_bytes()), (expected, bytes), "{data}");
     }
 }
@@ -210,7 +216,7 @@ fn reads_message_events() {
 const CLAUDE: &str = include_str!("samples/claude.sse");
 const GPT: &str = include_str!("samples/gpt.sse");
 
-fn watch(wire: Wire, stream: &str) -> Observer {
+fn watch(wire: &'static dyn Replies, stream: &str) -> Observer {
     let mut observer = Observer::new(wire);
     for event in events(stream.as_bytes()) {
         observer.event(&event);
@@ -227,13 +233,13 @@ fn a_stream_is_empty_until_the_model_says_something() {
     let stop = r#"{"type":"message_stop"}"#;
     let (role, word) =
         (chunk(r#"{"role":"assistant"}"#, "null"), chunk(r#"{"content":"a"}"#, "null"));
-    let cases: [(Wire, &[&str], bool); 6] = [
-        (Wire::Messages, &[start, opened, stop], true),
-        (Wire::Messages, &[start, opened, said, stop], false),
-        (Wire::Messages, &[start, &message_delta(r#""end_turn""#), stop], false),
-        (Wire::Chat, &["[DONE]"], true),
-        (Wire::Chat, &[&role, "[DONE]"], true),
-        (Wire::Chat, &[&role, &word, "[DONE]"], false),
+    let cases: [(&'static dyn Replies, &[&str], bool); 6] = [
+        (MESSAGES, &[start, opened, stop], true),
+        (MESSAGES, &[start, opened, said, stop], false),
+        (MESSAGES, &[start, &message_delta(r#""end_turn""#), stop], false),
+        (CHAT, &["[DONE]"], true),
+        (CHAT, &[&role, "[DONE]"], true),
+        (CHAT, &[&role, &word, "[DONE]"], false),
     ];
     for (wire, events, expected) in cases {
         let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
@@ -244,7 +250,7 @@ fn a_stream_is_empty_until_the_model_says_something() {
 
 #[test]
 fn adds_up_a_claude_stream() {
-    let observer = watch(Wire::Messages, CLAUDE);
+    let observer = watch(MESSAGES, CLAUDE);
     let expected = TokenUsage { cache_write_1h: 10, reasoning: 4, ..usage(90, 50, 30, 15) };
     assert_eq!(observer.usage(), Some(expected));
     assert_eq!(observer.finish_reason(), Some("end_turn"));
@@ -255,7 +261,7 @@ fn adds_up_a_claude_stream() {
 #[test]
 fn knows_the_input_of_a_claude_stream_that_was_cut_off() {
     let cut = CLAUDE.find("event: message_delta").unwrap();
-    let observer = watch(Wire::Messages, &CLAUDE[..cut]);
+    let observer = watch(MESSAGES, &CLAUDE[..cut]);
     assert_eq!(observer.usage().unwrap().input, 90);
     assert!(!observer.usage_is_final() && !observer.ended());
     assert_eq!(observer.output_bytes(), 2);
@@ -263,7 +269,7 @@ fn knows_the_input_of_a_claude_stream_that_was_cut_off() {
 
 #[test]
 fn adds_up_a_gpt_stream() {
-    let observer = watch(Wire::Chat, GPT);
+    let observer = watch(CHAT, GPT);
     let expected = TokenUsage { reasoning: 8, ..usage(9, 4, 0, 12) };
     assert_eq!(observer.usage(), Some(expected));
     assert_eq!(observer.finish_reason(), Some("stop"));
@@ -304,12 +310,12 @@ fn normalises_the_counts_of_compatible_servers() {
     ];
     for (member, expected) in cases {
         let data = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"stop"}}],{member}}}"#);
-        let (_, observer) = see(Wire::Chat, &data);
+        let (_, observer) = see(CHAT, &data);
         assert_eq!(observer.usage(), Some(expected), "{member}");
         assert!(observer.usage_is_final(), "{member}");
     }
     for member in [r#""usage":null"#, r#""usage":{}"#, r#""usage":"9""#, r#""timings":{}"#] {
-        let (_, observer) = see(Wire::Chat, &format!(r#"{{"choices":[],{member}}}"#));
+        let (_, observer) = see(CHAT, &format!(r#"{{"choices":[],{member}}}"#));
         assert_eq!(observer.usage(), None, "{member}");
     }
 }
@@ -321,22 +327,22 @@ fn counts_beyond_belief_are_taken_as_not_sent() {
     let content = r#""content":[{"type":"text","text":"abc"}],"stop_reason":"end_turn""#;
     let cases = [
         (
-            Wire::Chat,
+            CHAT,
             format!(r#"{{{choice},"usage":{{"prompt_tokens":3,"completion_tokens":{absurd}}}}}"#),
             (usage(3, 0, 0, 0), true),
         ),
         (
-            Wire::Chat,
+            CHAT,
             format!(r#"{{{choice},"usage":{{"prompt_tokens":{absurd},"completion_tokens":2}}}}"#),
             (usage(0, 0, 0, 2), true),
         ),
         (
-            Wire::Chat,
+            CHAT,
             format!(r#"{{{choice},"usage":{{"prompt_tokens":100000000,"completion_tokens":2}}}}"#),
             (usage(100_000_000, 0, 0, 2), false),
         ),
         (
-            Wire::Messages,
+            MESSAGES,
             format!(
                 r#"{{{content},"usage":{{"input_tokens":3,"output_tokens":2,
                     "cache_read_input_tokens":{absurd}}}}}"#
@@ -359,7 +365,7 @@ fn takes_the_last_of_cumulative_usages() {
         let counts = format!(r#""usage":{{"prompt_tokens":9,"completion_tokens":{output}}}"#);
         format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}],{counts}}}\n\n")
     };
-    let observer = watch(Wire::Chat, &(event(1) + &event(2)));
+    let observer = watch(CHAT, &(event(1) + &event(2)));
     assert_eq!(observer.usage(), Some(usage(9, 0, 0, 2)));
     assert!(!observer.usage_is_final(), "the model has not stopped");
 }
@@ -372,27 +378,27 @@ fn meters_whole_replies() {
     let content = r#""content":[{"type":"text","text":"abc"}],"stop_reason":"end_turn""#;
     let cases = [
         (
-            Wire::Chat,
+            CHAT,
             format!(r#"{{"choices":[{{{choice}}}],{counts}}}"#),
             (usage(3, 0, 0, 1), Some("stop"), 3),
         ),
         (
-            Wire::Completion,
+            CHAT,
             format!(r#"{{"choices":[{{"text":"abc","finish_reason":"length"}}],{counts}}}"#),
             (usage(3, 0, 0, 1), Some("length"), 3),
         ),
         (
-            Wire::Embedding,
+            EMBEDDING,
             r#"{"data":[{"embedding":[0.1,-2e-3]}],"usage":{"prompt_tokens":3}}"#.to_owned(),
             (usage(3, 0, 0, 0), None, 0),
         ),
         (
-            Wire::Embedding,
+            EMBEDDING,
             r#"{"data":[{"embedding":"AAA="}],"usage":{"total_tokens":3}}"#.to_owned(),
             (usage(3, 0, 0, 0), None, 0),
         ),
         (
-            Wire::Messages,
+            MESSAGES,
             format!(r#"{{"type":"message",{content},{claude}}}"#),
             (usage(3, 1, 0, 1), Some("end_turn"), 3),
         ),
@@ -411,14 +417,14 @@ const EMPTY: &str = "the reply is empty: no content, no finish reason, no usage"
 #[test]
 fn a_reply_that_says_one_thing_is_not_empty() {
     let cases = [
-        (Wire::Chat, r#"{"choices":[{"message":{"content":"a"}}]}"#),
-        (Wire::Chat, r#"{"choices":[{"message":{"refusal":"no"}}]}"#),
-        (Wire::Chat, r#"{"choices":[{"message":{"tool_calls":[{"id":"a"}]}}]}"#),
-        (Wire::Chat, r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#),
-        (Wire::Chat, r#"{"choices":[],"usage":{"prompt_tokens":3}}"#),
-        (Wire::Embedding, r#"{"data":[{"embedding":[1]}]}"#),
-        (Wire::Messages, r#"{"content":[],"stop_reason":"end_turn"}"#),
-        (Wire::Messages, r#"{"content":[{"type":"tool_use","name":"f"}]}"#),
+        (CHAT, r#"{"choices":[{"message":{"content":"a"}}]}"#),
+        (CHAT, r#"{"choices":[{"message":{"refusal":"no"}}]}"#),
+        (CHAT, r#"{"choices":[{"message":{"tool_calls":[{"id":"a"}]}}]}"#),
+        (CHAT, r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#),
+        (CHAT, r#"{"choices":[],"usage":{"prompt_tokens":3}}"#),
+        (EMBEDDING, r#"{"data":[{"embedding":[1]}]}"#),
+        (MESSAGES, r#"{"content":[],"stop_reason":"end_turn"}"#),
+        (MESSAGES, r#"{"content":[{"type":"tool_use","name":"f"}]}"#),
     ];
     for (wire, body) in cases {
         assert_eq!(Observer::new(wire).reply(body.as_bytes()), Ok(()), "{body}");
@@ -428,22 +434,22 @@ fn a_reply_that_says_one_thing_is_not_empty() {
 #[test]
 fn refuses_replies_that_are_none() {
     let cases = [
-        (Wire::Chat, "", "the reply is not JSON"),
-        (Wire::Chat, "<html></html>", "the reply is not JSON"),
-        (Wire::Chat, r#"{"choices":[]"#, "the reply is not JSON"),
-        (Wire::Chat, r#"{"detail":"x"}"#, "the reply has no `choices`"),
-        (Wire::Chat, r#"{"choices":null}"#, "the reply has no `choices`"),
-        (Wire::Embedding, r#"{"choices":1}"#, "the reply has no `data`"),
-        (Wire::Messages, r#"{"choices":[]}"#, "the reply has no `content`"),
-        (Wire::Chat, r#"{"choices":[]}"#, EMPTY),
-        (Wire::Chat, r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#, EMPTY),
-        (Wire::Completion, r#"{"choices":[{"text":"","finish_reason":null}]}"#, EMPTY),
-        (Wire::Embedding, r#"{"data":[]}"#, EMPTY),
-        (Wire::Messages, r#"{"content":[{"type":"text","text":""}],"stop_reason":null}"#, EMPTY),
-        (Wire::Chat, r#"{"error":{}}"#, "the reply has status 200 but holds an error"),
-        (Wire::Chat, r#" [{"error":{}}] "#, "the reply has status 200 but holds an error"),
+        (CHAT, "", "the reply is not JSON"),
+        (CHAT, "<html></html>", "the reply is not JSON"),
+        (CHAT, r#"{"choices":[]"#, "the reply is not JSON"),
+        (CHAT, r#"{"detail":"x"}"#, "the reply has no `choices`"),
+        (CHAT, r#"{"choices":null}"#, "the reply has no `choices`"),
+        (EMBEDDING, r#"{"choices":1}"#, "the reply has no `data`"),
+        (MESSAGES, r#"{"choices":[]}"#, "the reply has no `content`"),
+        (CHAT, r#"{"choices":[]}"#, EMPTY),
+        (CHAT, r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#, EMPTY),
+        (CHAT, r#"{"choices":[{"text":"","finish_reason":null}]}"#, EMPTY),
+        (EMBEDDING, r#"{"data":[]}"#, EMPTY),
+        (MESSAGES, r#"{"content":[{"type":"text","text":""}],"stop_reason":null}"#, EMPTY),
+        (CHAT, r#"{"error":{}}"#, "the reply has status 200 but holds an error"),
+        (CHAT, r#" [{"error":{}}] "#, "the reply has status 200 but holds an error"),
         (
-            Wire::Messages,
+            MESSAGES,
             r#"{"type":"error","error":{"type":"api_error","message":"m"}}"#,
             "the reply has status 200 but holds an error",
         ),
@@ -458,7 +464,7 @@ proptest! {
     #[test]
     fn sees_the_same_at_any_chunk_boundary(
         cuts: [prop::sample::Index; 8],
-        (wire, stream) in prop::sample::select(vec![(Wire::Chat, GPT), (Wire::Messages, CLAUDE)]),
+        (wire, stream) in prop::sample::select(vec![(CHAT, GPT), (MESSAGES, CLAUDE)]),
     ) {
         let mut whole = Observer::new(wire);
         let expected: Vec<_> = events(stream.as_bytes()).map(|e| whole.event(&e)).collect();
@@ -477,7 +483,7 @@ proptest! {
 
     #[test]
     fn never_panics_on_bytes(data: Vec<u8>, json in crate::scan::tests::any_object()) {
-        for wire in [Wire::Chat, Wire::Completion, Wire::Embedding, Wire::Messages] {
+        for wire in [CHAT, EMBEDDING, MESSAGES] {
             let mut observer = Observer::new(wire);
             let event = sse::Event { name: None, data: data.clone().into() };
             let json = json.to_string();

@@ -11,7 +11,7 @@ const TOKENS_MAX: u64 = 100_000_000;
 
 /// Counts as they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     input: Option<u64>,
     output: Option<u64>,
     total: Option<u64>,
@@ -23,13 +23,13 @@ pub(super) struct Counts {
     cache_write_1h: Option<u64>,
     reasoning: Option<u64>,
     /// Whether one was beyond belief; it counts as not sent.
-    pub(super) doubted: bool,
+    pub(crate) doubted: bool,
 }
 
 impl Counts {
     /// Reads OpenAI's `usage` with the spellings of compatible servers; `None` unless it is an
     /// object with a count. A later usage replaces an earlier one: they are cumulative.
-    pub(super) fn read_openai(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Fault> {
+    pub(crate) fn read_openai(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Fault> {
         let mut counts = Self::default();
         object(cursor, |cursor, name| {
             match name {
@@ -59,7 +59,7 @@ impl Counts {
     }
 
     /// Reads llama.cpp's `timings`, in which `prompt_n` excludes what came from the cache.
-    pub(super) fn timings(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Fault> {
+    pub(crate) fn timings(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Fault> {
         let mut counts = Self::default();
         object(cursor, |cursor, name| {
             match name {
@@ -78,7 +78,7 @@ impl Counts {
     ///
     /// Counts are cumulative, so a later one replaces an earlier one; but a zero on the input's
     /// side replaces nothing, as some servers fill in that side only once.
-    pub(super) fn merge_anthropic(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Fault> {
+    pub(crate) fn merge_anthropic(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Fault> {
         let is_object = cursor.peek_value() == Some(b'{');
         object(cursor, |cursor, name| {
             match name {
@@ -147,7 +147,7 @@ impl Counts {
     }
 
     /// OpenAI's convention: the prompt includes cached tokens, the completion includes reasoning.
-    pub(super) fn openai(&self) -> TokenUsage {
+    pub(crate) fn openai(&self) -> TokenUsage {
         let cached = self.cache_read.unwrap_or(0);
         let reasoning = self.reasoning.unwrap_or(0);
         let mut output = self.output.unwrap_or(0);
@@ -174,7 +174,7 @@ impl Counts {
     }
 
     /// Anthropic's convention: the input excludes cache reads and writes.
-    pub(super) fn anthropic(&self) -> TokenUsage {
+    pub(crate) fn anthropic(&self) -> TokenUsage {
         let cache_read = self.cache_read.unwrap_or(0);
         let cache_write_1h = self.cache_write_1h.unwrap_or(0);
         let by_lifetime = self.cache_write_5m.unwrap_or(0).saturating_add(cache_write_1h);

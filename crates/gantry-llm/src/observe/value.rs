@@ -37,7 +37,7 @@ pub(crate) fn array<'a>(
 }
 
 /// Keeps the first string that is not empty.
-pub(super) fn keep_first(kept: &mut Option<String>, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+pub(crate) fn keep_first(kept: &mut Option<String>, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
     if kept.is_some() {
         return cursor.ignore();
     }
@@ -59,7 +59,7 @@ pub(crate) fn string<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>
 }
 
 /// A string to keep.
-pub(super) fn owned(cursor: &mut Cursor<'_>) -> Result<Option<String>, Fault> {
+pub(crate) fn owned(cursor: &mut Cursor<'_>) -> Result<Option<String>, Fault> {
     Ok(string(cursor)?.map(Cow::into_owned))
 }
 
@@ -85,14 +85,14 @@ pub(crate) fn text_len(cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
 }
 
 /// Moves over a value; returns whether it says something: not `null`, `""`, `[]` or `{}`.
-pub(super) fn says_something(cursor: &mut Cursor<'_>) -> Result<bool, Fault> {
+pub(crate) fn says_something(cursor: &mut Cursor<'_>) -> Result<bool, Fault> {
     let range = cursor.skip()?;
     Ok(cursor.slice(&range) != b"null" && !is_empty(cursor, &range))
 }
 
 /// The error in an object's `error` member, or the object's own members where there is none (vLLM's
 /// older form), or the text itself.
-pub(super) fn error_of(data: &[u8]) -> Box<UpstreamError> {
+pub(crate) fn error_of(data: &[u8]) -> Box<UpstreamError> {
     let mut error = UpstreamError::default();
     let mut cursor = Cursor::new(data);
     let is_text = std::str::from_utf8(data).is_ok();
@@ -103,7 +103,7 @@ pub(super) fn error_of(data: &[u8]) -> Box<UpstreamError> {
 }
 
 /// Reads an error value: an object, or a string that is the message. `None` for `null`.
-pub(super) fn error(cursor: &mut Cursor<'_>) -> Result<Option<Box<UpstreamError>>, Fault> {
+pub(crate) fn error(cursor: &mut Cursor<'_>) -> Result<Option<Box<UpstreamError>>, Fault> {
     let mut error = UpstreamError::default();
     match cursor.peek_value() {
         Some(b'n') => return cursor.skip().map(|_| None),

@@ -56,6 +56,30 @@ fn forwards_whole_events_and_holds_the_rest() {
 }
 
 #[test]
+fn completes_the_last_event_when_it_holds_data() {
+    for (input, before, last) in [
+        ("data: a\n\ndata: b", "data: a\n\n", "data: b\n\n"),
+        ("event: e\ndata: b\n", "", "event: e\ndata: b\n\n\n"),
+        ("data: b\r", "", "data: b\r\n\n"),
+        ("data: b\r\n", "", "data: b\r\n\n\n"),
+        ("data: a\n\n", "data: a\n\n", ""),
+        ("data: a\n\n: bye", "data: a\n\n", ""),
+        ("event: e\n", "", ""),
+        ("", "", ""),
+    ] {
+        let mut splitter = Splitter::new(100);
+        assert_eq!(splitter.push(input.into()).unwrap(), before, "{input:?}");
+        let whole = splitter.finish();
+        assert_eq!(whole, last, "{input:?}");
+        assert_eq!(events(&whole).count(), usize::from(!last.is_empty()), "{input:?}");
+        assert_eq!(splitter.finish(), "", "{input:?}");
+    }
+    let mut splitter = Splitter::new(8);
+    assert!(splitter.push("data: too large".into()).is_err());
+    assert_eq!(splitter.finish(), "");
+}
+
+#[test]
 fn passes_a_chunk_of_whole_events_on_without_a_copy() {
     let mut splitter = Splitter::new(100);
     let chunk = Bytes::from(vec![b'\n'; 3]);

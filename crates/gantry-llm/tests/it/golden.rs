@@ -4,14 +4,15 @@
 //! the case exists, and the context where it is not the default. Input is `in.json`, `in.sse` or
 //! `in.txt`. `UPDATE_GOLDEN=1` rewrites the outputs, which a person then reads.
 
-use crate::support::{CREATED_S, REQUEST_ID, events, stream_context};
+use crate::support::{ANTHROPIC, CREATED_S, OPENAI, REQUEST_ID, events, known, stream_context};
 use gantry_kinds::catalogue;
+use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::stream::StreamTranslator;
 use gantry_llm::translate::{
     self, Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
 };
-use gantry_model::facts::{Dialect, Quirks};
+use gantry_model::facts::Quirks;
 use gantry_model::record::Loss;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,9 +32,9 @@ enum Kind {
 #[serde(deny_unknown_fields)]
 struct Case {
     kind: Kind,
-    from: Dialect,
+    from: String,
     /// Absent for errors, which are printed in all dialects.
-    to: Option<Dialect>,
+    to: Option<String>,
     #[serde(rename = "why")]
     _why: String,
     #[serde(default)]
@@ -46,6 +47,12 @@ struct Case {
     include_usage: bool,
     #[serde(default)]
     status: u16,
+}
+
+impl Case {
+    fn target(&self) -> &'static dyn Dialect {
+        known(self.to.as_deref().unwrap())
+    }
 }
 
 fn model() -> String {
@@ -126,14 +133,14 @@ fn losses_value(losses: &[Loss]) -> Value {
 
 fn body_outputs(result: Result<Translated, Error>) -> Outputs {
     match result {
-        Ok(Translated { body, losses, added, beta, .. }) => {
+        Ok(Translated { body, losses, added, headers, .. }) => {
             let value: Value = serde_json::from_slice(&body).unwrap();
             let mut report = json!({"losses": losses_value(&losses)});
             if !added.is_empty() {
                 report["added"] = losses_value(&added);
             }
-            if let Some(beta) = beta {
-                report["beta"] = beta.into();
+            if let [("anthropic-beta", beta)] = headers.as_slice() {
+                report["beta"] = (*beta).into();
             }
             vec![("out.json", pretty(&value)), ("report.json", pretty(&report))]
         }
@@ -147,9 +154,10 @@ fn request(case: &Case, input: &[u8]) -> Outputs {
         quirks: &case.quirks,
         traits: case.quirks.model(&case.model),
         claude: catalogue::claude(&case.model),
-        anthropic_version: &case.anthropic_version,
+        version: &case.anthropic_version,
+        stream: None,
     };
-    body_outputs(translate::request(case.from, case.to.unwrap(), input, &ctx))
+    body_outputs(translate::request(known(&case.from), case.target(), input, &ctx))
 }
 
 fn reply(case: &Case, input: &[u8]) -> Outputs {
@@ -159,7 +167,7 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
         tool_names: &ToolNames::default(),
         created_s: CREATED_S,
     };
-    let done = translate::reply(case.from, case.to.unwrap(), input, &ctx);
+    let done = translate::reply(known(&case.from), case.target(), input, &ctx);
     if let Ok(TranslatedReply { body, finish_reason, .. }) = &done {
         let value: Value = serde_json::from_slice(body).unwrap();
         let printed = [&value["choices"][0]["finish_reason"], &value["stop_reason"]];
@@ -169,7 +177,7 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
         body,
         losses,
         added: Vec::new(),
-        beta: None,
+        headers: Vec::new(),
         tool_names: ToolNames::default(),
     }))
 }
@@ -177,8 +185,7 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
 /// Feeds the events; a failure in the stream ends it with an error event, as the gateway does.
 fn stream(case: &Case, input: &[u8]) -> Outputs {
     let ctx = stream_context(case.include_usage);
-    let to = case.to.unwrap();
-    let mut translator = StreamTranslator::new(case.from, to, ctx);
+    let mut translator = StreamTranslator::new(known(&case.from), case.target(), ctx);
     let mut out = Vec::new();
     let mut failure = None;
     for (name, data) in events(std::str::from_utf8(input).unwrap()) {
@@ -209,8 +216,9 @@ fn stream(case: &Case, input: &[u8]) -> Outputs {
 }
 
 fn error(case: &Case, input: &[u8]) -> Outputs {
-    let view = errors::parse(case.from, case.status, input);
+    let view = errors::parse(known(&case.from), case.status, input);
     let printed = |dialect| {
+        let dialect = known(dialect);
         let body = errors::print_body(dialect, &view);
         json!({
             "status": errors::status_for(dialect, &view),
@@ -219,8 +227,8 @@ fn error(case: &Case, input: &[u8]) -> Outputs {
     };
     let value = json!({
         "kind": view.kind.as_str(),
-        "openai": printed(Dialect::OpenAi),
-        "anthropic": printed(Dialect::Anthropic),
+        "openai": printed(OPENAI),
+        "anthropic": printed(ANTHROPIC),
     });
     vec![("out.json", pretty(&value))]
 }

@@ -12,3 +12,5 @@ mod golden;
 mod roundtrip;
 mod streams;
 mod support;
+mod toy;
+mod toy_dialect;

@@ -1,7 +1,6 @@
 //! Requests that both dialects can say survive the way there and back.
 
-use crate::support::request;
-use gantry_model::facts::Dialect::{Anthropic, OpenAi};
+use crate::support::{ANTHROPIC, OPENAI, request};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -178,10 +177,10 @@ prop_compose! {
 proptest! {
     #[test]
     fn a_chat_survives_the_way_to_messages_and_back(chat in chat()) {
-        let there = request(OpenAi, Anthropic, &chat);
+        let there = request(OPENAI, ANTHROPIC, &chat);
         prop_assert_eq!(&there.losses, &[]);
         let messages: Value = serde_json::from_slice(&there.body).unwrap();
-        let back = request(Anthropic, OpenAi, &messages);
+        let back = request(ANTHROPIC, OPENAI, &messages);
         prop_assert_eq!(&back.losses, &[]);
         let found: Value = serde_json::from_slice(&back.body).unwrap();
         prop_assert_eq!(found, chat);
@@ -189,7 +188,7 @@ proptest! {
 
     #[test]
     fn tool_results_come_first_and_answer_the_turn_before(chat in chat()) {
-        let there = request(OpenAi, Anthropic, &chat);
+        let there = request(OPENAI, ANTHROPIC, &chat);
         let messages: Value = serde_json::from_slice(&there.body).unwrap();
         let messages = messages["messages"].as_array().unwrap();
         for pair in messages.windows(2) {

@@ -1,8 +1,7 @@
 //! A translated stream, put together again, is the translated whole reply, however the upstream
 //! cut it into events.
 
-use crate::support::{join_chat, join_message, reply, stream};
-use gantry_model::facts::Dialect::{Anthropic, OpenAi};
+use crate::support::{ANTHROPIC, OPENAI, join_chat, join_message, reply, stream};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -212,9 +211,9 @@ fn block_events(index: usize, block: Value, cuts: &[Index]) -> Vec<Value> {
 proptest! {
     #[test]
     fn a_streamed_message_joins_to_the_whole_completion(said in said(), cuts in cuts()) {
-        let whole = reply(Anthropic, OpenAi, &said.message());
+        let whole = reply(ANTHROPIC, OPENAI, &said.message());
         let mut whole: Value = serde_json::from_slice(&whole.body).unwrap();
-        let joined = join_chat(&stream(Anthropic, OpenAi, &said.message_events(&cuts)).unwrap());
+        let joined = join_chat(&stream(ANTHROPIC, OPENAI, &said.message_events(&cuts)).unwrap());
         // A stream always begins with empty content; without text the whole reply says null.
         let message = whole["choices"][0]["message"].as_object_mut().unwrap();
         message.retain(|key, value| key == "content" || !value.is_null());
@@ -230,10 +229,10 @@ proptest! {
     fn a_streamed_completion_joins_to_the_whole_message(
         said in said(), cuts in cuts(), interleave in any::<bool>(),
     ) {
-        let whole = reply(OpenAi, Anthropic, &said.completion());
+        let whole = reply(OPENAI, ANTHROPIC, &said.completion());
         let whole: Value = serde_json::from_slice(&whole.body).unwrap();
         let chunks = said.chunks(&cuts, interleave);
-        let joined = join_message(&stream(OpenAi, Anthropic, &chunks).unwrap());
+        let joined = join_message(&stream(OPENAI, ANTHROPIC, &chunks).unwrap());
         prop_assert_eq!(joined, whole);
     }
 
@@ -241,6 +240,6 @@ proptest! {
     fn a_stream_cut_short_is_an_error(said in said(), cuts in cuts(), at in any::<Index>()) {
         let mut events = said.message_events(&cuts);
         events.truncate(at.index(events.len()));
-        prop_assert!(stream(Anthropic, OpenAi, &events).is_err());
+        prop_assert!(stream(ANTHROPIC, OPENAI, &events).is_err());
     }
 }

@@ -1,36 +1,47 @@
 //! What the tests share: contexts, an SSE reader, and readers that put streams together again.
 
 use gantry_kinds::catalogue;
+use gantry_llm::dialect::{Dialect, Dialects};
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{
     Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
 };
-use gantry_model::facts::{Dialect, Quirks};
+use gantry_model::facts::Quirks;
 use serde_json::{Map, Value, json};
 
 pub(crate) const REQUEST_ID: &str = "0197";
 pub(crate) const CREATED_S: u64 = 1_790_000_000;
 
-pub(crate) fn request(from: Dialect, to: Dialect, body: &Value) -> Translated {
+pub(crate) const OPENAI: &str = "openai";
+pub(crate) const ANTHROPIC: &str = "anthropic";
+
+/// The dialect of a name.
+pub(crate) fn known(name: &str) -> &'static dyn Dialect {
+    Dialects::standard().by_name(name).unwrap_or_else(|| panic!("no dialect {name}"))
+}
+
+pub(crate) fn request(from: &str, to: &str, body: &Value) -> Translated {
     let quirks = Quirks::default();
     let ctx = RequestContext {
         upstream_model: "upstream-model",
         quirks: &quirks,
         traits: None,
         claude: catalogue::claude("upstream-model"),
-        anthropic_version: "2023-06-01",
+        version: "2023-06-01",
+        stream: None,
     };
-    gantry_llm::translate::request(from, to, body.to_string().as_bytes(), &ctx).unwrap()
+    gantry_llm::translate::request(known(from), known(to), body.to_string().as_bytes(), &ctx)
+        .unwrap()
 }
 
-pub(crate) fn reply(from: Dialect, to: Dialect, body: &Value) -> TranslatedReply {
+pub(crate) fn reply(from: &str, to: &str, body: &Value) -> TranslatedReply {
     let ctx = ReplyContext {
         model: "shown-model",
         request_id: REQUEST_ID,
         tool_names: &ToolNames::default(),
         created_s: CREATED_S,
     };
-    gantry_llm::translate::reply(from, to, body.to_string().as_bytes(), &ctx).unwrap()
+    gantry_llm::translate::reply(known(from), known(to), body.to_string().as_bytes(), &ctx).unwrap()
 }
 
 pub(crate) fn stream_context(include_usage: bool) -> StreamContext {
@@ -44,14 +55,14 @@ pub(crate) fn stream_context(include_usage: bool) -> StreamContext {
 }
 
 /// Translates a whole stream of events.
-pub(crate) fn stream(from: Dialect, to: Dialect, events: &[Value]) -> Result<String, Error> {
+pub(crate) fn stream(from: &str, to: &str, events: &[Value]) -> Result<String, Error> {
     let ctx = stream_context(true);
-    let mut translator = StreamTranslator::new(from, to, ctx);
+    let mut translator = StreamTranslator::new(known(from), known(to), ctx);
     let mut out = Vec::new();
     for event in events {
         translator.event(event["type"].as_str(), event.to_string().as_bytes(), &mut out)?;
     }
-    if from == Dialect::OpenAi {
+    if from == OPENAI {
         translator.event(None, b"[DONE]", &mut out)?;
     }
     translator.end(&mut out)?;

@@ -13,6 +13,7 @@ use anyhow::Context;
 use gantry_bus::Take;
 use gantry_gateway::{Gateway, OtherService, Parts};
 use gantry_http::server::{Limits, Listener, PortConfig, Workers, accept, listen, start_workers};
+use gantry_llm::operation::Apis;
 use gantry_runtime::errors::sentence;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::journal::Reader;
@@ -38,6 +39,7 @@ pub(super) fn gateway(
     admin: &Arc<Admin>,
 ) -> Gateway {
     let gateway = Gateway::new(Parts {
+        apis: Apis::standard(),
         config: boot.gateway.clone(),
         clock: process.clock.clone(),
         recorder: records.recorder.clone(),

@@ -1,7 +1,7 @@
 //! What becomes of entries that this release does not know, and what is compiled anew.
 
 use super::*;
-use gantry_model::facts::Dialect;
+use gantry_llm::operation::Apis;
 use gantry_model::snapshot::{Caller, LoggingSettings, Section, VERSION};
 use gantry_testkit::snapshot::{openai, replace, source, virtual_model};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn with(section: &str, pointer: &str, value: Value) -> Snapshot {
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     entries[0].pointer_mut(parent).unwrap()[field] = value;
     replace(&mut source, section, &entries).unwrap();
-    compile(&source, &Registry::default(), None)
+    compile(&source, (&Registry::default(), &Apis::standard()), None)
 }
 
 fn broken<'a>(snapshot: &'a Snapshot, name: &str) -> &'a str {
@@ -40,10 +40,10 @@ fn broken<'a>(snapshot: &'a Snapshot, name: &str) -> &'a str {
 
 #[test]
 fn what_is_known_is_compiled() {
-    let snapshot = compile(&published(), &Registry::default(), None);
+    let snapshot = compile(&published(), (&Registry::default(), &Apis::standard()), None);
     assert_eq!((snapshot.keys.len(), snapshot.models.len()), (2, 3));
     let Entry::Real(model) = &snapshot.models["acc/a"] else { panic!() };
-    assert_eq!(model.dialect(), Dialect::OpenAi);
+    assert_eq!(model.dialect().name(), "openai");
     assert_eq!(broken(&snapshot, "r/m"), "");
 }
 
@@ -78,7 +78,7 @@ fn the_short_names_of_a_route_that_is_not_known_are_kept_and_take_no_whole_name(
     let mut routes = entries(&source, ROUTES);
     routes.insert(0, newer);
     replace(&mut source, ROUTES, &routes).unwrap();
-    let snapshot = compile(&source, &Registry::default(), None);
+    let snapshot = compile(&source, (&Registry::default(), &Apis::standard()), None);
     assert!(broken(&snapshot, "short").contains("unknown field"));
     assert_eq!((broken(&snapshot, "r/m"), broken(&snapshot, "acc/a")), ("", ""));
 }
@@ -87,7 +87,7 @@ fn the_short_names_of_a_route_that_is_not_known_are_kept_and_take_no_whole_name(
 fn an_unknown_section_is_nothing_to_care_for() {
     let mut source = published();
     replace(&mut source, "screens", &[json!({ "name": "x" })]).unwrap();
-    let snapshot = compile(&source, &Registry::default(), None);
+    let snapshot = compile(&source, (&Registry::default(), &Apis::standard()), None);
     assert_eq!((snapshot.keys.len(), snapshot.models.len()), (2, 3));
 }
 
@@ -107,7 +107,7 @@ fn a_key_that_cannot_be_read_is_no_key_and_the_others_are() {
 #[test]
 fn keys_are_revoked_although_nothing_else_can_be_read() {
     let mut next = published();
-    let before = compile(&next, &Registry::default(), None);
+    let before = compile(&next, (&Registry::default(), &Apis::standard()), None);
     assert_eq!(before.keys.len(), 2);
     let newer = json!({ "version": VERSION + 1, "digest": "new", "entries": [{"name": "acc/a"}] });
     for section in [MODELS, ROUTES, ACCESS, SETTINGS] {
@@ -116,7 +116,7 @@ fn keys_are_revoked_although_nothing_else_can_be_read() {
     }
     let nobody: [(); 0] = [];
     replace(&mut next, KEYS, &nobody).unwrap();
-    let after = compile(&next, &Registry::default(), Some(&before));
+    let after = compile(&next, (&Registry::default(), &Apis::standard()), Some(&before));
     assert!(after.keys.is_empty());
     assert!(broken(&after, "acc/a").contains("version 2"), "{}", broken(&after, "acc/a"));
 }
@@ -127,7 +127,7 @@ fn a_setting_that_cannot_be_read_logs_no_bodies() {
         let mut source = published();
         let entry = json!({ "name": "logging", "value": value });
         replace(&mut source, SETTINGS, &[json!({ "name": "colour" }), entry]).unwrap();
-        compile(&source, &Registry::default(), None).logging
+        compile(&source, (&Registry::default(), &Apis::standard()), None).logging
     };
     assert_eq!(logging(json!({ "type": "always" })), Some(LoggingSettings::Always));
     assert_eq!(logging(json!({ "type": "on_tuesdays" })), Some(LoggingSettings::Never));
@@ -136,11 +136,11 @@ fn a_setting_that_cannot_be_read_logs_no_bodies() {
 #[test]
 fn only_what_changed_is_compiled_anew() {
     let registry = Registry::default();
-    let before = compile(&published(), &registry, None);
+    let before = compile(&published(), (&registry, &Apis::standard()), None);
     let again = |change: &dyn Fn(&mut SnapshotSource)| {
         let mut source = published();
         change(&mut source);
-        let after = compile(&source, &registry, Some(&before));
+        let after = compile(&source, (&registry, &Apis::standard()), Some(&before));
         let kept = Arc::ptr_eq(&before.keys, &after.keys);
         (kept, Arc::ptr_eq(&before.models, &after.models))
     };
@@ -163,7 +163,7 @@ fn only_what_changed_is_compiled_anew() {
     };
     let mut source = published();
     unnamed(&mut source);
-    let first = compile(&source, &registry, None);
-    let second = compile(&source, &registry, Some(&first));
+    let first = compile(&source, (&registry, &Apis::standard()), None);
+    let second = compile(&source, (&registry, &Apis::standard()), Some(&first));
     assert!(!Arc::ptr_eq(&first.keys, &second.keys), "an empty digest equals nothing");
 }

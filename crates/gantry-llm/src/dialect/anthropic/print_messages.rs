@@ -2,9 +2,9 @@
 //!
 //! Neighbouring turns of one role become one message, tool results first, as Anthropic demands.
 
-use super::print_blocks::{cache_control, input, redacted, thinking};
 use crate::context::Error;
 use crate::dialect::json::{Json, Piece};
+use crate::dialect::print_blocks::{cache_control, input, redacted, thinking};
 use crate::neutral::{
     Body, Document, Losses, Media, Part, Place, Request, Role, Text, ToolCall, ToolResult, Turn,
 };

@@ -2,10 +2,10 @@
 //!
 //! `translate::reply` calls it.
 
-use super::print_blocks::{input, redacted, thinking};
 use super::usage;
 use crate::context::ReplyContext;
 use crate::dialect::json::{Json, Piece};
+use crate::dialect::print_blocks::{input, redacted, thinking};
 use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
 use crate::neutral::{Body, Losses, Reply, StopReason, Text, ToolCall};
 

@@ -3,12 +3,12 @@
 //! `translate::request` calls it. What Anthropic refuses is left out or changed, and reported.
 
 use super::answer::answer;
-use super::print_blocks::cache_control;
 use super::print_messages::{self, Terms};
 use super::schema::{self, Room, Titles};
 use super::thinking::{self, Plan};
 use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
+use crate::dialect::print_blocks::cache_control;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{Losses, Raw, Request, Sampling, Tier, Tool, ToolChoice};
 use gantry_model::facts::{Claude, Sampling as Takes};
@@ -44,7 +44,7 @@ pub(crate) fn print(
     json.str(ctx.upstream_model);
     json.run(r#","max_tokens":"#);
     json.u64(plan.cap);
-    let newest = ctx.anthropic_version >= VERSION_2026_10;
+    let newest = ctx.version >= VERSION_2026_10;
     let mut room = Room::default();
     let answer = answer(request, claude, &mut room, losses);
     let terms = Terms {

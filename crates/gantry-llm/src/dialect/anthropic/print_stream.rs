@@ -7,9 +7,10 @@ use super::print_reply::{call_id, head, stop_reason, stop_sequence};
 use super::progress::Progress;
 use super::usage;
 use crate::context::StreamContext;
+use crate::dialect::StreamPrinter;
 use crate::dialect::json::{Json, copy};
 use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
-use crate::neutral::{Event, Sink, Stop, StopReason, Str, Text};
+use crate::neutral::{Event, Stop, StopReason, Str, Text};
 use gantry_model::usage::TokenUsage;
 use std::collections::VecDeque;
 
@@ -69,12 +70,6 @@ pub(crate) struct Printer {
     usage: Option<TokenUsage>,
 }
 
-/// A printer and where it prints.
-pub(crate) struct Output<'p> {
-    pub(crate) printer: &'p mut Printer,
-    pub(crate) out: &'p mut Vec<u8>,
-}
-
 impl Printer {
     pub(crate) fn new(ctx: &StreamContext) -> Self {
         Self {
@@ -88,11 +83,6 @@ impl Printer {
             stop: None,
             usage: None,
         }
-    }
-
-    /// Why the answer ended, in this dialect.
-    pub(crate) fn finish_reason(&self) -> Option<&'static str> {
-        self.stop.as_ref().map(|(reason, _)| stop_reason(*reason))
     }
 
     fn start(&mut self, out: &mut Vec<u8>) {
@@ -349,29 +339,32 @@ fn finish(out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n\n");
 }
 
-impl Sink for Output<'_> {
-    fn send(&mut self, event: Event<'_>) {
-        let Self { printer, out } = self;
+impl StreamPrinter for Printer {
+    fn send(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         // Usage before the start belongs into `message_start`.
         if !matches!(event, Event::Start | Event::Usage(_) | Event::Stop(_)) {
-            printer.start(out);
+            self.start(out);
         }
         match event {
-            Event::Start => printer.start(out),
-            Event::Text(text) | Event::Refusal(text) => printer.text(&text, out),
-            Event::Thinking(text) => printer.thinking(&text, out),
-            Event::Signature(text) => printer.signature(&text, out),
-            Event::RedactedThinking(data) => printer.redacted(&data, out),
+            Event::Start => self.start(out),
+            Event::Text(text) | Event::Refusal(text) => self.text(&text, out),
+            Event::Thinking(text) => self.thinking(&text, out),
+            Event::Signature(text) => self.signature(&text, out),
+            Event::RedactedThinking(data) => self.redacted(&data, out),
             Event::ToolStart { call, id, name, signature } => {
-                printer.tool_start(call, Head { id, name, signature }, out);
+                self.tool_start(call, Head { id, name, signature }, out);
             }
             Event::ToolArguments { call, fragment } => {
-                printer.tool_arguments(call, &fragment, out);
+                self.tool_arguments(call, &fragment, out);
             }
-            Event::BlockEnd => printer.block_end(out),
-            Event::Stop(stop) => printer.set_stop(&stop),
-            Event::Usage(tokens) => printer.usage = Some(tokens),
-            Event::End => printer.finish(out),
+            Event::BlockEnd => self.block_end(out),
+            Event::Stop(stop) => self.set_stop(&stop),
+            Event::Usage(tokens) => self.usage = Some(tokens),
+            Event::End => self.finish(out),
         }
+    }
+
+    fn finish_reason(&self) -> Option<&'static str> {
+        self.stop.as_ref().map(|(reason, _)| stop_reason(*reason))
     }
 }

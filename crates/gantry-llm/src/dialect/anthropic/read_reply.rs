@@ -5,6 +5,7 @@
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
 use crate::context::Error;
+use crate::dialect::read_error;
 use crate::dialect::wire::{self, wire};
 use crate::neutral::{
     Arguments, Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, Text, ToolCall,
@@ -30,7 +31,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     let mut wire = Message::default();
     wire::parse_into(&mut wire, body)?;
     if wire.error.is_some() {
-        let view = crate::errors::parse_value(body, 200);
+        let view = read_error::read(200, body);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
     let blocks =

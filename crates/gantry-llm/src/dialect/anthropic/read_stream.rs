@@ -7,8 +7,11 @@ use super::read_reply::stop;
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
 use crate::context::Failure;
+use crate::dialect::StreamParser;
+use crate::dialect::read_error;
 use crate::dialect::wire::{self, wire};
 use crate::neutral::{Event, Losses, Raw, Sink, Str, Text};
+use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
 wire! {
@@ -59,22 +62,24 @@ pub(crate) struct Parser {
     calls: usize,
     usage: Option<Usage>,
     done: bool,
-    pub(crate) losses: Losses,
+    losses: Losses,
 }
 
-impl Parser {
-    /// Usage as last reported.
-    pub(crate) fn usage(&self) -> Option<TokenUsage> {
+impl StreamParser for Parser {
+    fn usage(&self) -> Option<TokenUsage> {
         self.usage.as_ref().map(Usage::read)
     }
 
-    /// Whether nothing more is to come.
-    pub(crate) fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Takes one event's data.
-    pub(crate) fn event(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn event(
+        &mut self,
+        _name: Option<&str>,
+        data: &[u8],
+        sink: &mut dyn Sink,
+    ) -> Result<(), Failure> {
         let bytes = data.trim_ascii();
         if self.done || bytes.is_empty() {
             return Ok(());
@@ -108,12 +113,22 @@ impl Parser {
                 self.done = true;
                 sink.send(Event::End);
             }
-            "error" => return Err(Failure::Upstream(crate::errors::parse_value(bytes, 200))),
+            "error" => return Err(Failure::Upstream(read_error::read(200, bytes))),
             _ => {}
         }
         Ok(())
     }
 
+    fn close(&mut self, _sink: &mut dyn Sink) -> bool {
+        self.done
+    }
+
+    fn losses(&self) -> &[Loss] {
+        self.losses.as_slice()
+    }
+}
+
+impl Parser {
     fn report(&mut self, usage: Option<Usage>, sink: &mut dyn Sink) {
         if let Some(usage) = usage {
             let known = self.usage.get_or_insert_default();

@@ -6,8 +6,8 @@
 use super::print_messages::print_call;
 use super::usage;
 use crate::context::ReplyContext;
-use crate::dialect::anthropic::{print_redacted, print_thinking};
 use crate::dialect::json::{Json, Piece};
+use crate::dialect::print_blocks;
 use crate::neutral::{Body, Part, Reply, Stop, StopReason};
 
 /// Prints a reply body; returns its finish reason.
@@ -97,9 +97,9 @@ fn thinking(parts: &[Part<'_>], json: &mut Json<'_>) {
         for part in parts {
             match &part.body {
                 Body::Thinking { text, signature } => {
-                    print_thinking(text, signature.as_ref(), json);
+                    print_blocks::thinking(text, signature.as_ref(), json);
                 }
-                Body::RedactedThinking(data) => print_redacted(data, json),
+                Body::RedactedThinking(data) => print_blocks::redacted(data, json),
                 _ => {}
             }
         }

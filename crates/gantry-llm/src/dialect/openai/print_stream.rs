@@ -7,9 +7,10 @@
 use super::print_reply::{call_id, finish, finish_reason};
 use super::usage;
 use crate::context::StreamContext;
-use crate::dialect::anthropic::{print_redacted, print_thinking};
+use crate::dialect::StreamPrinter;
 use crate::dialect::json::{Json, Piece, copy};
-use crate::neutral::{Event, Sink, Stop, StopReason, Text};
+use crate::dialect::print_blocks;
+use crate::neutral::{Event, Stop, StopReason, Text};
 use gantry_model::usage::TokenUsage;
 
 /// State of one stream.
@@ -39,12 +40,6 @@ struct Thinking {
     signature: String,
 }
 
-/// A printer and where it prints.
-pub(crate) struct Output<'p> {
-    pub(crate) printer: &'p mut Printer,
-    pub(crate) out: &'p mut Vec<u8>,
-}
-
 impl Printer {
     pub(crate) fn new(ctx: &StreamContext) -> Self {
         let mut head = b"data: ".to_vec();
@@ -70,11 +65,6 @@ impl Printer {
             refused: false,
             usage: None,
         }
-    }
-
-    /// Why the answer ended, in this dialect.
-    pub(crate) fn finish_reason(&self) -> Option<&'static str> {
-        self.stop.as_ref().map(|(reason, _)| finish_reason(*reason))
     }
 
     fn text(&mut self, field: &str, text: &Text<'_>, out: &mut Vec<u8>) {
@@ -153,7 +143,7 @@ impl Printer {
             let mut json = Json::new(out);
             json.key("thinking_blocks");
             json.open(b'[');
-            print_redacted(data, &mut json);
+            print_blocks::redacted(data, &mut json);
             json.close(b']');
         });
     }
@@ -166,7 +156,7 @@ impl Printer {
                 let mut json = Json::new(out);
                 json.key("thinking_blocks");
                 json.open(b'[');
-                print_thinking(&text.into(), Some(&signature.into()), &mut json);
+                print_blocks::thinking(&text.into(), Some(&signature.into()), &mut json);
                 json.close(b']');
             });
         }
@@ -211,37 +201,40 @@ impl Printer {
     }
 }
 
-impl Sink for Output<'_> {
-    fn send(&mut self, event: Event<'_>) {
-        let Self { printer, out } = self;
+impl StreamPrinter for Printer {
+    fn send(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         if !matches!(event, Event::Usage(_) | Event::Stop(_)) {
-            printer.start(out);
+            self.start(out);
         }
         match event {
             Event::Start => {}
-            Event::Text(text) => printer.text("content", &text, out),
+            Event::Text(text) => self.text("content", &text, out),
             Event::Refusal(text) => {
-                printer.refused = true;
-                printer.text("refusal", &text, out);
+                self.refused = true;
+                self.text("refusal", &text, out);
             }
             Event::Thinking(text) => {
-                text.push_to(&mut printer.thinking.get_or_insert_default().text);
+                text.push_to(&mut self.thinking.get_or_insert_default().text);
                 if !text.is_empty() {
-                    printer.text("reasoning_content", &text, out);
+                    self.text("reasoning_content", &text, out);
                 }
             }
             Event::Signature(text) => {
-                text.push_to(&mut printer.thinking.get_or_insert_default().signature);
+                text.push_to(&mut self.thinking.get_or_insert_default().signature);
             }
-            Event::RedactedThinking(data) => printer.redacted(&data, out),
-            Event::ToolStart { call, id, name, .. } => printer.tool_start(call, (&id, &name), out),
+            Event::RedactedThinking(data) => self.redacted(&data, out),
+            Event::ToolStart { call, id, name, .. } => self.tool_start(call, (&id, &name), out),
             Event::ToolArguments { call, fragment } => {
-                printer.tool_arguments(call, &fragment, out);
+                self.tool_arguments(call, &fragment, out);
             }
-            Event::BlockEnd => printer.block_end(out),
-            Event::Stop(stop) => printer.stop(&stop),
-            Event::Usage(tokens) => printer.usage = Some(tokens),
-            Event::End => printer.finish(out),
+            Event::BlockEnd => self.block_end(out),
+            Event::Stop(stop) => self.stop(&stop),
+            Event::Usage(tokens) => self.usage = Some(tokens),
+            Event::End => self.finish(out),
         }
+    }
+
+    fn finish_reason(&self) -> Option<&'static str> {
+        self.stop.as_ref().map(|(reason, _)| finish_reason(*reason))
     }
 }

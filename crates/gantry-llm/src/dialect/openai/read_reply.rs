@@ -7,6 +7,7 @@ use super::read_messages::{arguments, thinking_block};
 use super::usage::Usage;
 use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall, thought_signature};
 use crate::context::Error;
+use crate::dialect::read_error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{
     Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, StrOr, Text, ToolCall,
@@ -99,7 +100,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
         wire::parse_into(&mut wire, body)?;
     }
     if listed || wire.error.is_some() {
-        let view = crate::errors::parse_value(body, 200);
+        let view = read_error::read(200, body);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
     let beside =

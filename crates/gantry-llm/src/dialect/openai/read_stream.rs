@@ -9,8 +9,11 @@ use super::usage::Usage;
 use super::wire_request::{ThinkingBlock, thought_signature};
 use crate::context::Error;
 use crate::context::Failure;
+use crate::dialect::StreamParser;
+use crate::dialect::read_error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{Body, Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
+use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
 wire! {
@@ -89,7 +92,7 @@ pub(crate) struct Parser {
     finished: bool,
     done: bool,
     head: Head,
-    pub(crate) losses: Losses,
+    losses: Losses,
 }
 
 /// What all chunks of a stream begin with: id, model and the like, up to the key `choices`. It is
@@ -139,27 +142,29 @@ impl Head {
     }
 }
 
-impl Parser {
-    /// Usage as last reported.
-    pub(crate) fn usage(&self) -> Option<TokenUsage> {
+impl StreamParser for Parser {
+    fn usage(&self) -> Option<TokenUsage> {
         self.usage
     }
 
-    /// Whether nothing more is to come.
-    pub(crate) fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.done
     }
 
-    /// The upstream closed the stream. Some servers send no `[DONE]`; a finish reason is enough.
-    pub(crate) fn close(&mut self, sink: &mut dyn Sink) -> bool {
+    /// Some servers send no `[DONE]`; a finish reason is enough.
+    fn close(&mut self, sink: &mut dyn Sink) -> bool {
         if self.finished && !self.done {
             self.end(sink);
         }
         self.done
     }
 
-    /// Takes one event's data.
-    pub(crate) fn event(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn event(
+        &mut self,
+        _name: Option<&str>,
+        data: &[u8],
+        sink: &mut dyn Sink,
+    ) -> Result<(), Failure> {
         let data = data.trim_ascii();
         if self.done || data.is_empty() {
             return Ok(());
@@ -174,11 +179,11 @@ impl Parser {
         let mut chunk = Chunk::default();
         if data.starts_with(b"[") {
             // Google's errors; a chunk is never a list.
-            return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
+            return Err(Failure::Upstream(read_error::read(200, data)));
         }
         self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
         if chunk.error.is_some() {
-            return Err(Failure::Upstream(crate::errors::parse_value(data, 200)));
+            return Err(Failure::Upstream(read_error::read(200, data)));
         }
         let beside =
             [("reply.citations", chunk.citations), ("reply.search_results", chunk.search_results)];
@@ -194,6 +199,12 @@ impl Parser {
         Ok(())
     }
 
+    fn losses(&self) -> &[Loss] {
+        self.losses.as_slice()
+    }
+}
+
+impl Parser {
     fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) {
         if choice.index.is_some_and(|index| index > 0) {
             self.losses.once("reply.choices[1]", "only the first choice is kept");

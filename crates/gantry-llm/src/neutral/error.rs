@@ -1,4 +1,6 @@
 //! An error in no dialect: read from an upstream, or Gantry's own.
+//!
+//! Dialects make it from error replies and print it; the gateway makes its refusals of it.
 
 /// What went wrong, in no dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,29 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Upstream => "upstream",
             Self::Internal => "internal",
+        }
+    }
+}
+
+impl ErrorView {
+    /// The HTTP status that most APIs would send the error with. A dialect whose callers expect
+    /// another has its own say.
+    #[must_use]
+    pub fn usual_status(&self) -> u16 {
+        match self.kind {
+            ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter => 400,
+            ErrorKind::Authentication => 401,
+            ErrorKind::Billing => 402,
+            ErrorKind::Permission => 403,
+            ErrorKind::NotFound => 404,
+            ErrorKind::Conflict => 409,
+            ErrorKind::TooLarge => 413,
+            ErrorKind::RateLimited => 429,
+            ErrorKind::Internal => 500,
+            ErrorKind::Upstream if (500..=504).contains(&self.status) => self.status,
+            ErrorKind::Upstream => 502,
+            ErrorKind::Overloaded => 503,
+            ErrorKind::Timeout => 504,
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Reads whatever an upstream sends with an error status.
+//! Reads whatever an upstream sends with an error status, in whatever envelope.
 //!
-//! Besides the two envelopes: FastAPI's `detail`, vLLM's flat object, Azure's `innererror`,
-//! Google's list of one, bare strings, HTML of a proxy in between, nothing at all. It never fails.
+//! All dialects use it, because servers mix the envelopes freely. Besides the two there are
+//! FastAPI's `detail`, vLLM's flat object, Azure's `innererror`, Google's list of one, bare
+//! strings, HTML of a proxy in between, nothing at all. It never fails.
 
-use super::{ErrorKind, ErrorView};
-use crate::dialect::wire::{self, Few, wire};
-use crate::neutral::{Raw, Str, StrOr};
-use gantry_model::facts::Dialect;
+use super::wire::{self, Few, wire};
+use crate::neutral::{ErrorKind, ErrorView, Raw, Str, StrOr};
 
 /// Longest part of a body that is no JSON to show, in characters.
 const TEXT_CHARS_MAX: usize = 300;
@@ -64,15 +63,8 @@ wire! {
     }
 }
 
-/// Parses an error reply. `dialect` is the upstream's; servers mix the envelopes so freely that it
-/// decides nothing so far.
-#[must_use]
-pub fn parse(_dialect: Dialect, status: u16, body: &[u8]) -> ErrorView {
-    parse_value(body, status)
-}
-
-/// Parses an error reply or an error event; a status of 200 says nothing about the error.
-pub(crate) fn parse_value(body: &[u8], status: u16) -> ErrorView {
+/// Reads an error reply or an error event; a status of 200 says nothing about the error.
+pub(crate) fn read(status: u16, body: &[u8]) -> ErrorView {
     let Some(envelope) = envelope(body) else {
         return view(status, &Facts { message: text(body), ..Facts::default() });
     };

@@ -1,4 +1,6 @@
-//! Prints what the blocks of requests and of replies have in common.
+//! Prints content blocks of Messages, for requests and for replies.
+//!
+//! OpenAI's dialect carries thinking blocks of the same form in `thinking_blocks`.
 
 use crate::dialect::json::Json;
 use crate::dialect::wire;
@@ -23,7 +25,7 @@ pub(crate) fn redacted(data: &Text<'_>, json: &mut Json<'_>) {
 }
 
 /// Prints the `input` of a call, which must be an object; says whether it had to be wrapped.
-pub(super) fn input(call: &ToolCall<'_>, json: &mut Json<'_>) -> bool {
+pub(crate) fn input(call: &ToolCall<'_>, json: &mut Json<'_>) -> bool {
     json.key("input");
     let text = match &call.arguments {
         Arguments::Json(raw) => Cow::Borrowed(raw.get()),
@@ -45,7 +47,7 @@ pub(super) fn input(call: &ToolCall<'_>, json: &mut Json<'_>) -> bool {
 }
 
 /// Prints the `cache_control` member.
-pub(super) fn cache_control(cache: Cache, json: &mut Json<'_>) {
+pub(crate) fn cache_control(cache: Cache, json: &mut Json<'_>) {
     let value = match cache {
         Cache::Default => r#"{"type":"ephemeral"}"#,
         Cache::OneHour => r#"{"type":"ephemeral","ttl":"1h"}"#,

@@ -1,14 +1,30 @@
-//! Anthropic's messages and their stream events.
+//! Anthropic's messages and their stream events as the observer reads them.
+//!
+//! The row of the operation `messages` names them.
 
-use super::usage::Counts;
-use super::value::{
+use crate::observe::usage::Counts;
+use crate::observe::value::{
     array, error, error_of, keep_first, object as members, owned, string, text_len,
 };
-use super::{Found, Observer, Seen};
+use crate::observe::{Found, Malformed, Notes, Replies, Seen};
 use crate::scan::Fault;
 use crate::scan::cursor::Cursor;
 use crate::sse;
 use std::borrow::Cow;
+
+/// Messages, whole and streamed.
+#[derive(Debug)]
+pub(crate) struct Messages;
+
+impl Replies for Messages {
+    fn reply(&self, body: &[u8], notes: &mut Notes) -> Result<(), Malformed> {
+        notes.whole(body, reply, "content")
+    }
+
+    fn event(&self, event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
+        read_event(event, notes)
+    }
+}
 
 /// The `type` of an event, or of a block or delta inside it.
 #[derive(Debug, Default)]
@@ -17,14 +33,13 @@ struct Part<'a> {
     text_bytes: u64,
 }
 
-/// Reads one event of a stream.
-pub(super) fn event(observer: &mut Observer, event: &sse::Event<'_>) -> Seen {
+fn read_event(event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
     let mut found = Found::default();
     let mut part = Part::default();
     let data = event.data.trim_ascii();
     let mut cursor = Cursor::new(data);
     let kind = match cursor.start_of_object() {
-        Ok(_) => top(observer, &mut found, &mut part, &mut cursor).ok(),
+        Ok(_) => top(notes, &mut found, &mut part, &mut cursor).ok(),
         Err(_) => None,
     };
     if event.name == Some("error") {
@@ -34,54 +49,50 @@ pub(super) fn event(observer: &mut Observer, event: &sse::Event<'_>) -> Seen {
     if let Some(error) = found.error {
         return Seen::Error(error);
     }
-    observer.output_bytes += part.text_bytes;
+    notes.output_bytes += part.text_bytes;
     let seen = match kind.as_deref().or(event.name).unwrap_or_default() {
         "message_start" | "ping" => Seen::Preamble,
         "content_block_start" => block_start(&part),
         "content_block_delta" => block_delta(&part),
         "message_delta" => {
-            observer.counts_output |= found.usage;
+            notes.counts_output |= found.usage;
             if found.finish { Seen::Finish } else { Seen::Usage }
         }
         "message_stop" => {
-            observer.ended = true;
+            notes.ended = true;
             Seen::Done
         }
         "error" => Seen::Error(error_of(data)),
         _ => Seen::Ignored,
     };
-    observer.content |= seen == Seen::Content;
+    notes.content |= seen == Seen::Content;
     seen
 }
 
-/// Reads a whole message; the cursor stands on its `{`.
-pub(super) fn reply(
-    observer: &mut Observer,
-    found: &mut Found,
-    cursor: &mut Cursor<'_>,
-) -> Result<(), Fault> {
+/// Reads a whole message.
+fn reply(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
     members(cursor, |cursor, name| {
         match name {
             b"type" => found.is_error = string(cursor)?.as_deref() == Some("error"),
             b"content" => {
                 found.body |= array(cursor, |cursor| {
-                    let block = part(found, observer, cursor)?;
+                    let block = part(found, notes, cursor)?;
                     found.content |= block_start(&block) == Seen::Content;
                     found.text_bytes += block.text_bytes;
                     Ok(())
                 })?;
             }
             b"error" => found.error = error(cursor)?,
-            _ => message_member(observer, found, cursor, name)?,
+            _ => message_member(notes, found, cursor, name)?,
         }
         Ok(())
     })?;
-    observer.counts_output |= found.usage;
+    notes.counts_output |= found.usage;
     Ok(())
 }
 
 fn top<'a>(
-    observer: &mut Observer,
+    notes: &mut Notes,
     found: &mut Found,
     inner: &mut Part<'a>,
     cursor: &mut Cursor<'a>,
@@ -91,10 +102,10 @@ fn top<'a>(
         match name {
             b"type" => kind = string(cursor)?,
             b"message" => {
-                members(cursor, |cursor, name| message_member(observer, found, cursor, name))?
+                members(cursor, |cursor, name| message_member(notes, found, cursor, name))?
             }
-            b"content_block" | b"delta" => *inner = part(found, observer, cursor)?,
-            b"usage" => usage(observer, found, cursor)?,
+            b"content_block" | b"delta" => *inner = part(found, notes, cursor)?,
+            b"usage" => usage(notes, found, cursor)?,
             b"error" => found.error = error(cursor)?,
             _ => cursor.ignore()?,
         }
@@ -104,16 +115,16 @@ fn top<'a>(
 }
 
 fn message_member(
-    observer: &mut Observer,
+    notes: &mut Notes,
     found: &mut Found,
     cursor: &mut Cursor<'_>,
     name: &[u8],
 ) -> Result<(), Fault> {
     match name {
-        b"id" => keep_first(&mut observer.message_id, cursor),
-        b"model" => keep_first(&mut observer.model, cursor),
-        b"stop_reason" => stop_reason(observer, found, cursor),
-        b"usage" => usage(observer, found, cursor),
+        b"id" => keep_first(&mut notes.message_id, cursor),
+        b"model" => keep_first(&mut notes.model, cursor),
+        b"stop_reason" => stop_reason(notes, found, cursor),
+        b"usage" => usage(notes, found, cursor),
         _ => cursor.ignore(),
     }
 }
@@ -121,7 +132,7 @@ fn message_member(
 /// Reads a content block, a block's delta or a message's delta.
 fn part<'a>(
     found: &mut Found,
-    observer: &mut Observer,
+    notes: &mut Notes,
     cursor: &mut Cursor<'a>,
 ) -> Result<Part<'a>, Fault> {
     let mut part = Part::default();
@@ -130,13 +141,13 @@ fn part<'a>(
             b"type" => part.kind = string(cursor)?,
             b"thinking" => {
                 let bytes = text_len(cursor)?;
-                observer.reasoning |= bytes > 0;
+                notes.reasoning |= bytes > 0;
                 part.text_bytes += bytes;
             }
             b"text" | b"partial_json" | b"name" => part.text_bytes += text_len(cursor)?,
             // A tool's input; `{}` at the start of a stream.
             b"input" => part.text_bytes += text_len(cursor)?,
-            b"stop_reason" => stop_reason(observer, found, cursor)?,
+            b"stop_reason" => stop_reason(notes, found, cursor)?,
             _ => cursor.ignore()?,
         }
         Ok(())
@@ -144,23 +155,21 @@ fn part<'a>(
     Ok(part)
 }
 
-fn stop_reason(
-    observer: &mut Observer,
-    found: &mut Found,
-    cursor: &mut Cursor<'_>,
-) -> Result<(), Fault> {
+fn stop_reason(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
     if let Some(reason) = owned(cursor)? {
-        observer.finish_reason = Some(reason);
+        notes.finish_reason = Some(reason);
         found.finish = true;
     }
     Ok(())
 }
 
-fn usage(observer: &mut Observer, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    let mut counts = observer.counts.take().unwrap_or_default();
+fn usage(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    let mut counts = notes.counts.unwrap_or_default();
     found.usage |= counts.merge_anthropic(cursor)?;
     if counts != Counts::default() || found.usage {
-        observer.counts = Some(counts);
+        notes.usage = Some(counts.anthropic());
+        notes.doubted = counts.doubted;
+        notes.counts = Some(counts);
     }
     Ok(())
 }

@@ -1,0 +1,54 @@
+//! Prints errors in Anthropic's envelope.
+//!
+//! `mod.rs` calls it for Gantry's own refusals and for errors of upstreams of other dialects.
+
+use crate::dialect::json::{Json, Piece};
+use crate::dialect::read_error::PROMPT_AND_CAP;
+use crate::neutral::{ErrorKind, ErrorView};
+
+/// The body of an error reply, and the data of an error event.
+pub(super) fn print(error: &ErrorView, out: &mut Vec<u8>) {
+    let mut json = Json::new(out);
+    json.open(b'{');
+    json.member_str("type", "error");
+    json.key("error");
+    json.open(b'{');
+    json.member_str("type", name(error.kind));
+    json.key("message");
+    match (error.kind, &error.param) {
+        (ErrorKind::ContextLength, _) => context_length(&error.message, &mut json),
+        (_, Some(param)) => json.concat([param, ": ", &error.message].map(Piece::Str)),
+        (_, None) => json.str(&error.message),
+    }
+    json.close(b'}');
+    json.member_str("request_id", &error.request_id);
+    json.close(b'}');
+}
+
+/// Anthropic's error has no code for this: clients, Claude Code among them, know it by the wording
+/// and then make the conversation shorter, or lower the output cap.
+fn context_length(message: &str, json: &mut Json<'_>) {
+    const PROMPT: &str = "prompt is too long";
+    let known = message.contains(PROMPT) || message.contains(PROMPT_AND_CAP);
+    let head = if known { ["", ""] } else { [PROMPT, ": "] };
+    json.concat(head.into_iter().chain([message]).map(Piece::Str));
+}
+
+/// Anthropic's `error.type` of a kind.
+fn name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter => {
+            "invalid_request_error"
+        }
+        ErrorKind::Authentication => "authentication_error",
+        ErrorKind::Permission => "permission_error",
+        ErrorKind::NotFound => "not_found_error",
+        ErrorKind::Conflict => "conflict_error",
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::Billing => "billing_error",
+        ErrorKind::Overloaded => "overloaded_error",
+        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Upstream | ErrorKind::Internal => "api_error",
+    }
+}
