@@ -44,8 +44,6 @@ record_rows! {
         /// Name of the token used, never a part of it.
         key_name: String = 6, shared, text;
         metadata: BTreeMap<String, String> = 7, map;
-        /// Address of the caller's end of the connection, without its port; empty when not known.
-        peer: String = 59, text, distinct;
         /// The caller's trace (W3C `traceparent`), 32 hex digits; empty when it named none.
         trace_id: String = 8, text, distinct;
         /// The caller's span in that trace, 16 hex digits; empty likewise.
@@ -111,6 +109,8 @@ record_rows! {
         /// Further refused requests without a caller that this record stands for: of these only a
         /// sample is kept.
         also_stands_for: u64 = 56, int;
+        /// Address of the caller's end of the connection, without its port; empty when not known.
+        peer: String = 59, text, distinct;
     }
 }
 

@@ -350,6 +350,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "control-plane")]
     #[test]
     fn the_address_of_the_store_is_taken_and_never_shown() {
         let good = "postgres://gantry:the-secret@db.example:5432/gantry?sslmode=verify-full";

@@ -8,6 +8,11 @@
 pub(crate) const NO_LAKE: &str = "this build has no lake: records go to a control plane \
     (--control-plane); take the setting out, or use the build with all features";
 
+/// Why a setting of the store is refused.
+#[cfg(not(feature = "control-plane"))]
+pub(crate) const NO_STORE: &str = "this build has no store: a control plane keeps what is \
+    configured; take the setting out, or use the build with all features";
+
 /// Commands of the build with all features.
 #[cfg(not(feature = "control-plane"))]
 const ELSEWHERE: [&str; 9] =

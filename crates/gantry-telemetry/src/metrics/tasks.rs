@@ -4,8 +4,10 @@ use super::text::Page;
 use crate::names::{self, Metric};
 use gantry_runtime::reconcile::{State, Status};
 
-/// What each metric says of one task.
-const METRICS: [(Metric, fn(&Status) -> u64); 4] = [
+/// What a metric says of a task.
+type Reading = fn(&Status) -> u64;
+
+const METRICS: [(Metric, Reading); 4] = [
     (names::TASK_RUNS, |status| status.runs),
     (names::TASK_FAILURES, |status| status.failures),
     (names::TASK_FAILING, |status| {

@@ -18,10 +18,15 @@ pub(crate) struct Store {
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
+    #[cfg(feature = "control-plane")]
     if let Some(text) = &text {
         gantry_store::check_address(text).map_err(|problem| {
             D::Error::custom(format!("not the address of a store: {problem}"))
         })?;
+    }
+    #[cfg(not(feature = "control-plane"))]
+    if text.is_some() {
+        return Err(D::Error::custom(crate::build::NO_STORE));
     }
     Ok(text.map(Secret::new))
 }

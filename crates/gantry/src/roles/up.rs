@@ -63,7 +63,7 @@ async fn up(boot: &Boot, process: Process) -> anyhow::Result<()> {
     process.kit.start(Follower::<LocalSnapshots>::PLAN, follower);
     process::announce(&greeting::text(&Started {
         host: &host,
-        admin: &format!("http://{}", admin_port.local_addr()?),
+        admin: &format!("{}://{}", boot.listeners.admin.scheme(), admin_port.local_addr()?),
         data_dir: &data_dir,
         first: first.as_ref(),
         search: &search,
