@@ -98,6 +98,7 @@ mod tests {
             models: true,
         };
         let gateway = Gateway::new(Parts {
+            apis: gantry_llm::operation::Apis::standard(),
             config: Config::default(),
             clock: Clock::system(),
             recorder,
