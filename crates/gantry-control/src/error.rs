@@ -51,6 +51,10 @@ impl Error {
             | Self::Unavailable(_) => Some(self.to_string()),
             Self::Store(gantry_store::Error::Full) => Some(FULL.to_owned()),
             Self::Store(gantry_store::Error::Busy) => Some(BUSY.to_owned()),
+            Self::Store(gantry_store::Error::Unreachable(_) | gantry_store::Error::Lost(_)) => {
+                Some(AWAY.to_owned())
+            }
+            Self::Store(gantry_store::Error::BadCursor) => Some(CURSOR.to_owned()),
             Self::Store(_) | Self::Internal(_) => None,
         }
     }
@@ -58,6 +62,8 @@ impl Error {
 
 const FULL: &str =
     "the control plane cannot write: its disk is full; free some space and try again";
+const AWAY: &str = "the control plane cannot reach its database; try again in a moment";
+const CURSOR: &str = "the cursor is none of this list; begin again without one";
 const BUSY: &str = "the control plane's database is busy with a long write; try again";
 
 impl From<gantry_runtime::ids::RandomError> for Error {

@@ -49,9 +49,11 @@ impl From<Error> for Failure {
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
-            Error::Unavailable(_) | Error::Store(StoreError::Busy) => {
+            Error::Unavailable(_)
+            | Error::Store(StoreError::Busy | StoreError::Unreachable(_) | StoreError::Lost(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Error::Store(StoreError::BadCursor) => StatusCode::BAD_REQUEST,
             Error::Store(StoreError::Full) => StatusCode::INSUFFICIENT_STORAGE,
             Error::Store(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -187,6 +189,13 @@ mod tests {
             assert!(id.len() == 12 && id.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
         }
         assert_eq!(told(Error::Store(StoreError::Full)).0, 507);
+        let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        for error in [StoreError::Unreachable(refused().into()), StoreError::Lost(refused().into())]
+        {
+            let (status, message) = told(Error::Store(error));
+            assert_eq!((status, message.contains("refused")), (503, false), "{message}");
+        }
+        assert_eq!(told(Error::Store(StoreError::BadCursor)).0, 400);
         let (status, message) = told(Error::Store(StoreError::Busy));
         assert_eq!((status, message.contains("try again")), (503, true));
     }
