@@ -43,9 +43,10 @@ impl Snapshots for HttpSnapshots {
         &mut self,
         have: Option<&Arc<Snapshot>>,
     ) -> Result<Option<Arc<Snapshot>>, Failure> {
-        let before = have.map(Arc::as_ref).cloned().unwrap_or_default();
-        let Some(snapshot) = self.ask(&before).await? else { return Ok(None) };
-        if have.is_some() && !differs(&before, &snapshot) {
+        let nothing = Snapshot::default();
+        let before = have.map_or(&nothing, Arc::as_ref);
+        let Some(snapshot) = self.ask(before).await? else { return Ok(None) };
+        if have.is_some() && !differs(before, &snapshot) {
             // It would come again at once.
             return Err(Error::NoNews.into());
         }

@@ -132,9 +132,10 @@ async fn build(
     tx: &mut Tx,
     before: Arc<FromManifests>,
 ) -> Result<Published, Error> {
-    let manifests = match before.mark == Some(tx.resources_mark().await?) {
+    let mark = Some(tx.resources_mark().await?);
+    let manifests = match before.mark == mark {
         true => before,
-        false => Arc::new(from_manifests(control, tx).await?),
+        false => Arc::new(FromManifests { mark, ..from_manifests(control, tx).await? }),
     };
     let (tokens, users) = (tx.tokens().await?, tx.users().await?);
     let keys = keys((&tokens, &users), &manifests.accounts, tx.now_ms());
@@ -158,7 +159,6 @@ async fn build(
 }
 
 async fn from_manifests(control: &Inner, tx: &mut Tx) -> Result<FromManifests, Error> {
-    let mark = Some(tx.resources_mark().await?);
     let set = StoredSet::load(tx, &control.registry).await?;
     let compiled = compile(control, &set);
     let mut found = BTreeMap::new();
@@ -173,7 +173,7 @@ async fn from_manifests(control: &Inner, tx: &mut Tx) -> Result<FromManifests, E
     });
     let salted = |bytes: &[u8]| digest(&[control.signer.salt().as_bytes(), bytes].concat());
     Ok(FromManifests {
-        mark,
+        mark: None,
         sections: compiled.sections(&digest).map_err(unwritten)?,
         secrets: Secrets::new(values, &salted),
         unresolved,

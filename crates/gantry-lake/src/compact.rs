@@ -38,7 +38,22 @@ pub(crate) struct Merging {
     pub(crate) version: UpdateVersion,
 }
 
+/// Segments that the journal still holds: each would bring its file back.
+pub(crate) struct Pending(BTreeSet<String>);
+
+impl Pending {
+    /// Whether the file is that of such a segment.
+    pub(crate) fn has(&self, file: &DataFile) -> bool {
+        file.segment().is_some_and(|segment| self.0.contains(segment))
+    }
+}
+
 impl Lake {
+    pub(crate) fn pending(&self) -> Result<Pending, Error> {
+        let segments = self.0.journal.segments()?;
+        Ok(Pending(segments.into_iter().map(|segment| segment.name).collect()))
+    }
+
     /// Merges the files of hours that ended some time ago, if this process owns the lake; returns
     /// how many files went.
     ///
@@ -53,8 +68,7 @@ impl Lake {
             return Ok(0);
         }
         // The journal first: a segment that vanishes after this look is taken next time.
-        let segments = inner.journal.segments()?;
-        let pending: BTreeSet<String> = segments.into_iter().map(|segment| segment.name).collect();
+        let pending = self.pending()?;
         let mut listing = inner.store.list(None).await?;
         if !listing.merges.is_empty() {
             for noted in listing.merges {
@@ -65,10 +79,7 @@ impl Lake {
         let before = inner.clock.unix_ms().saturating_sub(
             u64::try_from(inner.config.compact_after.as_millis()).unwrap_or(u64::MAX),
         );
-        let ready = |file: &DataFile| {
-            let waits = file.segment().is_some_and(|segment| pending.contains(segment));
-            file.hour.end_ms() <= before && !waits
-        };
+        let ready = |file: &DataFile| file.hour.end_ms() <= before && !pending.has(file);
         let mut gone = 0;
         for (hour, files) in groups(listing.files.into_iter().filter(ready)) {
             if !self.owned(&mut owner).await? {

@@ -5,7 +5,6 @@
 
 use crate::store::{DataFile, HOUR_MS};
 use crate::{Error, Lake};
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 /// A merged file that never came to count is garbage after this time, in milliseconds: who wrote it
@@ -33,16 +32,12 @@ impl Lake {
         if !self.owned(&mut owner).await? {
             return Ok(0);
         }
-        let segments = inner.journal.segments()?;
-        let pending: BTreeSet<String> = segments.into_iter().map(|segment| segment.name).collect();
+        let pending = self.pending()?;
         let listing = inner.store.list(None).await?;
         let now_ms = inner.clock.unix_ms();
         let limits = self.limits(now_ms);
-        // A segment that is still there would bring its file back.
-        let waits =
-            |file: &&DataFile| file.segment().is_some_and(|segment| pending.contains(segment));
         let count = expired(&listing.files, limits);
-        let old = listing.files.iter().take(count).filter(|file| !waits(file));
+        let old = listing.files.iter().take(count).filter(|file| !pending.has(file));
         let garbage = listing.orphans.iter().filter(|file| written_before(file, now_ms));
         let gone: Vec<_> = old.chain(garbage).map(|file| &file.meta.location).collect();
         let notes = listing.idle.iter().filter(|(hour, _)| hour.end_ms() <= limits.before_ms);

@@ -49,14 +49,8 @@ async fn control_plane(boot: &Boot, process: Process) -> anyhow::Result<()> {
         said += &format!("  Token         {} (shown only now)\n", first.token.expose());
     }
     process::announce(&said);
-    let beside = serve::beside(&process, &records, OnceLock::new());
-    let (served, beside) = tokio::join!(
-        serve::admin(Arc::new(data), listener, &process.shutdown),
-        serve::admin(beside, admin_port, &process.shutdown),
-    );
-    served?;
-    beside?;
-    serve::drain(boot, &records, &process.shutdown).await;
+    let data = serve::admin(Arc::new(data), listener, &process.shutdown);
+    serve::until_drained(boot, (&process, &records), data, (OnceLock::new(), admin_port)).await?;
     control.close().await;
     Ok(())
 }

@@ -69,11 +69,7 @@ pub(super) fn pages(process: &Process, records: &Records) -> Arc<dyn OtherServic
 }
 
 /// What the admin port serves. Without a gateway the process is ready from the start.
-pub(super) fn beside(
-    process: &Process,
-    records: &Records,
-    gateway: OnceLock<Gateway>,
-) -> Arc<Admin> {
+fn beside(process: &Process, records: &Records, gateway: OnceLock<Gateway>) -> Arc<Admin> {
     let pages = pages(process, records);
     Arc::new(Admin { gateway, pages, door: Door::Open, control: None, models: false })
 }
@@ -125,11 +121,29 @@ async fn port(address: SocketAddr, config: &PortConfig) -> anyhow::Result<Listen
     Ok(Listener::from(listen(address).await?).speaking(speaks))
 }
 
-/// Serves until shutdown, then drains.
+/// Serves the data port, by `data`, and the admin port until shutdown, then drains.
+///
+/// # Errors
+/// When a thread of either cannot start.
+pub(super) async fn until_drained(
+    boot: &Boot,
+    (process, records): (&Process, &Records),
+    data: impl Future<Output = anyhow::Result<()>>,
+    (gateway, admin_port): (OnceLock<Gateway>, Listener),
+) -> anyhow::Result<()> {
+    let beside = beside(process, records, gateway);
+    let (served, beside) = tokio::join!(data, admin(beside, admin_port, &process.shutdown));
+    served?;
+    beside?;
+    drain(boot, records, &process.shutdown).await;
+    Ok(())
+}
+
+/// Serves models until shutdown.
 ///
 /// # Errors
 /// When a worker thread cannot start.
-pub(super) async fn serve(
+pub(super) async fn models(
     boot: &Boot,
     gateway: &Gateway,
     listener: Listener,
@@ -159,7 +173,7 @@ pub(super) async fn admin(
 
 /// Waits for requests in progress, then for their records: until they are written, and until what
 /// takes them away has the last of them.
-pub(super) async fn drain(boot: &Boot, records: &Records, shutdown: &Shutdown) {
+async fn drain(boot: &Boot, records: &Records, shutdown: &Shutdown) {
     let limit = Duration::from_millis(boot.drain_timeout_ms);
     let cut = shutdown.drained(limit).await;
     if cut > 0 {

@@ -70,14 +70,9 @@ async fn up(boot: &Boot, process: Process) -> anyhow::Result<()> {
         snapshot: &present,
         unresolved: &control.unresolved(),
     }));
-    let beside = serve::beside(&process, &records, OnceLock::from(gateway.clone()));
-    let (served, beside) = tokio::join!(
-        serve::serve(boot, &gateway, listener, &process.shutdown),
-        serve::admin(beside, admin_port, &process.shutdown),
-    );
-    served?;
-    beside?;
-    serve::drain(boot, &records, &process.shutdown).await;
+    let data = serve::models(boot, &gateway, listener, &process.shutdown);
+    let admin = (OnceLock::from(gateway.clone()), admin_port);
+    serve::until_drained(boot, (&process, &records), data, admin).await?;
     control.close().await;
     Ok(())
 }
