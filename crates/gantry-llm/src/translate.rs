@@ -14,7 +14,7 @@
 mod size;
 
 pub use crate::context::{Error, ReplyContext, RequestContext};
-pub use crate::neutral::ToolNames;
+pub use crate::neutral::Carried;
 pub use crate::whole::TranslatedReply;
 
 use crate::dialect::Dialect;
@@ -33,7 +33,7 @@ pub struct Translated {
     /// Header fields that the body needs, such as `anthropic-beta`.
     pub headers: Vec<(&'static str, &'static str)>,
     /// What the reply's translation must be given.
-    pub tool_names: ToolNames,
+    pub carried: Carried,
 }
 
 /// Text and pictures of a prompt, for an estimate of its tokens.
@@ -60,15 +60,14 @@ pub fn request(
     let mut losses = Losses::default();
     let mut request = from.read_request(body, &mut losses)?;
     request.stream = ctx.stream.unwrap_or(request.stream);
-    let tool_names = match ctx.quirks.tool_name_chars_max {
-        Some(most) => ToolNames::shorten(&mut request, most as usize, &mut losses),
-        None => ToolNames::default(),
-    };
+    let most = ctx.quirks.tool_name_chars_max;
+    let mut carried = Carried::of(&mut request, most, &mut losses);
+    carried.echo = from.echo(body);
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
     to.print_request(&request, ctx, &mut losses, &mut out)?;
     let headers = to.needed_headers(&request);
     let added = losses.take_added();
-    Ok(Translated { body: out, losses: losses.into_vec(), added, headers, tool_names })
+    Ok(Translated { body: out, losses: losses.into_vec(), added, headers, carried })
 }
 
 /// Translates a whole reply from the upstream's dialect to the caller's.

@@ -14,7 +14,7 @@ use gantry_llm::dialect::{Edits, Forwarded};
 use gantry_llm::operation::{self, BodyCodec, Elsewhere, Exchange, Operation};
 use gantry_llm::scan::{Index, ScanError};
 use gantry_llm::splice::Draft;
-use gantry_llm::translate::{self, RequestContext, ToolNames};
+use gantry_llm::translate::{self, Carried, RequestContext};
 use gantry_model::pieces::Pieces;
 use gantry_model::record::{Loss, LossKind};
 use http::uri::PathAndQuery;
@@ -35,7 +35,7 @@ pub(super) struct Encoded {
     /// Header fields that the translated body needs.
     pub(super) headers: Vec<(&'static str, &'static str)>,
     /// For the reply's translation.
-    pub(super) tool_names: ToolNames,
+    pub(super) carried: Carried,
 }
 
 /// Why a call cannot be put to a target.
@@ -56,12 +56,12 @@ pub(super) enum Error {
 /// Encodes `call` for `hop`.
 pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
-    let (mut added, mut headers, mut tool_names) = (Vec::new(), Vec::new(), ToolNames::default());
+    let (mut added, mut headers, mut carried) = (Vec::new(), Vec::new(), Carried::default());
     let (body, mut losses, usage_added) = match call.dialect() == hop.model.dialect() {
         true => spliced(call, hop)?,
         false => {
             let done = translated(call, hop)?;
-            (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
+            (added, headers, carried) = (done.added, done.headers, done.carried);
             (done.body, done.losses, false)
         }
     };
@@ -76,7 +76,7 @@ pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     }
     losses.append(&mut added);
     let path = path(call, hop, operation)?;
-    Ok(Encoded { operation, exchange, path, body, losses, usage_added, headers, tool_names })
+    Ok(Encoded { operation, exchange, path, body, losses, usage_added, headers, carried })
 }
 
 /// The upstream's operation for the caller's: the same, or the one of the same meaning.
@@ -166,7 +166,7 @@ struct Foreign {
     /// What Gantry added, which is no reason for a strict route to refuse.
     added: Vec<Loss>,
     headers: Vec<(&'static str, &'static str)>,
-    tool_names: ToolNames,
+    carried: Carried,
 }
 
 fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
@@ -182,7 +182,7 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
     let (mut losses, added, headers) = (done.losses, done.added, done.headers);
-    let tool_names = done.tool_names;
+    let carried = done.carried;
     for name in from.feature_headers() {
         if call.headers.contains(name) {
             let field = (*name).to_owned();
@@ -192,12 +192,12 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
     }
     let body = Bytes::from(done.body);
     if !adapts(hop) {
-        return Ok(Foreign { body: body.into(), losses, added, headers, tool_names });
+        return Ok(Foreign { body: body.into(), losses, added, headers, carried });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
     adapt(&mut draft, hop, &mut losses)?;
-    Ok(Foreign { body: draft.finish(), losses, added, headers, tool_names })
+    Ok(Foreign { body: draft.finish(), losses, added, headers, carried })
 }
 
 /// The version that the upstream will be told when the caller speaks another dialect.

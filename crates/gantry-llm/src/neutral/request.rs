@@ -153,6 +153,8 @@ pub struct Tool<'a> {
     /// Whether calls must match the schema exactly.
     pub strict: bool,
     pub cache: Option<Cache>,
+    /// The caller knows it as a tool that takes text: the one argument, `input`.
+    pub custom: bool,
 }
 
 /// Whether and which tool must be called.

@@ -9,6 +9,7 @@
 )]
 
 mod golden;
+mod responses;
 mod roundtrip;
 mod streams;
 mod support;
