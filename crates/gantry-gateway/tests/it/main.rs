@@ -10,6 +10,7 @@
 
 mod access;
 mod bodies;
+mod bounds;
 mod cors;
 mod deadline;
 mod fallback;
