@@ -13,6 +13,7 @@ mod bodies;
 mod cors;
 mod deadline;
 mod fallback;
+mod fit;
 mod forwarding;
 mod harness;
 mod last_event;
