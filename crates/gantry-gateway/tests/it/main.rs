@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod billing;
 mod bodies;
 mod cors;
 mod deadline;
