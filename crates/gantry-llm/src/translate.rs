@@ -60,8 +60,8 @@ pub fn request(
     let mut losses = Losses::default();
     let mut request = from.read_request(body, &mut losses)?;
     request.stream = ctx.stream.unwrap_or(request.stream);
-    let most = ctx.quirks.tool_name_chars_max;
-    let mut carried = Carried::of(&mut request, most, &mut losses);
+    let limit = ctx.quirks.limits.tool_name.as_ref();
+    let mut carried = Carried::of(&mut request, limit, &mut losses);
     carried.echo = from.echo(body);
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
     to.print_request(&request, ctx, &mut losses, &mut out)?;

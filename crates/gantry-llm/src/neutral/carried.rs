@@ -3,6 +3,7 @@
 //! `translate::request` makes it, the gateway keeps it until the reply is there.
 
 use super::{Losses, Request, Str, ToolNames};
+use gantry_model::facts::Limit;
 
 /// Of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,16 +17,16 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Notes what a request needs, and shortens its tools' names to what the upstream takes.
+    /// Notes what a request needs, and names its tools as the upstream takes it.
     pub(crate) fn of(
         request: &mut Request<'_>,
-        name_chars_max: Option<u32>,
+        tool_name: Option<&Limit>,
         losses: &mut Losses,
     ) -> Self {
         let custom = request.tools.iter().filter(|tool| tool.custom);
         let custom = custom.map(|tool| tool.name.to_string()).collect();
-        let names = match name_chars_max {
-            Some(most) => ToolNames::shorten(request, most as usize, losses),
+        let names = match tool_name {
+            Some(limit) => ToolNames::fit(request, limit, losses),
             None => ToolNames::default(),
         };
         Self { names, custom, echo: String::new() }

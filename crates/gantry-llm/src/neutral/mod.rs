@@ -6,6 +6,7 @@
 
 mod carried;
 mod error;
+mod fitted;
 mod losses;
 mod place;
 mod reply;
