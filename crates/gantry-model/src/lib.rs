@@ -11,6 +11,7 @@ pub mod money;
 pub mod nearest;
 pub mod pieces;
 pub mod price;
+pub mod printable;
 pub mod record;
 pub mod rest;
 pub mod secret;

@@ -2,6 +2,7 @@
 
 use super::changes::changes;
 use super::connection::{Connection, Flags, encoded};
+use super::owners::{self, Line};
 use super::{block_on, yaml};
 use crate::manifest_files::read;
 use crate::out;
@@ -95,7 +96,7 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `gantry diff`: one line a changed field, `-` before and `+` after.
+/// `gantry diff`: one line a changed field, `-` before and `+` after, below what it belongs to.
 ///
 /// # Errors
 /// As [`apply`].
@@ -103,7 +104,7 @@ pub(crate) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
     for one in send(&arguments.connection, &arguments.files, true)? {
         out::line(format_args!("{} {}: {}", one.kind, one.name, one.action.to_lowercase()))?;
         let before = one.existing_manifest.as_ref().map(lines).unwrap_or_default();
-        let mut changed = changes(&before, &lines(&one.manifest));
+        let mut changed = changed(&before, &lines(&one.manifest));
         if changed.is_empty() && one.action == "UPDATE" {
             changed.push("~ the value of a secret, which is not shown".to_owned());
         }
@@ -141,7 +142,7 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let manifests: Vec<serde_json::Value> =
         found.into_iter().map(|resource| resource.manifest).collect();
     if arguments.json {
-        return out::line(serde_json::to_string_pretty(&manifests)?);
+        return out::json(&manifests);
     }
     let documents: Vec<String> = manifests.iter().map(yaml::print).collect();
     out::text(documents.join("---\n"))
@@ -186,13 +187,61 @@ impl AppliedList {
     }
 }
 
-fn lines(manifest: &serde_json::Value) -> Vec<String> {
-    yaml::print(manifest).lines().map(str::to_owned).collect()
+fn lines(manifest: &serde_json::Value) -> Vec<Line> {
+    owners::lines(&yaml::print(manifest))
+}
+
+/// The lines that differ, each run of them below a line that says what they belong to.
+fn changed(before: &[Line], after: &[Line]) -> Vec<String> {
+    let (mut out, mut owner) = (Vec::new(), "");
+    for (sign, line) in changes(before, after) {
+        if line.owner != owner {
+            owner = &line.owner;
+            out.push(if owner.is_empty() { "at the top:".to_owned() } else { format!("{owner}:") });
+        }
+        out.push(format!("{sign} {}", line.text));
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_changed_line_stands_below_what_it_belongs_to() {
+        let manifest = |owner: &str, cost: [u8; 2]| {
+            let model = |name: &str, cost: u8| json!({"name": name, "cost": {"input": cost}});
+            json!({
+                "name": "main",
+                "integrations": [model("gpt", cost[0]), model("mini", cost[1])],
+                "ownedBy": owner,
+            })
+        };
+        let before = lines(&manifest("x", [1, 1]));
+        let cases: [(_, &[&str]); 3] = [
+            (manifest("x", [1, 1]), &[]),
+            (
+                manifest("x", [1, 2]),
+                &["integrations > mini > cost:", "-       input: 1", "+       input: 2"],
+            ),
+            (
+                manifest("y", [2, 1]),
+                &[
+                    "integrations > gpt > cost:",
+                    "-       input: 1",
+                    "+       input: 2",
+                    "at the top:",
+                    "- ownedBy: x",
+                    "+ ownedBy: \"y\"",
+                ],
+            ),
+        ];
+        for (after, expected) in cases {
+            assert_eq!(changed(&before, &lines(&after)), expected);
+        }
+    }
 
     #[test]
     fn an_answer_that_names_nothing_applied_is_none() {

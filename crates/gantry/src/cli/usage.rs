@@ -55,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rows: Vec<UsageRow> =
         block_on(connection.send(Method::POST, "gateway/usage", Some(&query)))?;
     match arguments.json {
-        true => out::line(serde_json::to_string_pretty(&rows)?),
-        false => out::line(shown(&arguments.by, &rows)),
+        true => out::json(&rows),
+        false => shown(&arguments.by, &rows).print(),
     }
 }
 
@@ -78,7 +78,7 @@ fn key(name: &str) -> anyhow::Result<UsageKey> {
     })
 }
 
-fn shown(by: &[String], rows: &[UsageRow]) -> comfy_table::Table {
+fn shown(by: &[String], rows: &[UsageRow]) -> text::Table {
     let numbers = ["requests", "errors", "input", "cached", "output", "reasoning", "cost"];
     let titles: Vec<&str> = by.iter().map(String::as_str).chain(numbers).collect();
     let mut table = text::table(&titles);
