@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 const NEAR_MAX: usize = 256;
 
 /// The known name that was probably meant: of those in which at most a third of the letters differ,
-/// or with which it begins, the one with the longest common beginning; else the only one that begins
-/// so. Nothing is near to a single letter.
+/// or with which it begins, the one with the longest common beginning; else the only one that
+/// begins so. Nothing is near to a single letter.
 ///
 /// Beginnings weigh most because names of models say family and version first: `gpt-5-mini` is
 /// further from `gpt-4-mini` than from `gpt-5`.

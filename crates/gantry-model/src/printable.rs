@@ -27,8 +27,8 @@ pub fn coloured_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && c != '\u{1b}' && hidden(c))
 }
 
-/// Whether a terminal obeys the character, or shows nothing where it stands. Joiners stay: emoji and
-/// several scripts need them.
+/// Whether a terminal obeys the character, or shows nothing where it stands. Joiners stay: emoji
+/// and several scripts need them.
 fn hidden(c: char) -> bool {
     let marks = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'

@@ -7,10 +7,16 @@ use super::{block_on, yaml};
 use crate::manifest_files::read;
 use crate::out;
 use anyhow::bail;
+use gantry_kinds::kinds::ProviderAccount;
+use gantry_kinds::price::model_price;
 use gantry_model::rest::{Applied, ApplyRequest, DeleteRequest, ManifestRef, StoredManifest};
+use gantry_model::snapshot::ModelType;
 use http::Method;
 use serde::Deserialize;
 use std::path::PathBuf;
+
+/// Providers that nobody bills for.
+const OWN: [&str; 2] = ["ollama", "self-hosted-model"];
 
 #[derive(clap::Args)]
 pub(crate) struct ApplyArguments {
@@ -93,7 +99,32 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
             out::line("  It is shown only now; keep it safe.")?;
         }
     }
+    let unpriced: Vec<String> = applied.iter().flat_map(|one| unpriced(&one.manifest)).collect();
+    if !unpriced.is_empty() {
+        out::note(format_args!(
+            "no price is known for {}: they count as 0 until their manifest gives `cost`",
+            unpriced.join(", ")
+        ));
+    }
     Ok(())
+}
+
+/// Models of an account that are billed by the token, but by no price that is known. Those that the
+/// operator hosts cost what their machines do.
+fn unpriced(manifest: &serde_json::Value) -> Vec<String> {
+    let account = serde_json::from_value::<ProviderAccount>(manifest.clone()).ok();
+    let account = account.filter(|account| !OWN.contains(&account.provider()));
+    let Some(account) = account else { return Vec::new() };
+    let tokens = [ModelType::Chat, ModelType::Completion, ModelType::Embedding];
+    let mut found = Vec::new();
+    for model in &account.integrations {
+        let types = &model.model_types;
+        let by_tokens = types.is_empty() || types.iter().any(|one| tokens.contains(one));
+        if by_tokens && matches!(model_price(&account, model), Ok(None)) {
+            found.push(format!("{}/{}", account.name, model.name));
+        }
+    }
+    found
 }
 
 /// `gantry diff`: one line a changed field, `-` before and `+` after, below what it belongs to.
@@ -208,6 +239,27 @@ fn changed(before: &[Line], after: &[Line]) -> Vec<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn models_without_a_price_are_named_but_not_those_of_ones_own() {
+        let account = |provider: &str, model: serde_json::Value| {
+            let mut integration = json!({"type": format!("integration/model/{provider}")});
+            integration.as_object_mut().unwrap().extend(model.as_object().unwrap().clone());
+            let kind = format!("provider-account/{provider}");
+            json!({"type": kind, "name": "main", "integrations": [integration]})
+        };
+        let cost = json!({"metric": "private_cost", "input_cost_per_1k": 1});
+        let cases: [(_, &[&str]); 5] = [
+            (account("openai", json!({"name": "gpt-4o"})), &[]),
+            (account("openai", json!({"name": "own-tune"})), &["main/own-tune"]),
+            (account("openai", json!({"name": "whisper", "model_types": ["rerank"]})), &[]),
+            (account("ollama", json!({"name": "llama", "model_id": "llama3"})), &[]),
+            (json!({"type": "virtual-account", "name": "x", "cost": cost}), &[]),
+        ];
+        for (manifest, expected) in cases {
+            assert_eq!(unpriced(&manifest), expected, "{manifest}");
+        }
+    }
 
     #[test]
     fn a_changed_line_stands_below_what_it_belongs_to() {

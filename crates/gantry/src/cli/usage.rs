@@ -35,6 +35,10 @@ pub(crate) struct Arguments {
     connection: Flags,
 }
 
+/// Said below sums that lack something.
+const UNPRICED: &str = "requests without a price count as 0; `gantry usage --by model` shows whose \
+    they are, and `cost` in the model's manifest gives one";
+
 /// Shows sums.
 ///
 /// # Errors
@@ -56,7 +60,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         block_on(connection.send(Method::POST, "gateway/usage", Some(&query)))?;
     match arguments.json {
         true => out::json(&rows),
-        false => shown(&arguments.by, &rows).print(),
+        false => {
+            shown(&arguments.by, &rows).print()?;
+            if rows.iter().any(|row| row.unpriced > 0) {
+                out::note(UNPRICED);
+            }
+            Ok(())
+        }
     }
 }
 
