@@ -90,6 +90,12 @@ pub trait Dialect: Debug + Sync {
         b""
     }
 
+    /// What tells the caller of a stream that its upstream is alive: a comment, which every reader
+    /// skips, unless the dialect has an event for it.
+    fn keep_alive(&self) -> &'static [u8] {
+        b": keep-alive\n\n"
+    }
+
     /// Reads an error reply, or an error event (status 200). It never fails.
     fn read_error(&self, status: u16, body: &[u8]) -> ErrorView {
         read_error::read(status, body)

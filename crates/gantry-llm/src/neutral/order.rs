@@ -92,13 +92,11 @@ fn moves(turns: &[Turn<'_>]) -> Vec<Move> {
             }
             Role::System | Role::Developer => last_other = Some(index),
             Role::User => {
-                let results = turn.parts.iter().enumerate();
-                for (part, id) in results.filter_map(|(at, part)| Some((at, result(part)?))) {
-                    let behind = made.get(id).and_then(|run| ends.get(*run)).copied();
-                    if let Some(behind) = behind.filter(|end| last_other > Some(*end)) {
-                        moves.push(Move { turn: index, part, behind });
-                    }
-                }
+                moves.extend(turn.parts.iter().enumerate().filter_map(|(part, each)| {
+                    let behind = *made.get(result(each)?).and_then(|run| ends.get(*run))?;
+                    let cut_off = last_other > Some(behind);
+                    cut_off.then_some(Move { turn: index, part, behind })
+                }));
             }
         }
         previous = turn.role;

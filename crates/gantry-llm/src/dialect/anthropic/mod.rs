@@ -102,6 +102,10 @@ impl Dialect for Anthropic {
         out.extend_from_slice(b"\n\n");
     }
 
+    fn keep_alive(&self) -> &'static [u8] {
+        b"event: ping\ndata: {\"type\":\"ping\"}\n\n"
+    }
+
     /// 529 is Anthropic's own.
     fn error_status(&self, error: &ErrorView) -> u16 {
         match error.kind {

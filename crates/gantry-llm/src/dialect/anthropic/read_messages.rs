@@ -138,6 +138,10 @@ impl<'a> Reader<'_, 'a> {
                     is_error: block.is_error.unwrap_or(false),
                 })
             }
+            "tool_reference" if block.tool_name.is_some() => {
+                self.losses.approximated(place, "sent as the tool's name");
+                Body::Text(Text::Owned(block.tool_name.unwrap_or_default().to_string()))
+            }
             "thinking" => {
                 let of_call = block.signature.as_ref().and_then(marks::of_call);
                 if of_call.is_some() {
@@ -151,21 +155,19 @@ impl<'a> Reader<'_, 'a> {
                 Body::RedactedThinking(block.data.ok_or_else(|| missing("data"))?)
             }
             "compaction" => return self.compaction(place, block, parts),
-            "tool_reference" if block.tool_name.is_some() => {
-                self.losses.approximated(place, "sent as the tool's name");
-                Body::Text(Text::Owned(block.tool_name.unwrap_or_default().to_string()))
-            }
-            kind if self.role == Role::Assistant || of_server(kind) => {
-                let note = format!("blocks of type `{kind}` have no counterpart");
-                self.losses.dropped_often(place, &note);
-                return Ok(());
-            }
-            kind => {
-                let message = format!("blocks of type `{kind}` cannot be sent to this upstream");
-                return Err(Error::new(place, message));
-            }
+            kind => return self.foreign(place, kind),
         };
         parts.push(Part { place, cache, body });
+        Ok(())
+    }
+
+    /// A block that no other dialect has: what the user sent must not be missed.
+    fn foreign(&mut self, place: Place, kind: &str) -> Result<(), Error> {
+        if self.role != Role::Assistant && !of_server(kind) {
+            let message = format!("blocks of type `{kind}` cannot be sent to this upstream");
+            return Err(Error::new(place, message));
+        }
+        self.losses.dropped_often(place, &format!("blocks of type `{kind}` have no counterpart"));
         Ok(())
     }
 
