@@ -1,9 +1,9 @@
 //! The first start: tenant, administrator, token, signing key. A second start finds them.
 
 use crate::mint::{self, Signer};
-use crate::{DEFAULT_TENANT, Error};
+use crate::{DEFAULT_TENANT, Error, tokens};
 use gantry_model::secret::Secret;
-use gantry_store::{AuditEntry, Purpose, Store, Token, Tx, sha256_hex};
+use gantry_store::{Purpose, Store, Token, Tx, sha256_hex};
 
 /// What a first start made. Print it; the token cannot be shown again.
 #[derive(Clone, Debug)]
@@ -70,27 +70,18 @@ pub(crate) async fn setup(
 /// A further token of the administrator: for who lost the first one but has the data directory.
 pub(crate) async fn admin_token(tx: &mut Tx, name: &str) -> Result<Secret, Error> {
     let token = mint::opaque()?;
-    let subject = ADMIN_SUBJECT.to_owned();
-    tx.add_token(&Token {
+    let row = Token {
         id: mint::id()?,
         sha256: sha256_hex(token.expose().as_bytes()),
         purpose: Purpose::Personal,
         name: name.to_owned(),
-        subject: subject.clone(),
+        subject: ADMIN_SUBJECT.to_owned(),
         format: "opaque".to_owned(),
         created_at_ms: tx.now_ms(),
         expires_at_ms: None,
         revoked_at_ms: None,
-    })
-    .await?;
-    tx.audit(&AuditEntry {
-        actor: "system:gantry".to_owned(),
-        action: "token.create".to_owned(),
-        kind: "personal-access-token".to_owned(),
-        name: format!("{subject}/{name}"),
-        ..AuditEntry::default()
-    })
-    .await?;
+    };
+    tokens::make(tx, "system:gantry", &row).await?;
     Ok(token)
 }
 

@@ -5,7 +5,7 @@ use crate::manifests::{self, Stored, StoredSet};
 use crate::opaque;
 use crate::read::{self, Selected};
 use crate::rows::Opaque;
-use crate::{Control, Error, to_the_end};
+use crate::{Control, Error, to_the_end, tokens};
 use gantry_kinds::kinds::{self, Manifest};
 use gantry_kinds::manifest::{SetEntry, Tenancy};
 use gantry_kinds::registry::Selection;
@@ -171,10 +171,8 @@ impl Row<'_> {
 }
 
 async fn revoke_all(tx: &mut Tx, subject: &str) -> Result<(), Error> {
-    for token in tx.tokens().await? {
-        if token.purpose == Purpose::VirtualAccount && token.subject == subject {
-            tx.revoke_token(&token.id).await?;
-        }
+    for token in tx.tokens(tokens::of(Purpose::VirtualAccount, subject)).await? {
+        tx.revoke_token(&token.id).await?;
     }
     Ok(())
 }

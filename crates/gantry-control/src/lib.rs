@@ -31,6 +31,8 @@ mod publish;
 mod read;
 mod rows;
 mod time;
+mod tokens;
+mod upkeep;
 
 pub use access::Permission;
 pub use api::{Api, BodyError};

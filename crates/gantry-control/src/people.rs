@@ -2,11 +2,11 @@
 
 use crate::bootstrap;
 use crate::mint::{self, Claims};
-use crate::{Control, Error, time, to_the_end};
+use crate::{Control, Error, time, to_the_end, tokens};
 use gantry_model::ids::UnixMs;
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::Caller;
-use gantry_store::{AuditEntry, Purpose, Token, Tx, User, sha256_hex};
+use gantry_store::{Purpose, Token, TokenFilter, User, sha256_hex};
 
 /// What a new token shall be.
 #[derive(Clone, Debug, Default)]
@@ -35,9 +35,8 @@ impl Control {
     /// # Errors
     /// When the store cannot be read.
     pub async fn personal_tokens(&self, caller: &Caller) -> Result<Vec<Token>, Error> {
-        let tokens = self.0.store.read(&self.0.tenant).await?.tokens().await?;
-        let mine = |t: &Token| t.purpose == Purpose::Personal && t.subject == caller.subject;
-        Ok(tokens.into_iter().filter(mine).collect())
+        let mut tx = self.0.store.read(&self.0.tenant).await?;
+        Ok(tx.tokens(tokens::of(Purpose::Personal, &caller.subject)).await?)
     }
 
     /// Makes a token for the caller, with the caller's rights.
@@ -130,8 +129,8 @@ impl Control {
     /// # Errors
     /// When the store cannot be read.
     pub async fn gateway_tokens(&self) -> Result<Vec<Token>, Error> {
-        let tokens = self.0.store.read(&self.0.tenant).await?.tokens().await?;
-        Ok(tokens.into_iter().filter(|token| token.purpose == Purpose::Gateway).collect())
+        let all = TokenFilter { purpose: Some(Purpose::Gateway), ..TokenFilter::default() };
+        Ok(self.0.store.read(&self.0.tenant).await?.tokens(all).await?)
     }
 
     /// Ends the token of a remote gateway, which then serves on with the snapshot that it has.
@@ -152,7 +151,7 @@ impl Control {
         let (control, name) = (self.clone(), name.to_owned());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            check_free(&mut tx, Purpose::Personal, bootstrap::ADMIN_SUBJECT, &name).await?;
+            tokens::check_free(&mut tx, bootstrap::ADMIN_SUBJECT, &name).await?;
             let token = bootstrap::admin_token(&mut tx, &name).await?;
             tx.commit().await?;
             control.announce().await;
@@ -166,11 +165,9 @@ impl Control {
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
             if token.purpose == Purpose::Personal {
-                check_free(&mut tx, token.purpose, &token.subject, &token.name).await?;
+                tokens::check_free(&mut tx, &token.subject, &token.name).await?;
             }
-            check_number(&mut tx, &token).await?;
-            tx.add_token(&token).await?;
-            tx.audit(&deed(&actor, "token.create", &token)).await?;
+            tokens::make(&mut tx, &actor, &token).await?;
             tx.commit().await?;
             control.announce().await;
             Ok(())
@@ -188,66 +185,18 @@ impl Control {
         let (control, actor, id) = (self.clone(), caller.subject.clone(), id.to_owned());
         to_the_end(async move {
             let mut tx = control.0.store.write(&control.0.tenant).await?;
-            let mut tokens = tx.tokens().await?;
-            let found = tokens.iter().position(|t| t.id == id && mine(t)).ok_or_else(|| {
+            let token = tx.token(&id).await?.filter(mine).ok_or_else(|| {
                 let text = "`gantry token --list` shows those there are";
                 Error::NotFound(format!("there is no token with id {id:?}; {text}"))
             })?;
-            let token = tokens.swap_remove(found);
-            check_not_last(&token, &tokens, control.0.clock.unix_ms())?;
-            tx.revoke_token(&token.id).await?;
-            tx.audit(&deed(&actor, "token.revoke", &token)).await?;
+            tokens::check_not_last(&mut tx, &token, control.0.clock.unix_ms()).await?;
+            tokens::end(&mut tx, &actor, &token).await?;
             tx.commit().await?;
             control.announce().await;
             Ok(())
         })
         .await
     }
-}
-
-/// Refuses to end the last token of a person, who could not even make another without it.
-fn check_not_last(token: &Token, others: &[Token], now_ms: UnixMs) -> Result<(), Error> {
-    let opens = |other: &Token| {
-        other.purpose == Purpose::Personal && other.subject == token.subject && other.live(now_ms)
-    };
-    if !opens(token) || others.iter().any(opens) {
-        return Ok(());
-    }
-    Err(Error::Conflict(format!(
-        "{:?} is the only token of {} that works; make another first, with `gantry token NAME`, \
-         and use that to end this one",
-        token.name, token.subject
-    )))
-}
-
-/// Refuses a name that a token of the subject has already. It looks inside the transaction that
-/// will store the new one, so that two requests at once do not both pass.
-async fn check_free(tx: &mut Tx, purpose: Purpose, subject: &str, name: &str) -> Result<(), Error> {
-    let same = |t: &Token| t.purpose == purpose && t.subject == subject && t.name == name;
-    if tx.tokens().await?.iter().any(same) {
-        return Err(Error::Conflict(format!(
-            "a personal token named {name:?} exists already; choose another name, or end it \
-             with `gantry token --revoke {name}`"
-        )));
-    }
-    Ok(())
-}
-
-/// Most tokens that one subject may have at a time, those that have expired and were not ended
-/// included. A person has one per machine and program; what makes more has lost count of them.
-pub(crate) const TOKENS_MAX: usize = 100;
-
-/// Refuses a token of a subject that has as many as it may have.
-pub(crate) async fn check_number(tx: &mut Tx, new: &Token) -> Result<(), Error> {
-    let same = |t: &&Token| t.purpose == new.purpose && t.subject == new.subject;
-    if tx.tokens().await?.iter().filter(same).count() < TOKENS_MAX {
-        return Ok(());
-    }
-    Err(Error::Conflict(format!(
-        "{} has {TOKENS_MAX} tokens, and no more are possible; end those that nobody uses, with \
-         `gantry token --revoke NAME` (`gantry token --list` shows them)",
-        new.subject
-    )))
 }
 
 /// When a new token ends: on its date, else with the token that asks for it.
@@ -265,16 +214,6 @@ fn end_of(new: &NewToken, now_ms: UnixMs) -> Result<Option<UnixMs>, Error> {
              that end, or ask with a token that lives longer",
             time::rfc3339(last)
         ))),
-    }
-}
-
-fn deed(actor: &str, action: &str, token: &Token) -> AuditEntry {
-    AuditEntry {
-        actor: actor.to_owned(),
-        action: action.to_owned(),
-        kind: format!("{}-token", token.purpose.as_str()),
-        name: format!("{}/{}", token.subject, token.name),
-        ..AuditEntry::default()
     }
 }
 

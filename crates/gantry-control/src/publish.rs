@@ -15,14 +15,9 @@ use gantry_model::ids::{Generation, UnixMs};
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{Caller, JWT_KEYS, KEYS, KeyEntry, Secrets, Section, SnapshotSource};
 use gantry_runtime::errors::sentence;
-use gantry_runtime::tasks::spawn;
-use gantry_store::{Purpose, Token, Tx, User, sha256_hex};
+use gantry_store::{Purpose, Token, TokenFilter, Tx, User, sha256_hex};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pause after a publication that failed.
-const PUBLISH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Everything derived from one generation.
 #[derive(Debug, Default)]
@@ -78,23 +73,24 @@ pub(crate) struct GatewayKey {
 }
 
 impl Control {
-    /// Reads the committed state and makes it known, unless something newer already is.
+    /// Reads the committed state and makes it known, unless that or something newer already is.
     pub(crate) async fn publish(&self) -> Result<(), Error> {
         let _one_at_a_time = self.0.publishing.lock().await;
         let mut tx = self.0.store.read(&self.0.tenant).await?;
-        let before = self.0.published.load().manifests.clone();
-        let published = build(&self.0, &mut tx, before).await?;
-        let source = published.source.clone();
-        if source.generation < self.snapshot().generation {
+        let present = self.0.published.load_full();
+        let is_first = present.manifests.mark.is_none();
+        if tx.generation() <= present.source.generation && !is_first {
             return Ok(());
         }
+        let published = build(&self.0, &mut tx, present.manifests.clone()).await?;
+        let source = published.source.clone();
         tracing::debug!(
             generation = source.generation.0,
             keys = published.callers.len(),
             "snapshot published"
         );
         let left_out = &published.manifests.left_out;
-        if !left_out.is_empty() && *left_out != self.0.published.load().manifests.left_out {
+        if !left_out.is_empty() && *left_out != present.manifests.left_out {
             let rows = left_out.join("; ");
             tracing::warn!(rows, "stored manifests are left out: this version cannot read them");
         }
@@ -103,27 +99,13 @@ impl Control {
         Ok(())
     }
 
-    /// Makes a change known that is committed. It stands even when its publication fails, which is
-    /// then tried again until it succeeds.
+    /// Makes a change known that is committed. It stands even when its publication fails, which
+    /// the upkeep then makes good.
     pub(crate) async fn announce(&self) {
-        let Err(error) = self.publish().await else { return };
-        tracing::error!(
-            error = sentence(&error),
-            "a stored change is not published yet, trying again"
-        );
-        let control = self.clone();
-        spawn("publish again", async move {
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(PUBLISH_PAUSE) => {}
-                    () = control.0.shutdown.wait() => return,
-                }
-                if control.publish().await.is_ok() {
-                    tracing::info!("the stored changes are published");
-                    return;
-                }
-            }
-        });
+        if let Err(error) = self.publish().await {
+            let error = sentence(&error);
+            tracing::error!(error, "a stored change is not published yet, it is tried again");
+        }
     }
 }
 
@@ -137,7 +119,7 @@ async fn build(
         true => before,
         false => Arc::new(FromManifests { mark, ..from_manifests(control, tx).await? }),
     };
-    let (tokens, users) = (tx.tokens().await?, tx.users().await?);
+    let (tokens, users) = (tx.tokens(TokenFilter::default()).await?, tx.users().await?);
     let keys = keys((&tokens, &users), &manifests.accounts, tx.now_ms());
     let mut sections = manifests.sections.clone();
     let jwt_keys = [control.signer.public()];

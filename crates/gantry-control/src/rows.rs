@@ -3,7 +3,7 @@
 //! Every rule begins by loading them. It has no rule of its own.
 
 use crate::Error;
-use gantry_kinds::kinds::{Manifest, VirtualAccount, virtual_account};
+use gantry_kinds::kinds::Manifest;
 use gantry_kinds::manifest::to_json;
 use gantry_kinds::registry::Registry;
 use gantry_model::rest::StoredManifest;
@@ -63,10 +63,6 @@ impl StoredSet {
 
     pub(crate) fn opaque(&self, family: &str, name: &str) -> Option<&Opaque> {
         self.opaque.iter().find(|o| o.resource.family == family && o.resource.name == name)
-    }
-
-    pub(crate) fn virtual_account(&self, name: &str) -> Option<&VirtualAccount> {
-        self.find(virtual_account::KIND, name)?.manifest.as_()
     }
 }
 

@@ -96,6 +96,13 @@ impl Select {
         self.and(&format!("{column} >= ? AND {column} < ?"), vec![prefix.into(), end.into()])
     }
 
+    /// The statement for all there is.
+    pub(crate) fn all(mut self, order: Order) -> Statement {
+        let columns: Vec<&str> = order.keys.iter().map(Key::column).collect();
+        self.sql.push_str(&format!(" ORDER BY {}", columns.join(", ")));
+        Statement::with(AssertSqlSafe(self.sql), self.values)
+    }
+
     /// The statement for a page, and for one row more, which tells whether there is a next one.
     pub(crate) fn page(mut self, order: Order, paging: &Paging) -> Result<Statement, Error> {
         let (compare, direction) = if paging.descending { ("<", " DESC") } else { (">", "") };

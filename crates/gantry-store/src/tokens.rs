@@ -5,7 +5,6 @@ use crate::statement::{Statement, Value};
 use crate::values::{from_sql, to_sql};
 use crate::{Error, Tx};
 use gantry_model::ids::UnixMs;
-use sqlx::AssertSqlSafe;
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,30 +84,22 @@ const LIVE: &str = "(expires_at_ms IS NULL OR expires_at_ms > ?)";
 const ORDER: Order = Order { name: "tokens", keys: &[Key::Int("created_at_ms"), Key::Text("id")] };
 
 impl Tx {
-    /// All tokens that were not revoked, expired ones too, oldest first.
+    /// All tokens that a list of this filter would show, oldest first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tokens(&mut self) -> Result<Vec<Token>, Error> {
-        let select = AssertSqlSafe(format!("{SELECT} ORDER BY created_at_ms, id"));
-        let select = Statement::new(select).bind(&self.tenant);
+    pub async fn tokens(&mut self, filter: TokenFilter<'_>) -> Result<Vec<Token>, Error> {
+        let select = self.selected(filter).all(ORDER);
         self.connection.all(select).await?.into_iter().map(token).collect()
     }
 
-    /// All tokens of one subject that were not revoked, expired ones too, oldest first.
+    /// The token with this id, unless it was revoked.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tokens_of(
-        &mut self,
-        purpose: Purpose,
-        subject: &str,
-    ) -> Result<Vec<Token>, Error> {
-        let select = AssertSqlSafe(format!(
-            "{SELECT} AND purpose = $2 AND subject = $3 ORDER BY created_at_ms, id"
-        ));
-        let select = Statement::new(select).bind(&self.tenant).bind(purpose.as_str()).bind(subject);
-        self.connection.all(select).await?.into_iter().map(token).collect()
+    pub async fn token(&mut self, id: &str) -> Result<Option<Token>, Error> {
+        let select = Select::new(SELECT, &self.tenant).equals("id", Some(id)).all(ORDER);
+        self.connection.first(select).await?.map(token).transpose()
     }
 
     /// One page of the tokens that were not revoked, oldest first.
@@ -120,17 +111,22 @@ impl Tx {
         filter: TokenFilter<'_>,
         paging: &Paging,
     ) -> Result<Page<Token>, Error> {
-        let mut select = Select::new(SELECT, &self.tenant)
-            .equals("purpose", filter.purpose.map(Purpose::as_str))
-            .equals("subject", filter.subject)
-            .equals("name", filter.name);
-        if filter.live {
-            select = select.and(LIVE, vec![Value::from(to_sql(self.now_ms))]);
-        }
-        let rows: Vec<Row> = self.connection.all(select.page(ORDER, paging)?).await?;
+        let select = self.selected(filter).page(ORDER, paging)?;
+        let rows: Vec<Row> = self.connection.all(select).await?;
         let tokens = rows.into_iter().map(token).collect::<Result<_, _>>()?;
         let place = |token: &Token| vec![token.created_at_ms.to_string(), token.id.clone()];
         list::page(tokens, ORDER, paging, place)
+    }
+
+    fn selected(&self, filter: TokenFilter<'_>) -> Select {
+        let select = Select::new(SELECT, &self.tenant)
+            .equals("purpose", filter.purpose.map(Purpose::as_str))
+            .equals("subject", filter.subject)
+            .equals("name", filter.name);
+        match filter.live {
+            true => select.and(LIVE, vec![Value::from(to_sql(self.now_ms))]),
+            false => select,
+        }
     }
 
     /// How many tokens of a subject are accepted at this moment.

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 import pytest
-from test_roles import ACCOUNT, PATIENCE_S, TOKEN, Process, cli, free_port
+from test_roles import ACCOUNT, PATIENCE_S, TOKEN, Process, cli, free_port, until
 
 # PostgreSQL does not run as root.
 NOBODY = 65534
@@ -124,3 +124,20 @@ def test_two_control_planes_share_a_database_whose_server_may_go_away(
     for host in (one, other):
         code, output = apply(host, "four")
         assert code == 0, output
+
+
+def test_a_token_is_known_and_ended_at_each_control_plane(control_plane, tmp_path):
+    first, one = control_plane("first")
+    _, other = control_plane("second")
+    admin = {"GANTRY_TOKEN": first.wait_for(TOKEN.pattern).group()}
+
+    def answer(host, token):
+        return cli(tmp_path, "get", GANTRY_HOST=host, GANTRY_TOKEN=token)[0]
+
+    code, made = cli(tmp_path, "token", "laptop", GANTRY_HOST=one, **admin)
+    assert code == 0, made
+    until("the new token works at the other one", lambda: answer(other, made.strip()) == 0)
+    code, output = cli(tmp_path, "token", "--revoke", "laptop", GANTRY_HOST=one, **admin)
+    assert code == 0, output
+    assert answer(one, made.strip()) != 0, "there at once"
+    until("the ended one is refused there", lambda: answer(other, made.strip()) != 0)

@@ -3,7 +3,7 @@
 use super::access::{Known, KnownUntil};
 use super::reply::{Asked, Input, Page, PageQuery, Reply};
 use super::tfy::SubjectView;
-use crate::accounts::{Account, no_account};
+use crate::accounts::Account;
 use crate::{Control, Error, NewToken, time};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -85,16 +85,11 @@ pub(crate) async fn accounts(
     Ok(Json(Page::of(views, page)))
 }
 
-async fn find(control: &Control, name: &str) -> Result<Account, Error> {
-    let all = control.accounts().await?;
-    all.into_iter().find(|account| account.stored.name == name).ok_or_else(|| no_account(name))
-}
-
 pub(crate) async fn account(
     State(control): State<Control>,
     Path(id): Path<String>,
 ) -> Reply<AccountReply> {
-    let found = find(&control, &id).await?;
+    let found = control.account(&id).await?;
     Ok(Json(AccountReply { data: account_view(&control, found), token: None }))
 }
 
@@ -112,8 +107,11 @@ pub(crate) async fn account_exists(
     State(control): State<Control>,
     Asked(query): Asked<ExistsQuery>,
 ) -> Reply<Exists> {
-    let all = control.accounts().await?;
-    Ok(Json(Exists { exists: all.iter().any(|account| account.stored.name == query.name) }))
+    let exists = match control.account(&query.name).await {
+        Err(Error::NotFound(_)) => false,
+        found => found.map(|_| true)?,
+    };
+    Ok(Json(Exists { exists }))
 }
 
 #[derive(Deserialize)]
@@ -138,7 +136,7 @@ pub(crate) async fn apply_account(
     let account = if request.dry_run {
         not_stored(&control, &caller, applied.name, applied.manifest)
     } else {
-        find(&control, &applied.name).await?
+        control.account(&applied.name).await?
     };
     Ok(Json(AccountReply { data: account_view(&control, account), token: applied.token }))
 }
@@ -173,7 +171,7 @@ pub(crate) async fn account_token(
     State(control): State<Control>,
     Path(id): Path<String>,
 ) -> Reply<TokenReply> {
-    find(&control, &id).await?;
+    control.account(&id).await?;
     Err(Error::Conflict(format!(
         "the token of {id:?} was shown when it was made and cannot be shown again, for Gantry \
          stores only a digest of it; POST /api/svc/v1/virtual-accounts/{id}/regenerate-token \

@@ -79,20 +79,3 @@ async fn a_failure_of_the_database_tells_callers_no_statement_and_no_path() {
     }
     assert!(failed > 0, "no route met the damage: readers hold some pages, but not all");
 }
-
-#[tokio::test]
-async fn one_subject_has_a_bounded_number_of_tokens() {
-    let bed = bed().await;
-    let mut last = (StatusCode::OK, Value::Null);
-    for number in 0..=100 {
-        let wanted = json!({ "name": format!("t{number}") });
-        last = bed.call("POST", "/personal-access-tokens", wanted).await;
-        if last.0 != StatusCode::OK {
-            assert_eq!(number, 99, "the first one is the token in use");
-            break;
-        }
-    }
-    assert_eq!(last.0, StatusCode::CONFLICT);
-    let message = last.1["message"].as_str().unwrap();
-    assert!(message.contains("user:admin@localhost has 100 tokens"), "{message}");
-}

@@ -14,6 +14,7 @@ mod gateway;
 mod rest;
 mod secrets;
 mod start;
+mod token_limits;
 mod tokens;
 mod toy;
 mod unreadable;

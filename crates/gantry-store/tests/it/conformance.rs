@@ -4,7 +4,7 @@ use crate::bed::Bed;
 use crate::{NOW_MS, TENANT, put, token};
 use gantry_model::ids::Generation;
 use gantry_model::secret::Secret;
-use gantry_store::{AuditEntry, Error, Put, Store};
+use gantry_store::{AuditEntry, Error, Put, Store, TokenFilter};
 use std::collections::BTreeMap;
 
 on_both_engines!(
@@ -56,7 +56,7 @@ async fn keeps_everything_over_a_restart(bed: Bed) {
     assert_eq!(secret.expose(), "s3cret");
     let references = tx.secret_references().await.unwrap();
     assert_eq!(references, [("tfy-secret://acme:openai:key".to_owned(), "openai".to_owned())]);
-    assert_eq!(tx.tokens().await.unwrap(), [token("t1", "tfy_clear")]);
+    assert_eq!(tx.tokens(TokenFilter::default()).await.unwrap(), [token("t1", "tfy_clear")]);
     let users = tx.users().await.unwrap();
     assert_eq!((users[0].admin, &users[0].teams), (true, &vec!["ml".to_owned()]));
     assert_eq!((users[1].email.as_str(), users[1].admin), ("b@acme.example", false));
@@ -189,11 +189,12 @@ async fn a_transaction_sees_its_own_tenant_only(bed: Bed) {
     assert!(!tx.put_status("provider-account", "openai", "{}", Generation(1)).await.unwrap());
     assert_eq!(tx.secret("r").await.unwrap(), None);
     tx.revoke_token("t").await.unwrap();
-    assert!(tx.tokens().await.unwrap().is_empty());
+    assert!(tx.tokens(TokenFilter::default()).await.unwrap().is_empty());
     assert!(tx.users().await.unwrap().is_empty());
     assert!(tx.audit_log(10).await.unwrap().is_empty());
     tx.commit().await.unwrap();
-    assert_eq!(store.read(TENANT).await.unwrap().tokens().await.unwrap().len(), 1);
+    let mut tx = store.read(TENANT).await.unwrap();
+    assert_eq!(tx.tokens(TokenFilter::default()).await.unwrap().len(), 1);
     assert!(matches!(store.read("nobody").await, Err(Error::NoTenant(_))));
     assert!(matches!(store.write("nobody").await, Err(Error::NoTenant(_))));
 }

@@ -3,7 +3,7 @@
 use crate::bed::Bed;
 use crate::{NOW_MS, TENANT, token};
 use gantry_model::ids::Generation;
-use gantry_store::{Purpose, Store, Token};
+use gantry_store::{Purpose, Store, Token, TokenFilter};
 
 on_both_engines!(
     a_revoked_token_is_gone_and_an_expired_one_is_not_live,
@@ -24,12 +24,12 @@ async fn a_revoked_token_is_gone_and_an_expired_one_is_not_live(bed: Bed) {
     tx.add_token(&token("b", "tfy_b")).await.unwrap();
     tx.set_token_expiry("b", Some(NOW_MS + 10)).await.unwrap();
     tx.revoke_token("a").await.unwrap();
-    let left = tx.tokens().await.unwrap();
+    let left = tx.tokens(TokenFilter::default()).await.unwrap();
     assert_eq!(ids(&left), ["b"]);
     assert!(left[0].live(NOW_MS + 9));
     assert!(!left[0].live(NOW_MS + 10));
     tx.set_token_expiry("b", None).await.unwrap();
-    assert_eq!(tx.tokens().await.unwrap()[0].expires_at_ms, None);
+    assert_eq!(tx.tokens(TokenFilter::default()).await.unwrap()[0].expires_at_ms, None);
 }
 
 /// Ids tell what became of each: `live-…`, `expired`, `revoked`, and those of somebody else.
@@ -58,12 +58,21 @@ async fn filled(bed: &Bed) -> Store {
 async fn tokens_of_a_subject_are_listed_and_counted_apart(bed: Bed) {
     let store = filled(&bed).await;
     let mut tx = store.read(TENANT).await.unwrap();
-    let mine = tx.tokens_of(Purpose::Personal, ME).await.unwrap();
+    let of = |purpose| TokenFilter {
+        purpose: Some(purpose),
+        subject: Some(ME),
+        ..TokenFilter::default()
+    };
+    let mine = tx.tokens(of(Purpose::Personal)).await.unwrap();
     assert_eq!(ids(&mine), ["expired", "live-ever", "live-long"]);
+    let live = TokenFilter { live: true, ..of(Purpose::Personal) };
+    assert_eq!(ids(&tx.tokens(live).await.unwrap()), ["live-ever", "live-long"]);
+    assert_eq!(tx.token("expired").await.unwrap().as_ref(), mine.first());
+    assert_eq!(tx.token("revoked").await.unwrap(), None);
     assert_eq!(tx.live_tokens(Purpose::Personal, ME).await.unwrap(), 2);
     assert_eq!(tx.live_tokens(Purpose::VirtualAccount, ME).await.unwrap(), 1);
     assert_eq!(tx.live_tokens(Purpose::Personal, "user:nobody").await.unwrap(), 0);
-    assert!(tx.tokens_of(Purpose::Gateway, ME).await.unwrap().is_empty());
+    assert!(tx.tokens(of(Purpose::Gateway)).await.unwrap().is_empty());
 }
 
 async fn ended_tokens_are_removed_without_a_new_generation(bed: Bed) {
@@ -80,5 +89,5 @@ async fn ended_tokens_are_removed_without_a_new_generation(bed: Bed) {
     let mut tx = store.write(TENANT).await.unwrap();
     assert_eq!(tx.delete_ended_tokens(NOW_MS + 1000).await.unwrap(), 1, "the expired one");
     let left = ["account", "gateway", "live-ever", "live-long", "neighbour"];
-    assert_eq!(ids(&tx.tokens().await.unwrap()), left);
+    assert_eq!(ids(&tx.tokens(TokenFilter::default()).await.unwrap()), left);
 }

@@ -50,6 +50,7 @@ async fn control_plane(boot: &Boot, process: Process) -> anyhow::Result<()> {
         said += &format!("  Administrator {} of tenant {}\n", first.admin, first.tenant);
         said += &format!("  Token         {} (shown only now)\n", first.token.expose());
     }
+    threads.keep_up(&control, &process.kit);
     process::announce(&said);
     let data = serve::admin(Arc::new(data), listener, &process.shutdown);
     serve::until_drained(boot, (&process, &records), data, (OnceLock::new(), admin_port)).await?;

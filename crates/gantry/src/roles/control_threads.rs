@@ -3,6 +3,8 @@
 //! They are neither the gateway's workers nor those that accept connections and follow snapshots,
 //! so that a control plane at work holds up no request.
 
+use gantry_control::Control;
+use gantry_runtime::reconcile::Kit;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Two, so that one long call leaves room for another.
@@ -18,6 +20,13 @@ impl ControlThreads {
         let mut threads = Builder::new_multi_thread();
         threads.worker_threads(THREADS).max_blocking_threads(8).thread_name("control");
         Ok(Self(Some(threads.enable_all().build()?)))
+    }
+
+    /// Starts the control plane's work beside requests here, for publishing may take long.
+    pub(super) fn keep_up(&self, control: &Control, kit: &Kit) {
+        let handle = self.handle();
+        let _here = handle.enter();
+        control.start_upkeep(kit);
     }
 
     /// Where to run what may take long.

@@ -63,6 +63,7 @@ async fn up(boot: &Boot, process: Process) -> anyhow::Result<()> {
     let mut follower = Follower::new(LocalSnapshots(snapshots), serve::take(&gateway, &records));
     follower.begin_with(present.clone());
     process.kit.start(Follower::<LocalSnapshots>::PLAN, follower);
+    threads.keep_up(&control, &process.kit);
     process::announce(&greeting::text(&Started {
         host: &host,
         admin: &format!("{}://{}", boot.listeners.admin.scheme(), admin_port.local_addr()?),
