@@ -5,29 +5,30 @@
 use super::wire_request::{File, ImageUrl};
 use crate::context::Error;
 use crate::dialect::data_url;
-use crate::neutral::{Document, Media, Place, Str, StrOr, Text};
+use crate::neutral::{Body, Media, Place, Str, StrOr, Text};
 
-/// Reads an `image_url`.
+/// What a part of a file is to the model, and the `detail` that an image asks for.
+pub(super) type Attached<'a> = (Body<'a>, Option<Str<'a>>);
+
+/// Reads an `image_url`. Clients put other files into it too.
 pub(super) fn read_image<'a>(
     image: StrOr<Text<'a>, ImageUrl<'a>>,
     place: Place,
-) -> Result<(Media<'a>, Option<Str<'a>>), Error> {
+) -> Result<Attached<'a>, Error> {
     let (url, detail) = match image {
         StrOr::Str(url) => (url, None),
         StrOr::Other(ImageUrl { url, detail }) => (url, detail),
     };
-    let media = if data_url::is_data(&url) {
-        let (media_type, data) = data_url::read(url)
-            .ok_or_else(|| Error::new(place, "a `data:` URL must read `data:TYPE;base64,BYTES`"))?;
-        Media::Base64 { media_type, data }
-    } else {
-        Media::Url(url)
-    };
-    Ok((media, detail))
+    if !data_url::is_data(&url) {
+        return Ok((Body::Image(Media::Url(url)), detail));
+    }
+    let (media_type, data) = data_url::read(url)
+        .ok_or_else(|| Error::new(place, "a `data:` URL must read `data:TYPE;base64,BYTES`"))?;
+    Ok((data_url::body(media_type, data, None, place)?, detail))
 }
 
-/// Reads a `file` part. Text files become plain text, others stay bytes.
-pub(super) fn read_file<'a>(file: File<'a>, place: Place) -> Result<Document<'a>, Error> {
+/// Reads a `file` part. Pictures become images and text files plain text, others stay bytes.
+pub(super) fn read_file<'a>(file: File<'a>, place: Place) -> Result<Body<'a>, Error> {
     if file.file_id.is_some() {
         let message = "a file id is known to one provider only: send the bytes in `file_data`";
         return Err(Error::new(place, message));
@@ -38,9 +39,7 @@ pub(super) fn read_file<'a>(file: File<'a>, place: Place) -> Result<Document<'a>
             Error::new(place, "`file_data` must be base64 or read `data:TYPE;base64,BYTES`")
         })?
     } else {
-        (Str::from("application/pdf"), data)
+        (Str::default(), data)
     };
-    let media = data_url::media(media_type, data)
-        .ok_or_else(|| Error::new(place, "is not UTF-8 in base64"))?;
-    Ok(Document { media, title: file.filename, context: None })
+    data_url::body(media_type, data, file.filename, place)
 }

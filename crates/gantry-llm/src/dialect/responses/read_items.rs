@@ -159,9 +159,9 @@ impl<'a> Reader<'a, '_> {
                     let note = "the upstream chooses the resolution";
                     self.losses.dropped(format!("{place}.detail"), note);
                 }
-                Body::Image(image(place, content.image_url)?)
+                image(place, content.image_url)?
             }
-            "input_file" => Body::Document(file(place, content)?),
+            "input_file" => file(place, content)?,
             kind => {
                 let message = format!("content of type `{kind}` cannot be sent to this upstream");
                 return Err(Error::new(place, message));
@@ -201,30 +201,30 @@ fn joined(mut texts: Vec<Text<'_>>) -> Text<'_> {
 
 const BY_ID: &str = "a file id is known to one provider only: send the bytes or a URL";
 
-fn image<'a>(place: Place, url: Option<Text<'a>>) -> Result<Media<'a>, Error> {
+fn image<'a>(place: Place, url: Option<Text<'a>>) -> Result<Body<'a>, Error> {
     let url = url.ok_or_else(|| Error::new(place, BY_ID))?;
     if !data_url::is_data(&url) {
-        return Ok(Media::Url(url));
+        return Ok(Body::Image(Media::Url(url)));
     }
     let (media_type, data) = data_url::read(url)
         .ok_or_else(|| Error::new(place, "a `data:` URL must read `data:TYPE;base64,BYTES`"))?;
-    Ok(Media::Base64 { media_type, data })
+    data_url::body(media_type, data, None, place)
 }
 
-fn file<'a>(place: Place, content: Content<'a>) -> Result<Document<'a>, Error> {
-    let media = match (content.file_data, content.file_url) {
-        (Some(data), _) => {
-            let (media_type, data) = match data_url::is_data(&data) {
-                true => data_url::read(data).ok_or_else(|| {
-                    Error::new(place, "`file_data` must be base64 or `data:TYPE;base64,BYTES`")
-                })?,
-                false => (Str::from("application/pdf"), data),
-            };
-            data_url::media(media_type, data)
-                .ok_or_else(|| Error::new(place, "is not UTF-8 in base64"))?
+fn file<'a>(place: Place, content: Content<'a>) -> Result<Body<'a>, Error> {
+    let title = content.filename;
+    match (content.file_data, content.file_url) {
+        (Some(data), _) if data_url::is_data(&data) => {
+            let (media_type, data) = data_url::read(data).ok_or_else(|| {
+                Error::new(place, "`file_data` must be base64 or `data:TYPE;base64,BYTES`")
+            })?;
+            data_url::body(media_type, data, title, place)
         }
-        (None, Some(url)) => Media::Url(url),
-        (None, None) => return Err(Error::new(place, BY_ID)),
-    };
-    Ok(Document { media, title: content.filename, context: None })
+        (Some(data), _) => data_url::body(Str::default(), data, title, place),
+        (None, Some(url)) => {
+            let media = Media::Url(url);
+            Ok(Body::Document(Document { media, title, context: None }))
+        }
+        (None, None) => Err(Error::new(place, BY_ID)),
+    }
 }

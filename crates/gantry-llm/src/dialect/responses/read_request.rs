@@ -42,7 +42,7 @@ pub(super) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
     }
     let turns = turns(&mut wire, losses)?;
     let (tool_choice, allowed_tools) = read_tools::choice(wire.tool_choice.take())?;
-    let tools = read_tools::tools(wire.tools.take().unwrap_or_default(), losses)?;
+    let (tools, left_out) = read_tools::tools(wire.tools.take().unwrap_or_default(), losses)?;
     if wire.stream_options.as_ref().and_then(|options| options.include_obfuscation) == Some(true) {
         losses.dropped("stream_options.include_obfuscation", "the upstream has no such padding");
     }
@@ -58,6 +58,7 @@ pub(super) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         names: &NAMES,
         turns,
         tools,
+        left_out,
         tool_choice,
         allowed_tools,
         parallel_tools: wire.parallel_tool_calls,

@@ -5,7 +5,7 @@
 
 use super::wire_request::{Tool as WireTool, ToolChoice as WireChoice, ToolFormat};
 use crate::context::Error;
-use crate::neutral::{Losses, Place, Raw, Str, StrOr, Text, Tool, ToolChoice};
+use crate::neutral::{LeftOut, Losses, Place, Raw, Str, StrOr, Text, Tool, ToolChoice};
 
 /// The arguments of a function that stands for a custom tool.
 const TEXT_SCHEMA: &str = concat!(
@@ -13,11 +13,11 @@ const TEXT_SCHEMA: &str = concat!(
     r#""required":["input"],"additionalProperties":false}"#
 );
 
-/// Reads the list of tools. What only OpenAI runs is left out, unless nothing else is there.
+/// Reads the list of tools. What only OpenAI runs is left out, and the first such is told.
 pub(super) fn tools<'a>(
     wire: Vec<WireTool<'a>>,
     losses: &mut Losses,
-) -> Result<Vec<Tool<'a>>, Error> {
+) -> Result<(Vec<Tool<'a>>, Option<LeftOut>), Error> {
     let mut list = Vec::new();
     let mut left_out = None;
     for (index, tool) in wire.into_iter().enumerate() {
@@ -26,17 +26,13 @@ pub(super) fn tools<'a>(
             "function" => list.push(function(tool, place)?),
             "custom" => list.push(custom(tool, place, losses)?),
             kind => {
-                let note = format!("the upstream has no tool of type `{kind}`");
-                losses.dropped(place, &note);
-                left_out = left_out.or(Some((place, note)));
+                let why = format!("the upstream has no tool of type `{kind}`");
+                losses.dropped(place, &why);
+                left_out = left_out.or(Some(LeftOut { place, why }));
             }
         }
     }
-    match left_out {
-        // The model would answer from memory what it was to look up.
-        Some((place, note)) if list.is_empty() => Err(Error::new(place, note)),
-        _ => Ok(list),
-    }
+    Ok((list, left_out))
 }
 
 fn function<'a>(wire: WireTool<'a>, place: Place) -> Result<Tool<'a>, Error> {
