@@ -157,11 +157,12 @@ fn user(
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
     if let [turn] = turns
-        && let [Part { body: Body::Text(text), cache: None, .. }] = turn.parts.as_slice()
+        && let [part @ Part { body: Body::Text(text), .. }] = turn.parts.as_slice()
     {
+        let mark = markers.of_part(part, losses);
         json.open(b'{');
         json.run(r#""role":"user","content":"#);
-        json.text(text);
+        marked(mark, json, |json| json.text(text));
         json.close(b'}');
         return Ok(());
     }
@@ -192,7 +193,9 @@ fn user(
     json.key("content");
     match pieces.as_slice() {
         [] => json.str(""),
-        [Piece::Part(Part { body: Body::Text(text), cache: None, .. })] => json.text(text),
+        [Piece::Part(part @ Part { body: Body::Text(text), .. })] => {
+            marked(markers.of_part(part, losses), json, |json| json.text(text));
+        }
         _ => {
             json.open(b'[');
             for piece in &pieces {
