@@ -37,6 +37,7 @@ use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
 use gantry_llm::errors::ErrorKind;
+use gantry_llm::observe::{Observer, Spent};
 use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
@@ -186,6 +187,25 @@ impl Underway<'_> {
                 ..Attempt::default()
             },
         });
+        if let Err(failure) = done
+            && failure.may_be_billed()
+        {
+            self.billed(failure.seen.as_deref());
+        }
+    }
+
+    /// Tells the ledger what the upstream may bill although it brought no answer.
+    fn billed(&mut self, seen: Option<&Observer>) {
+        let Target { call, hop, begun, .. } = self.target;
+        if !begun.get() || call.exchange.unit != Unit::Tokens {
+            return;
+        }
+        let prompt = || crate::prompt::prompt_tokens(call.dialect(), &call.body);
+        let spent = match seen {
+            Some(seen) => seen.spent(prompt),
+            None => Spent::of_prompt(prompt()),
+        };
+        self.ledger.note(Fact::AttemptBilled { model: &hop.model, spent });
     }
 
     /// Tells the ledger of the attempt, which ends now.
@@ -220,8 +240,7 @@ impl Drop for Underway<'_> {
             if begun.get() && call.exchange.unit == Unit::Tokens {
                 let (model, losses) = (&hop.model, &self.target.encoded.losses);
                 self.ledger.note(Fact::Resolved { model, losses });
-                let tokens = crate::prompt::prompt_tokens(call.dialect(), &call.body);
-                self.ledger.note(Fact::PromptBilled(tokens));
+                self.billed(None);
             }
         }
     }
