@@ -15,7 +15,7 @@ mod tool_names;
 pub use error::{ErrorKind, ErrorView};
 pub use losses::{Losses, Unknown};
 pub use place::Place;
-pub use reply::{Event, Reply, Sink, Stop, StopReason};
+pub use reply::{Block, Event, Reply, Sink, Stop, StopReason};
 pub use request::{
     Arguments, Body, Cache, Display, Document, Effort, Format, Media, Names, Part, Reasoning,
     Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
