@@ -58,12 +58,13 @@ pub(crate) async fn attempt(
 ) -> Result<Box<Reply>, Refusal> {
     let mut failed = None;
     let last = hops.len().saturating_sub(1);
+    let fits = call.wishes.fit.unwrap_or(worker.shared.config.fit_requests);
     for (index, hop) in hops.iter().enumerate() {
         if let Some(counted) = counted_here(call, hop, ledger) {
             return Ok(counted);
         }
         let more = index < last;
-        let failure = match encode(call, hop) {
+        let failure = match encode(call, hop, fits) {
             Err(error) => untranslatable(call, hop, &error, ledger),
             Ok(encoded) => {
                 let begun = Cell::new(false);

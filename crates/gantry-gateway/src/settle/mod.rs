@@ -230,6 +230,7 @@ impl Ledger {
         record.refusal = ending.refusal.into();
         record.fault = ending.fault.into();
         record.error = ending.error;
+        record.cut();
         self.shared.recorder.record(record);
     }
 }

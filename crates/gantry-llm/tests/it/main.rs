@@ -9,6 +9,7 @@
 )]
 
 mod calls;
+mod fit;
 mod golden;
 mod roundtrip;
 mod streams;

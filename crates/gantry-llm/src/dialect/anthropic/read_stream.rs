@@ -4,8 +4,13 @@
 //! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
 
 use super::read_reply::stop;
+<<<<<<< HEAD
 use super::usage::Usage;
 use super::wire_block::Block;
+=======
+use super::usage::{Usage, Used};
+use super::wire_block::{Block, says_something};
+>>>>>>> next
 use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
@@ -18,14 +23,18 @@ wire! {
     struct Data<'a> {
         must kind as "type": Str<'a>,
         sub delta: Delta<'a>,
+<<<<<<< HEAD
         may index: u64,
         may message: Start,
+=======
+>>>>>>> next
         may content_block: Block<'a>,
-        may usage: Usage,
+        lax message: Start,
+        lax usage: Usage,
     }
 
     struct Start {
-        may usage: Usage,
+        lax usage: Usage,
     }
 
     /// All deltas in one: of blocks, and of the message.
@@ -35,9 +44,9 @@ wire! {
         may partial_json: Text<'a>,
         may thinking: Text<'a>,
         may signature: Text<'a>,
-        may stop_reason: Str<'a>,
-        may stop_sequence: Str<'a>,
-        may stop_details: Raw<'a>,
+        lax stop_reason: Str<'a>,
+        lax stop_sequence: Str<'a>,
+        lax stop_details: Raw<'a>,
     }
 }
 
@@ -65,14 +74,14 @@ enum Kind {
 pub(crate) struct Parser {
     open: Vec<Open>,
     calls: usize,
-    usage: Option<Usage>,
+    used: Used,
     done: bool,
     losses: Losses,
 }
 
 impl StreamParser for Parser {
     fn usage(&self) -> Option<TokenUsage> {
-        self.usage.as_ref().map(Usage::read)
+        self.used.usage()
     }
 
     fn is_done(&self) -> bool {
@@ -94,7 +103,7 @@ impl StreamParser for Parser {
         match &*data.kind {
             "message_start" => {
                 sink.send(Event::Start);
-                self.report(data.message.and_then(|message| message.usage), sink);
+                self.report(data.message.and_then(|message| message.usage), true, sink);
             }
             "content_block_start" => {
                 if let Some(block) = data.content_block {
@@ -116,7 +125,7 @@ impl StreamParser for Parser {
                     let (sequence, details) = (delta.stop_sequence, delta.stop_details);
                     sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));
                 }
-                self.report(data.usage, sink);
+                self.report(data.usage, false, sink);
             }
             "message_stop" => {
                 self.done = true;
@@ -141,11 +150,11 @@ impl StreamParser for Parser {
 }
 
 impl Parser {
-    fn report(&mut self, usage: Option<Usage>, sink: &mut dyn Sink) {
-        if let Some(usage) = usage {
-            let known = self.usage.get_or_insert_default();
-            known.update(&usage);
-            sink.send(Event::Usage(known.read()));
+    fn report(&mut self, usage: Option<Usage>, begins: bool, sink: &mut dyn Sink) {
+        if self.used.take(usage, begins)
+            && let Some(usage) = self.used.usage()
+        {
+            sink.send(Event::Usage(usage));
         }
     }
 
