@@ -4,11 +4,8 @@
 
 mod answer;
 mod client_tools;
-<<<<<<< HEAD
-mod input;
-=======
 mod fit;
->>>>>>> next
+mod input;
 mod print_error;
 mod print_messages;
 mod print_reply;

@@ -4,13 +4,8 @@
 //! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
 
 use super::read_reply::stop;
-<<<<<<< HEAD
-use super::usage::Usage;
-use super::wire_block::Block;
-=======
 use super::usage::{Usage, Used};
-use super::wire_block::{Block, says_something};
->>>>>>> next
+use super::wire_block::Block;
 use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
@@ -23,12 +18,8 @@ wire! {
     struct Data<'a> {
         must kind as "type": Str<'a>,
         sub delta: Delta<'a>,
-<<<<<<< HEAD
-        may index: u64,
-        may message: Start,
-=======
->>>>>>> next
         may content_block: Block<'a>,
+        lax index: u64,
         lax message: Start,
         lax usage: Usage,
     }

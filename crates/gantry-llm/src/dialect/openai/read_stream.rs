@@ -4,16 +4,10 @@
 //! calls that began, and the reason to stop. The end is `[DONE]`.
 
 use super::read_messages::thinking_block;
-<<<<<<< HEAD
-use super::read_reply::{REASONING_DETAILS, Seen, TextPart, report, stop};
-use super::stream_calls::{Calls, FunctionDelta, ToolDelta};
-use super::usage::Usage;
-use super::wire_request::ThinkingBlock;
-=======
 use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, stop};
+use super::stream_calls::{Calls, FunctionDelta, ToolDelta};
 use super::usage::{Timings, Usage, Used};
-use super::wire_request::{ThinkingBlock, thought_signature};
->>>>>>> next
+use super::wire_request::ThinkingBlock;
 use crate::context::Error;
 use crate::context::Failure;
 use crate::dialect::StreamParser;
@@ -63,13 +57,8 @@ pub(crate) struct Parser {
     refused: bool,
     /// Reasoning text has come since the last signature.
     thought: bool,
-<<<<<<< HEAD
     calls: Calls,
-    usage: Option<TokenUsage>,
-=======
-    calls: Vec<Call>,
     used: Used,
->>>>>>> next
     /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
     finished: bool,
     /// The finish reason, and what had been seen when it was told.
