@@ -16,6 +16,7 @@ mod cors;
 mod deadline;
 mod early;
 mod fallback;
+mod fit;
 mod forwarding;
 mod harness;
 mod held;
