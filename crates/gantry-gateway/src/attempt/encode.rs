@@ -3,10 +3,11 @@
 //! Same dialect: the caller's bytes with a few fields spliced. Other dialect: translated, with a
 //! report of what did not fit.
 
+use crate::aside;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::route::Hop;
-use crate::snapshot::Policy;
+use crate::snapshot::{Model, Policy};
 use bytes::Bytes;
 use gantry_http::exchange::RequestHead;
 use gantry_http::http1::{Field, LOWERED_BYTES};
@@ -53,14 +54,21 @@ pub(super) enum Error {
     Path(#[from] http::uri::InvalidUri),
 }
 
-/// Encodes `call` for `hop`.
-pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
+/// What became of a translation.
+type Done = Result<translate::Translated, translate::Error>;
+
+/// Encodes `call` for `hop`. A long translation is made beside the worker.
+pub(super) async fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
     let (mut added, mut headers, mut tool_names) = (Vec::new(), Vec::new(), ToolNames::default());
     let (body, mut losses, usage_added) = match call.dialect() == hop.model.dialect() {
         true => spliced(call, hop)?,
         false => {
-            let done = translated(call, hop)?;
+            let made = match aside::is_long(&call.body) {
+                true => translated_aside(call, hop).await,
+                false => None,
+            };
+            let done = translated(call, hop, made)?;
             (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
             (done.body, done.losses, false)
         }
@@ -169,17 +177,34 @@ struct Foreign {
     tool_names: ToolNames,
 }
 
-fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
-    let context = RequestContext {
-        upstream_model: &hop.model.upstream_model,
-        quirks: hop.model.quirks(),
-        traits: hop.model.traits.as_ref(),
-        claude: &hop.model.claude,
-        version: version(hop),
-        stream: Some(call.stream),
+async fn translated_aside(call: &Call, hop: &Hop) -> Option<Done> {
+    let (body, model, from) = (call.body.clone(), hop.model.clone(), call.dialect());
+    let (version, stream) = (version(hop).to_owned(), call.stream);
+    let work = move || {
+        translate::request(from, model.dialect(), &body, &context(&model, &version, stream))
     };
+    aside::aside(work).await
+}
+
+fn context<'a>(model: &'a Model, version: &'a str, stream: bool) -> RequestContext<'a> {
+    RequestContext {
+        upstream_model: &model.upstream_model,
+        quirks: model.quirks(),
+        traits: model.traits.as_ref(),
+        claude: &model.claude,
+        version,
+        stream: Some(stream),
+    }
+}
+
+fn translated(call: &Call, hop: &Hop, made: Option<Done>) -> Result<Foreign, Error> {
     let (from, to) = (call.dialect(), hop.model.dialect());
-    let done = translate::request(from, to, &call.body, &context)
+    let here = || {
+        let context = context(&hop.model, version(hop), call.stream);
+        translate::request(from, to, &call.body, &context)
+    };
+    let done = made
+        .unwrap_or_else(here)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
     let (mut losses, added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
