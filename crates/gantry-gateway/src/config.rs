@@ -64,6 +64,11 @@ pub struct Config {
     pub logged_body_bytes_max: usize,
     /// A `Retry-After` longer than this is not waited for. Default 10 s.
     pub retry_after_max_ms: u64,
+    /// Whether a request that needs no translation is fitted to what the catalogue knows of its
+    /// model and provider: an output cap above the model's, parameters that it refuses, forms of
+    /// thinking, roles, names and ids. Default true; `x-gantry-fit: false` asks for none of it in
+    /// one request. What was changed is in `x-gantry-fidelity` and in the record.
+    pub fit_requests: bool,
     /// Threads that serve requests, at most 1024; 0 means one per core.
     #[serde(deserialize_with = "workers")]
     pub workers: usize,
@@ -102,6 +107,7 @@ impl Default for Config {
             gate_bytes_max: 256 * 1024,
             logged_body_bytes_max: 64 * 1024,
             retry_after_max_ms: 10_000,
+            fit_requests: true,
             workers: 0,
             busy_poll_us: 0,
             cors_origins: Origins::default(),

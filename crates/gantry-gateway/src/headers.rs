@@ -24,6 +24,8 @@ pub(crate) const MODEL_NAME: &str = "x-tfy-model-name";
 pub(crate) const STRICT_OPENAI: &str = "x-tfy-strict-openai";
 /// `true`: refuse what a translation would drop.
 pub(crate) const STRICT: &str = "x-gantry-strict";
+/// `false`: a request that needs no translation is not fitted to its model.
+pub(crate) const FIT: &str = "x-gantry-fit";
 
 /// The caller's span (W3C Trace Context), and what its vendor adds to it.
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -88,6 +90,7 @@ pub(crate) struct Wishes {
     /// Replaces the body's model.
     pub model: Option<String>,
     pub strict: bool,
+    pub fit: Option<bool>,
     pub strict_openai: Option<bool>,
 }
 
@@ -131,6 +134,7 @@ impl Wishes {
         wishes.attempt_timeout = milliseconds(headers, REQUEST_TIMEOUT)?;
         wishes.first_token_timeout = milliseconds(headers, TTFT_TIMEOUT)?;
         wishes.strict = boolean(headers, STRICT)?.unwrap_or_default();
+        wishes.fit = boolean(headers, FIT)?;
         wishes.strict_openai = boolean(headers, STRICT_OPENAI)?;
         if let Some(model) = text(headers, MODEL_NAME)? {
             wishes.model = Some(match text(headers, PROVIDER_NAME)? {

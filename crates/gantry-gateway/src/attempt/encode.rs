@@ -7,11 +7,12 @@ use crate::aside;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::route::Hop;
-use crate::snapshot::{Model, Policy};
+use crate::snapshot::Policy;
 use bytes::Bytes;
 use gantry_http::exchange::RequestHead;
 use gantry_http::http1::{Field, LOWERED_BYTES};
 use gantry_llm::dialect::{Edits, Forwarded};
+use gantry_llm::neutral::Losses;
 use gantry_llm::operation::{self, BodyCodec, Elsewhere, Exchange, Operation};
 use gantry_llm::scan::{Index, ScanError};
 use gantry_llm::splice::Draft;
@@ -42,8 +43,8 @@ pub(super) struct Encoded {
 /// Why a call cannot be put to a target.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("{field}: {message}")]
-    Untranslatable { field: String, message: String },
+    #[error("{}: {}", .0.field, .0.message)]
+    Untranslatable(translate::Error),
     #[error("{wish}, and the target would lose {lost}")]
     Strict { wish: &'static str, lost: String },
     #[error("the model's upstream has no {0}")]
@@ -54,21 +55,37 @@ pub(super) enum Error {
     Path(#[from] http::uri::InvalidUri),
 }
 
+impl Error {
+    /// What clients know the error by, if anything.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Untranslatable(error) => error.code.map(translate::Code::as_str),
+            Self::Strict { .. } | Self::Operation(_) | Self::Splice(_) | Self::Path(_) => None,
+        }
+    }
+}
+
 /// What became of a translation.
 type Done = Result<translate::Translated, translate::Error>;
 
-/// Encodes `call` for `hop`. A long translation is made beside the worker.
-pub(super) async fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
+/// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model. A
+/// long translation is made beside the worker.
+pub(super) async fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
-    let (mut added, mut headers, mut tool_names) = (Vec::new(), Vec::new(), ToolNames::default());
+    let mut added;
+    let (mut headers, mut tool_names) = (Vec::new(), ToolNames::default());
     let (body, mut losses, usage_added) = match call.dialect() == hop.model.dialect() {
-        true => spliced(call, hop)?,
+        true => {
+            let done = spliced(call, hop, fits)?;
+            added = done.added;
+            (done.body, done.losses, done.usage_added)
+        }
         false => {
             let made = match aside::is_long(&call.body) {
                 true => translated_aside(call, hop).await,
                 false => None,
             };
-            let done = translated(call, hop, made)?;
+            let done = translated(call, hop, fits, made)?;
             (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
             (done.body, done.losses, false)
         }
@@ -99,7 +116,16 @@ fn operation_of(call: &Call, hop: &Hop) -> Result<(&'static Operation, &'static 
     found.ok_or(Error::Operation(call.exchange.address.whole))
 }
 
-fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
+/// A body in the caller's dialect.
+struct Own {
+    body: Pieces,
+    losses: Vec<Loss>,
+    /// What Gantry added or spelled otherwise.
+    added: Vec<Loss>,
+    usage_added: bool,
+}
+
+fn spliced(call: &Call, hop: &Hop, fits: bool) -> Result<Own, Error> {
     let model = &hop.model;
     let Edits { set, removed, mut losses, usage_added } = model.dialect().edits(&Forwarded {
         body: &call.body,
@@ -120,8 +146,37 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     for key in removed {
         draft.remove(key)?;
     }
-    adapt(&mut draft, hop, &mut losses)?;
-    Ok((draft.finish(), losses, usage_added))
+    override_params(&mut draft, &hop.policies)?;
+    let version = call.headers.text(version_name(hop)).unwrap_or_else(|| version(hop));
+    let added = if fits { fit(&mut draft, hop, version, &mut losses)? } else { Vec::new() };
+    quirks(&mut draft, hop, &mut losses)?;
+    Ok(Own { body: draft.finish(), losses, added, usage_added })
+}
+
+/// What is known of the model holds for what the caller says and for what the route sets; returns
+/// what is no loss.
+fn fit(
+    draft: &mut Draft<'_>,
+    hop: &Hop,
+    version: &str,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<Loss>, ScanError> {
+    let mut found = Losses::default();
+    hop.model.dialect().fit(draft, &request_context(hop, version, None), &mut found)?;
+    let added = found.take_added();
+    losses.append(&mut found.into_vec());
+    Ok(added)
+}
+
+fn request_context<'a>(hop: &'a Hop, version: &'a str, stream: Option<bool>) -> RequestContext<'a> {
+    RequestContext {
+        upstream_model: &hop.model.upstream_model,
+        quirks: hop.model.quirks(),
+        traits: hop.model.traits.as_ref(),
+        claude: &hop.model.claude,
+        version,
+        stream,
+    }
 }
 
 /// Whether the body is where an upstream looks for the model.
@@ -129,18 +184,18 @@ fn names_model(exchange: &Exchange) -> bool {
     exchange.body == BodyCodec::Json && !exchange.address.names_model()
 }
 
-/// Whether [`adapt`] may have something to do.
-fn adapts(hop: &Hop) -> bool {
-    let quirks = hop.model.quirks();
-    let overrides = hop.policies.iter().any(|policy| !policy.override_params.is_empty());
-    overrides || !quirks.rename.is_empty() || !quirks.unsupported.is_empty()
+/// Whether the route sets fields.
+fn overrides(hop: &Hop) -> bool {
+    hop.policies.iter().any(|policy| !policy.override_params.is_empty())
 }
 
-/// What the route sets, then what the upstream names otherwise or refuses; the latter is reported
-/// under its name at the upstream.
-fn adapt<'a>(draft: &mut Draft<'a>, hop: &'a Hop, losses: &mut Vec<Loss>) -> Result<(), ScanError> {
+/// What the upstream names otherwise or refuses, which is reported under its name there.
+fn quirks<'a>(
+    draft: &mut Draft<'a>,
+    hop: &'a Hop,
+    losses: &mut Vec<Loss>,
+) -> Result<(), ScanError> {
     let quirks = hop.model.quirks();
-    override_params(draft, &hop.policies)?;
     for (ours, theirs) in &quirks.rename {
         draft.rename(ours, theirs)?;
     }
@@ -178,35 +233,22 @@ struct Foreign {
 }
 
 async fn translated_aside(call: &Call, hop: &Hop) -> Option<Done> {
-    let (body, model, from) = (call.body.clone(), hop.model.clone(), call.dialect());
-    let (version, stream) = (version(hop).to_owned(), call.stream);
+    let (body, hop, from, stream) = (call.body.clone(), hop.clone(), call.dialect(), call.stream);
     let work = move || {
-        translate::request(from, model.dialect(), &body, &context(&model, &version, stream))
+        let context = request_context(&hop, version(&hop), Some(stream));
+        translate::request(from, hop.model.dialect(), &body, &context)
     };
     aside::aside(work).await
 }
 
-fn context<'a>(model: &'a Model, version: &'a str, stream: bool) -> RequestContext<'a> {
-    RequestContext {
-        upstream_model: &model.upstream_model,
-        quirks: model.quirks(),
-        traits: model.traits.as_ref(),
-        claude: &model.claude,
-        version,
-        stream: Some(stream),
-    }
-}
-
-fn translated(call: &Call, hop: &Hop, made: Option<Done>) -> Result<Foreign, Error> {
+fn translated(call: &Call, hop: &Hop, fits: bool, made: Option<Done>) -> Result<Foreign, Error> {
     let (from, to) = (call.dialect(), hop.model.dialect());
     let here = || {
-        let context = context(&hop.model, version(hop), call.stream);
+        let context = request_context(hop, version(hop), Some(call.stream));
         translate::request(from, to, &call.body, &context)
     };
-    let done = made
-        .unwrap_or_else(here)
-        .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
-    let (mut losses, added, headers) = (done.losses, done.added, done.headers);
+    let done = made.unwrap_or_else(here).map_err(Error::Untranslatable)?;
+    let (mut losses, mut added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
     for name in from.feature_headers() {
         if call.headers.contains(name) {
@@ -216,12 +258,17 @@ fn translated(call: &Call, hop: &Hop, made: Option<Done>) -> Result<Foreign, Err
         }
     }
     let body = Bytes::from(done.body);
-    if !adapts(hop) {
+    let known = hop.model.quirks();
+    if !overrides(hop) && known.rename.is_empty() && known.unsupported.is_empty() {
         return Ok(Foreign { body: body.into(), losses, added, headers, tool_names });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
-    adapt(&mut draft, hop, &mut losses)?;
+    override_params(&mut draft, &hop.policies)?;
+    if fits && overrides(hop) {
+        added.append(&mut fit(&mut draft, hop, version(hop), &mut losses)?);
+    }
+    quirks(&mut draft, hop, &mut losses)?;
     Ok(Foreign { body: draft.finish(), losses, added, headers, tool_names })
 }
 
@@ -235,6 +282,12 @@ fn version(hop: &Hop) -> &str {
         ruling.set_headers.get(name)
     });
     set.and_then(|value| value.to_str().ok()).unwrap_or(usual)
+}
+
+/// The header that says the version, or a name that no header has.
+fn version_name(hop: &Hop) -> &'static str {
+    let usual = hop.model.dialect().version_header(hop.model.quirks());
+    usual.map_or("", |(name, _)| name)
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.

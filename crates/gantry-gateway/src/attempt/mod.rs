@@ -37,7 +37,7 @@ use crate::shared::Worker;
 use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
-use gantry_llm::errors::ErrorKind;
+use gantry_llm::errors::{ErrorKind, ErrorView};
 use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
@@ -58,6 +58,7 @@ pub(crate) async fn attempt(
     ledger: &mut Ledger,
 ) -> Result<Box<Reply>, Refusal> {
     let mut failed = None;
+    let fits = call.wishes.fit.unwrap_or(worker.shared.config.fit_requests);
     while let Some(hop) = plan.take() {
         ledger.note(Fact::Considered(plan.take_steps()));
         let (hop, more) = (&hop, plan.has_more());
@@ -67,7 +68,7 @@ pub(crate) async fn attempt(
         if copies(call, hop) && !ledger.body().grow_for_copy(call.body.len()) {
             return Err(Refusal::busy());
         }
-        let failure = match encode(call, hop).await {
+        let failure = match encode(call, hop, fits).await {
             Err(error) => untranslatable(call, hop, &error, ledger),
             Ok(encoded) => {
                 let begun = Cell::new(false);
@@ -269,10 +270,12 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Box<Reply
 
 fn untranslatable(call: &Call, hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
     let message = error.to_string();
+    let code = error.code().map(str::to_owned);
     let (outcome, error) = (Outcome::Untranslatable.name().into(), message.clone());
     let attempt = Attempt { outcome, error, ..Attempt::default() };
     ledger.note(Fact::AttemptEnded(at(call, hop, attempt)));
-    Failure::silent(Outcome::Untranslatable, send::view(ErrorKind::InvalidRequest, 400, message))
+    let view = send::view(ErrorKind::InvalidRequest, 400, message);
+    Failure::silent(Outcome::Untranslatable, ErrorView { code, ..view })
 }
 
 /// The last failure becomes the caller's answer: the upstream's own error, or a refusal.
@@ -289,7 +292,8 @@ fn give_up(
     ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
     let (kind, public) = match failure.outcome {
         Outcome::Untranslatable => {
-            return Err(Refusal::caller(RefusalKind::Untranslatable, failure.error.message));
+            let kind = RefusalKind::untranslatable(failure.error.code.as_deref());
+            return Err(Refusal::caller(kind, failure.error.message));
         }
         Outcome::Timeout => (RefusalKind::UpstreamTimeout, "did not answer in time"),
         Outcome::FirstTokenTimeout => {

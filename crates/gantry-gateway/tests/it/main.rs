@@ -9,12 +9,14 @@
 )]
 
 mod access;
+mod billing;
 mod bodies;
 mod bounds;
 mod cors;
 mod deadline;
 mod early;
 mod fallback;
+mod fit;
 mod forwarding;
 mod harness;
 mod held;

@@ -9,6 +9,7 @@ mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;
 mod print_blocks;
+mod progress;
 mod read_error;
 pub(crate) mod reader;
 pub(crate) mod reply_headers;
@@ -19,6 +20,7 @@ pub use forward::{Edits, Forwarded};
 use crate::context::{Error, Failure, ReplyContext, RequestContext, StreamContext};
 use crate::neutral::{ErrorView, Event, Losses, Reply, Request, Sink};
 use crate::scan::ScanError;
+use crate::splice::Draft;
 use gantry_model::facts::Quirks;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -61,6 +63,21 @@ pub trait Dialect: Debug + Sync {
     /// When the part to be changed cannot be read.
     fn edits(&self, _request: &Forwarded<'_>) -> Result<Edits, ScanError> {
         Ok(Edits::default())
+    }
+
+    /// Fits a request that is in this dialect already to what is known of its target: an output cap
+    /// above the model's, fields and forms that it refuses, names and ids beyond the upstream's
+    /// limits. It edits only what does not fit, and reports it.
+    ///
+    /// # Errors
+    /// When a field that has to be changed occurs twice.
+    fn fit(
+        &self,
+        _draft: &mut Draft<'_>,
+        _ctx: &RequestContext<'_>,
+        _losses: &mut Losses,
+    ) -> Result<(), ScanError> {
+        Ok(())
     }
 
     /// Reads a whole reply of an upstream.
@@ -177,6 +194,11 @@ pub trait StreamPrinter: Debug + Send {
 
     /// Why the answer ended, in this dialect, once known.
     fn finish_reason(&self) -> Option<&'static str>;
+
+    /// What could not be printed as it was meant so far.
+    fn losses(&self) -> &[Loss] {
+        &[]
+    }
 }
 
 /// Every dialect of this binary.

@@ -4,12 +4,13 @@
 
 mod answer;
 mod client_tools;
+mod fit;
+mod input;
 mod print_error;
 mod print_messages;
 mod print_reply;
 mod print_request;
 mod print_stream;
-mod progress;
 mod read_messages;
 mod read_reply;
 mod read_request;
@@ -28,7 +29,7 @@ use super::{Dialect, Edits, Forwarded, StreamParser, StreamPrinter};
 use crate::context::{Error, ReplyContext, RequestContext, StreamContext};
 use crate::neutral::{ErrorKind, ErrorView, Losses, Reply, Request};
 use crate::scan::ScanError;
-use crate::splice;
+use crate::splice::{self, Draft};
 use gantry_model::facts::Quirks;
 
 /// Anthropic's wire format.
@@ -68,6 +69,19 @@ impl Dialect for Anthropic {
         let removed = if cut.without_thinking { vec!["thinking"] } else { Vec::new() };
         let set = vec![("messages", cut.messages.into())];
         Ok(Edits { set, removed, losses: cut.losses, usage_added: false })
+    }
+
+    fn fit(
+        &self,
+        draft: &mut Draft<'_>,
+        ctx: &RequestContext<'_>,
+        losses: &mut Losses,
+    ) -> Result<(), ScanError> {
+        // Only conversations have a model's facts.
+        if draft.get("messages").is_none() {
+            return Ok(());
+        }
+        fit::fit(draft, ctx, losses)
     }
 
     fn read_reply<'a>(&self, body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {

@@ -2,7 +2,7 @@
 //!
 //! The row of the operation `messages` names them.
 
-use crate::observe::usage::Counts;
+use crate::observe::usage::{Convention, Counts};
 use crate::observe::value::{
     array, error, error_of, keep_first, object as members, owned, string, text_len,
 };
@@ -50,13 +50,17 @@ fn read_event(event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
         return Seen::Error(error);
     }
     notes.output_bytes += part.text_bytes;
+    notes.count_usage();
     let seen = match kind.as_deref().or(event.name).unwrap_or_default() {
         "message_start" | "ping" => Seen::Preamble,
         "content_block_start" => block_start(&part),
         "content_block_delta" => block_delta(&part),
         "message_delta" => {
-            notes.counts_output |= found.usage;
-            if found.finish { Seen::Finish } else { Seen::Usage }
+            if found.finish {
+                Seen::Finish
+            } else {
+                Seen::Usage
+            }
         }
         "message_stop" => {
             notes.ended = true;
@@ -86,9 +90,7 @@ fn reply(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resul
             _ => message_member(notes, found, cursor, name)?,
         }
         Ok(())
-    })?;
-    notes.counts_output |= found.usage;
-    Ok(())
+    })
 }
 
 fn top<'a>(
@@ -102,7 +104,8 @@ fn top<'a>(
         match name {
             b"type" => kind = string(cursor)?,
             b"message" => {
-                members(cursor, |cursor, name| message_member(notes, found, cursor, name))?
+                members(cursor, |cursor, name| message_member(notes, found, cursor, name))?;
+                notes.usage_begins();
             }
             b"content_block" | b"delta" => *inner = part(found, notes, cursor)?,
             b"usage" => usage(notes, found, cursor)?,
@@ -164,12 +167,9 @@ fn stop_reason(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) ->
 }
 
 fn usage(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    let mut counts = notes.counts.unwrap_or_default();
-    found.usage |= counts.merge_anthropic(cursor)?;
-    if counts != Counts::default() || found.usage {
-        notes.usage = Some(counts.anthropic());
-        notes.doubted = counts.doubted;
-        notes.counts = Some(counts);
+    if let Some(counts) = Counts::read(cursor, Convention::Exclusive)? {
+        notes.usage_sent(counts, Convention::Exclusive);
+        found.usage = true;
     }
     Ok(())
 }
