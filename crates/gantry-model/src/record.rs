@@ -128,7 +128,8 @@ impl RequestRecord {
     /// Whether no upstream was asked for it: the caller was refused at once.
     #[must_use]
     pub fn refused_at_once(&self) -> bool {
-        !self.refusal.is_empty() && self.attempts.is_empty()
+        let unsent = |attempt: &Attempt| attempt.outcome == "untranslatable";
+        !self.refusal.is_empty() && self.attempts.iter().all(unsent)
     }
 
     /// Makes it equal to a new record; its texts and lists keep their memory.

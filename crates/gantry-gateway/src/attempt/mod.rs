@@ -28,9 +28,10 @@ pub(crate) use pump::{Pump, Step};
 pub(crate) use reply::{End, Frames, Gated, Head, Reply};
 pub(crate) use send::error_blames_target;
 
+use crate::aside;
 use crate::decode::Call;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::route::Hop;
+use crate::route::{Hop, Plan};
 use crate::settle::{Fact, Ledger};
 use crate::shared::Worker;
 use crate::snapshot::Snapshot;
@@ -54,18 +55,21 @@ pub(crate) async fn attempt(
     worker: &Worker,
     snapshot: &Snapshot,
     call: &Call,
-    hops: &[Hop],
+    mut plan: Plan<'_>,
     ledger: &mut Ledger,
 ) -> Result<Box<Reply>, Refusal> {
     let mut failed = None;
-    let last = hops.len().saturating_sub(1);
     let fits = call.wishes.fit.unwrap_or(worker.shared.config.fit_requests);
-    for (index, hop) in hops.iter().enumerate() {
+    while let Some(hop) = plan.take() {
+        ledger.note(Fact::Considered(plan.take_steps()));
+        let (hop, more) = (&hop, plan.has_more());
         if let Some(counted) = counted_here(call, hop, ledger) {
             return Ok(counted);
         }
-        let more = index < last;
-        let failure = match encode(call, hop, fits) {
+        if copies(call, hop) && !ledger.body().grow_for_copy(call.body.len()) {
+            return Err(Refusal::busy());
+        }
+        let failure = match encode(call, hop, fits).await {
             Err(error) => untranslatable(call, hop, &error, ledger),
             Ok(encoded) => {
                 let begun = Cell::new(false);
@@ -81,16 +85,21 @@ pub(crate) async fn attempt(
             && policy(worker, snapshot, call, hop).falls_back(&failure);
         // A target that cannot take the request does not hide the outage of an earlier one.
         if failed.is_none() || failure.outcome != Outcome::Untranslatable {
-            failed = Some((hop, failure));
+            failed = Some((hop.clone(), failure));
         }
         if !go_on {
             break;
         }
     }
     match failed {
-        Some((hop, failure)) => give_up(call, hop, failure, ledger),
+        Some((hop, failure)) => give_up(call, &hop, failure, ledger),
         None => Err(Refusal::operator(RefusalKind::NoTarget, "the model has no target")),
     }
+}
+
+/// Whether the call's body is translated for this target and large enough to count twice.
+fn copies(call: &Call, hop: &Hop) -> bool {
+    aside::is_long(&call.body) && call.dialect() != hop.model.dialect()
 }
 
 /// What one try begins with.
@@ -134,8 +143,13 @@ impl Target<'_> {
             let begin = Begin { now_us, now_ms, left, patience, span: ledger.traceparent() };
             let underway = Underway { target: self, started_us, ended: false, ledger };
             let mut done = send::send(self, begin).await;
-            if let Err(failure) = &mut done {
-                Secrets::of(&self.hop.model, &self.hop.policies).scrub(failure);
+            let secrets = || Secrets::of(&self.hop.model, &self.hop.policies);
+            match &mut done {
+                Err(failure) => secrets().scrub(failure),
+                Ok(reply) if scrub::may_show(&reply.head.fields, self.hop) => {
+                    secrets().fields(&mut reply.head.fields);
+                }
+                Ok(_) => {}
             }
             underway.end(&done);
             let ended_us = ledger.now_us();

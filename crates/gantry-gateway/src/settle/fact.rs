@@ -29,6 +29,8 @@ pub(crate) enum Fact<'a> {
         admitted: &'a Admitted,
         steps: Vec<RouteStep>,
     },
+    /// What was planned since.
+    Considered(Vec<RouteStep>),
     AttemptEnded(Attempt),
     /// The last attempt, which had begun to answer, ended otherwise.
     AttemptBroke {

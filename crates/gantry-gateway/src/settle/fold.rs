@@ -48,6 +48,7 @@ impl Folded {
             Fact::Identified(identified) => identify(record, identified),
             Fact::Decoded(call) => self.decoded(call, moment),
             Fact::Planned { admitted, steps } => self.planned(admitted, steps, moment),
+            Fact::Considered(mut steps) => record.route.append(&mut steps),
             Fact::AttemptEnded(attempt) => record.attempts.push(attempt),
             Fact::AttemptBroke { outcome, error } => {
                 if let Some(attempt) = record.attempts.last_mut() {
