@@ -9,6 +9,7 @@
 )]
 
 mod golden;
+mod outcomes;
 mod roundtrip;
 mod streams;
 mod support;

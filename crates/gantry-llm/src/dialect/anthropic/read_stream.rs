@@ -3,7 +3,7 @@
 //! `stream` feeds it one SSE event at a time. The `type` in the data counts, not the event's name,
 //! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
 
-use super::read_reply::stop;
+use super::read_reply::{Told, stop};
 use super::usage::Usage;
 use super::wire_block::{Block, says_something};
 use crate::context::Failure;
@@ -60,6 +60,8 @@ enum Open {
 pub(crate) struct Parser {
     open: Open,
     calls: usize,
+    /// A block has begun.
+    said: bool,
     usage: Option<Usage>,
     done: bool,
     losses: Losses,
@@ -103,9 +105,11 @@ impl StreamParser for Parser {
             "message_delta" => {
                 let delta = data.delta;
                 if delta.stop_reason.is_some() {
-                    let reason = delta.stop_reason.as_deref();
+                    let told = Told { reason: delta.stop_reason.as_deref(), said: self.said };
                     let (sequence, details) = (delta.stop_sequence, delta.stop_details);
-                    sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));
+                    let stop = stop(told, sequence, details, &mut self.losses)
+                        .map_err(|_| Failure::Upstream(read_error::read(200, bytes)))?;
+                    sink.send(Event::Stop(stop));
                 }
                 self.report(data.usage, sink);
             }
@@ -138,7 +142,7 @@ impl Parser {
     }
 
     fn block_start(&mut self, block: Block<'_>, sink: &mut dyn Sink) {
-        self.open = Open::Plain;
+        (self.open, self.said) = (Open::Plain, true);
         match &*block.kind {
             "text" => {
                 if let Some(text) = block.text.filter(|text| !text.is_empty()) {

@@ -4,7 +4,7 @@
 //! calls that began, and the reason to stop. The end is `[DONE]`.
 
 use super::read_messages::thinking_block;
-use super::read_reply::{REASONING_DETAILS, Seen, TextPart, report, stop};
+use super::read_reply::{REASONING_DETAILS, Seen, TextPart, report, says_something, stop};
 use super::usage::Usage;
 use super::wire_request::{ThinkingBlock, thought_signature};
 use crate::context::Error;
@@ -12,6 +12,7 @@ use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
+use crate::finish::ends;
 use crate::neutral::{Body, Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -33,6 +34,7 @@ wire! {
 
     struct Choice<'a> {
         sub delta: Delta<'a>,
+        may error: Raw<'a>,
         may index: u64,
         may finish_reason: Str<'a>,
         may stop_reason: Raw<'a>,
@@ -83,6 +85,8 @@ struct Call {
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     started: bool,
+    /// The model has said something.
+    said: bool,
     refused: bool,
     /// Reasoning text has come since the last signature.
     thought: bool,
@@ -182,14 +186,17 @@ impl StreamParser for Parser {
             return Err(Failure::Upstream(read_error::read(200, data)));
         }
         self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
-        if chunk.error.is_some() {
+        let failed = chunk.choices.iter_mut().any(|choice| says_something(choice.error));
+        if failed || says_something(chunk.error) {
             return Err(Failure::Upstream(read_error::read(200, data)));
         }
         let beside =
             [("reply.citations", chunk.citations), ("reply.search_results", chunk.search_results)];
         report(&beside, &mut self.losses);
         for choice in chunk.choices.iter_mut() {
-            self.choice(choice, sink);
+            if !self.choice(choice, sink) {
+                return Err(Failure::Upstream(read_error::read(200, data)));
+            }
         }
         if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
             let usage = usage.read();
@@ -205,10 +212,11 @@ impl StreamParser for Parser {
 }
 
 impl Parser {
-    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) {
+    /// Takes a choice; `false` when its reason to stop says that there is no answer.
+    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) -> bool {
         if choice.index.is_some_and(|index| index > 0) {
             self.losses.once("reply.choices[1]", "only the first choice is kept");
-            return;
+            return true;
         }
         if !self.started {
             self.started = true;
@@ -218,20 +226,27 @@ impl Parser {
             self.losses.once("reply.choices[0].logprobs", "has no counterpart");
         }
         self.delta(&mut choice.delta, sink);
-        if let Some(finish) = choice.finish_reason.take() {
+        if let Some(finish) = choice.finish_reason.take().filter(|finish| ends(finish)) {
             self.finished = true;
-            let seen =
-                Seen { calls: self.calls.iter().any(|call| call.started), refused: self.refused };
-            let stop = stop(Some(&finish), choice.stop_reason, seen, &mut self.losses);
-            sink.send(Event::Stop(stop));
+            let calls = self.calls.iter().any(|call| call.started);
+            let seen = Seen { said: self.said || calls, calls, refused: self.refused };
+            match stop(Some(&finish), choice.stop_reason, seen, &mut self.losses) {
+                Ok(stop) => sink.send(Event::Stop(stop)),
+                Err(_) => return false,
+            }
         }
+        true
     }
 
     fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
         self.thinking(delta, sink);
         match delta.content.take() {
-            Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
+            Some(StrOr::Str(text)) if !text.is_empty() => {
+                self.said = true;
+                sink.send(Event::Text(text));
+            }
             Some(StrOr::Other(list)) => {
+                self.said |= !list.is_empty();
                 for body in list.into_iter().flat_map(|part| part.read(&mut self.losses)) {
                     match body {
                         Body::Thinking { text, .. } => sink.send(Event::Thinking(text)),
@@ -243,7 +258,7 @@ impl Parser {
             Some(StrOr::Str(_)) | None => {}
         }
         if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
-            self.refused = true;
+            (self.said, self.refused) = (true, true);
             sink.send(Event::Refusal(text));
         }
         for tool in delta.tool_calls.take().unwrap_or_default() {
@@ -266,12 +281,13 @@ impl Parser {
         // Some servers send the same text under both names.
         match (delta.reasoning_content.take(), delta.reasoning.take()) {
             (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
-                self.thought = true;
+                (self.said, self.thought) = (true, true);
                 sink.send(Event::Thinking(text));
             }
             _ => {}
         }
         for block in delta.thinking_blocks.take().unwrap_or_default() {
+            self.said = true;
             match thinking_block(block) {
                 Body::Thinking { text, signature } => {
                     if !self.thought && (signature.is_some() || !text.is_empty()) {
