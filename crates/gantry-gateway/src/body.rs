@@ -1,5 +1,6 @@
 //! The bodies of responses: whole, relayed from an upstream, or another service's.
 
+use crate::early::Early;
 use crate::relay::Relay;
 use bytes::Bytes;
 use gantry_http::server::{DetachedBody, DetachedError};
@@ -14,6 +15,8 @@ pub(crate) type Error = DetachedError;
 pub enum ReplyBody {
     Whole(Option<Bytes>),
     Relay(Box<Relay>),
+    /// A stream whose head went out before its reply was there.
+    Early(Box<Early>),
     Other(DetachedBody),
 }
 
@@ -40,6 +43,9 @@ impl Body for ReplyBody {
             Self::Relay(relay) => {
                 relay.poll_frame(cx).map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
             }
+            Self::Early(early) => {
+                early.poll_frame(cx).map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
+            }
             Self::Other(body) => body.as_mut().poll_frame(cx),
         }
     }
@@ -47,7 +53,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Relay(_) => false,
+            Self::Relay(_) | Self::Early(_) => false,
             Self::Other(body) => body.is_end_stream(),
         }
     }
@@ -55,7 +61,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Relay(_) => SizeHint::default(),
+            Self::Relay(_) | Self::Early(_) => SizeHint::default(),
             Self::Other(body) => body.size_hint(),
         }
     }

@@ -40,6 +40,11 @@ pub struct Config {
     /// for long before it.
     #[serde(deserialize_with = "positive")]
     pub first_token_timeout_ms: u64,
+    /// Longest silence towards a caller who waits for a stream, from the moment when the request's
+    /// body is there: then the head goes out and a comment, which comes again each time so long
+    /// after. Targets are tried on behind it, and a failure comes as an error event. Default 15 s:
+    /// load balancers cut silent connections after 30 to 60 s. 0: never before the first token.
+    pub stream_head_wait_ms: u64,
     /// Longest gap between two pieces of a reply that has begun. Default 120 s.
     #[serde(deserialize_with = "positive")]
     pub idle_timeout_ms: u64,
@@ -59,6 +64,11 @@ pub struct Config {
     pub logged_body_bytes_max: usize,
     /// A `Retry-After` longer than this is not waited for. Default 10 s.
     pub retry_after_max_ms: u64,
+    /// Whether a request that needs no translation is fitted to what the catalogue knows of its
+    /// model and provider: an output cap above the model's, parameters that it refuses, forms of
+    /// thinking, roles, names and ids. Default true; `x-gantry-fit: false` asks for none of it in
+    /// one request. What was changed is in `x-gantry-fidelity` and in the record.
+    pub fit_requests: bool,
     /// Threads that serve requests, at most 1024; 0 means one per core.
     #[serde(deserialize_with = "workers")]
     pub workers: usize,
@@ -89,6 +99,7 @@ impl Default for Config {
             stream_timeout_ms: 3_600_000,
             attempt_timeout_ms: 600_000,
             first_token_timeout_ms: 120_000,
+            stream_head_wait_ms: 15_000,
             idle_timeout_ms: 120_000,
             connect_timeout_ms: 5_000,
             reply_bytes_max: 64 * 1024 * 1024,
@@ -96,6 +107,7 @@ impl Default for Config {
             gate_bytes_max: 256 * 1024,
             logged_body_bytes_max: 64 * 1024,
             retry_after_max_ms: 10_000,
+            fit_requests: true,
             workers: 0,
             busy_poll_us: 0,
             cors_origins: Origins::default(),
@@ -107,6 +119,12 @@ impl Config {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    /// Longest silence before a stream's head; `None`: as long as it takes.
+    #[must_use]
+    pub fn stream_head_wait(&self) -> Option<Duration> {
+        (self.stream_head_wait_ms > 0).then(|| Duration::from_millis(self.stream_head_wait_ms))
     }
 
     #[must_use]

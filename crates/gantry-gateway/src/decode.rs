@@ -18,6 +18,7 @@ use gantry_http::server::{BodyError, RequestBody};
 use gantry_llm::dialect::Dialect;
 use gantry_llm::operation::{Api, BodyCodec, Exchange, Framer, Matched, Operation};
 use gantry_llm::scan;
+use gantry_model::cut;
 use gantry_model::ids::UnixMs;
 use gantry_model::snapshot;
 use gantry_runtime::ids::fast_random_u64;
@@ -33,6 +34,10 @@ use tokio::time::Instant;
 /// Least rate of a request body, in bytes per second: a quarter of what the slowest mobile networks
 /// carry, above the 500 that Apache's `mod_reqtimeout` asks for.
 const BODY_BYTES_PER_S_MIN: u64 = 4 * 1024;
+
+/// Longest name of a model, in bytes: twice what an account and its model may have together. What
+/// is longer names none, and is not kept.
+const MODEL_BYTES_MAX: usize = 512;
 
 /// A call of a model, understood as far as Gantry needs it.
 #[derive(Debug)]
@@ -111,7 +116,11 @@ pub(crate) async fn decode(
     let in_path = matched.captures.get("model");
     let named = wishes.model.as_deref().or(in_path).or(in_body);
     let model_in_body = in_body.is_some() && in_body == named;
-    let model = named.unwrap_or_default().to_owned();
+    let model = named.unwrap_or_default();
+    if model.len() > MODEL_BYTES_MAX {
+        return Err(no_such_name(model));
+    }
+    let model = model.to_owned();
     let stream = matched.stream.unwrap_or(head.streams()) && exchange.framer != Framer::Nothing;
     let include_usage = head.include_usage.unwrap_or_default();
     let stream_options = head.stream_options.clone();
@@ -140,6 +149,15 @@ pub(crate) async fn decode(
         body,
         body_came_us,
     })
+}
+
+fn no_such_name(name: &str) -> Refusal {
+    let (bytes, begin) = (name.len(), cut::head(name, 64));
+    let public = format!(
+        "there is no model `{begin}\u{2026}`: a name of {bytes} bytes is longer than any model's; \
+         GET /v1/models lists those you may use"
+    );
+    Refusal::caller(RefusalKind::UnknownModel, public)
 }
 
 /// The whole body, bounded in size, in time between its pieces and in time as a whole; and whether

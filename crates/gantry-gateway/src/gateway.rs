@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::pipeline;
 use crate::route::health::Registry;
 use crate::screens::{Hooks, NewScreen};
-use crate::shared::{OtherService, Shared, Worker};
+use crate::shared::{self, OtherService, Shared};
 use crate::snapshot::compile;
 use arc_swap::ArcSwapOption;
 use gantry_http::pool::{Pool, Settings};
@@ -16,6 +16,8 @@ use gantry_model::snapshot::SnapshotSource;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,23 +99,27 @@ impl Gateway {
             connect_timeout: Duration::from_millis(self.0.config.connect_timeout_ms),
             ..Settings::default()
         };
-        Worker { shared: self.0.clone(), pool: Pool::new(settings) }
+        let (shared, pool) = (self.0.clone(), Pool::new(settings));
+        Worker(Rc::new(shared::Worker { shared, pool, head_due: Cell::new(false) }))
     }
 }
+
+/// Serves requests on one thread.
+pub struct Worker(Rc<shared::Worker>);
 
 impl Service for Worker {
     type Body = ReplyBody;
     type BodyError = crate::body::Error;
 
     async fn call(&self, request: Request) -> Response<ReplyBody> {
-        pipeline::handle(self, request).await
+        pipeline::handle(&self.0, request).await
     }
 
     fn reject(&self, rejected: Rejected) -> Response<ReplyBody> {
-        pipeline::reject(self, &rejected)
+        pipeline::reject(&self.0, &rejected)
     }
 
     async fn tend(&self) {
-        self.pool.tend(&self.shared.clock).await;
+        self.0.pool.tend(&self.0.shared.clock).await;
     }
 }

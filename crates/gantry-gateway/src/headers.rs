@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// JSON map of strings; values have at most 128 characters.
+/// JSON map of strings; keys and values have at most 128 characters.
 pub(crate) const METADATA: &str = "x-tfy-metadata";
 /// `{"enabled": bool}`: whether bodies go into the record.
 pub(crate) const LOGGING_CONFIG: &str = "x-tfy-logging-config";
@@ -24,6 +24,8 @@ pub(crate) const MODEL_NAME: &str = "x-tfy-model-name";
 pub(crate) const STRICT_OPENAI: &str = "x-tfy-strict-openai";
 /// `true`: refuse what a translation would drop.
 pub(crate) const STRICT: &str = "x-gantry-strict";
+/// `false`: a request that needs no translation is not fitted to its model.
+pub(crate) const FIT: &str = "x-gantry-fit";
 
 /// The caller's span (W3C Trace Context), and what its vendor adds to it.
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -90,6 +92,7 @@ pub(crate) struct Wishes {
     /// Replaces the body's model.
     pub model: Option<String>,
     pub strict: bool,
+    pub fit: Option<bool>,
     pub strict_openai: Option<bool>,
 }
 
@@ -133,6 +136,7 @@ impl Wishes {
         wishes.attempt_timeout = milliseconds(headers, REQUEST_TIMEOUT)?;
         wishes.first_token_timeout = milliseconds(headers, TTFT_TIMEOUT)?;
         wishes.strict = boolean(headers, STRICT)?.unwrap_or_default();
+        wishes.fit = boolean(headers, FIT)?;
         wishes.strict_openai = boolean(headers, STRICT_OPENAI)?;
         if let Some(model) = text(headers, MODEL_NAME)? {
             wishes.model = Some(match text(headers, PROVIDER_NAME)? {
@@ -161,12 +165,11 @@ fn metadata(text: &str) -> Result<BTreeMap<String, String>, Refusal> {
         let message = format!("it has {} keys, at most {METADATA_KEYS_MAX} are kept", map.len());
         return Err(bad(METADATA, &message));
     }
-    let long = map.iter().find(|(_, value)| value.chars().count() > METADATA_CHARS_MAX);
-    match long {
-        Some((key, _)) => Err(bad(
-            METADATA,
-            &format!("the value of `{key}` has more than {METADATA_CHARS_MAX} characters"),
-        )),
+    let long = |text: &str| text.chars().count() > METADATA_CHARS_MAX;
+    let more = format!("has more than {METADATA_CHARS_MAX} characters");
+    match map.iter().find(|(key, value)| long(key) || long(value)) {
+        Some((key, _)) if long(key) => Err(bad(METADATA, &format!("the key `{key}` {more}"))),
+        Some((key, _)) => Err(bad(METADATA, &format!("the value of `{key}` {more}"))),
         None => Ok(map),
     }
 }
@@ -220,9 +223,11 @@ mod tests {
     #[test]
     fn a_mistyped_wish_is_refused_with_what_was_expected() {
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(129));
+        let long_key = format!(r#"{{"{}":"a"}}"#, "x".repeat(129));
         let cases = [
             ("x-tfy-metadata", "team=search", "expected {\"team\": \"search\"}"),
             ("x-tfy-metadata", long.as_str(), "the value of `a` has more than 128 characters"),
+            ("x-tfy-metadata", long_key.as_str(), "xx` has more than 128 characters"),
             ("x-tfy-request-timeout", "2s", "expected a positive whole number of milliseconds"),
             ("x-tfy-logging-config", "{}", "missing field `enabled`"),
             ("x-tfy-logging-config", "{\"enabled\":true,\"log\":1}", "unknown field `log`"),

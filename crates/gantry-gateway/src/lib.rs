@@ -14,6 +14,7 @@ mod buffers;
 pub mod config;
 pub mod cors;
 mod decode;
+mod early;
 pub mod gateway;
 mod headers;
 mod local;
@@ -31,6 +32,6 @@ pub mod snapshot;
 
 pub use body::ReplyBody;
 pub use config::Config;
-pub use gateway::{Gateway, Parts};
+pub use gateway::{Gateway, Parts, Worker};
 pub use screens::NewScreen;
-pub use shared::{OtherBody, OtherService, Worker};
+pub use shared::{OtherBody, OtherService};

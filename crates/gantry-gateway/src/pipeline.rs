@@ -9,20 +9,24 @@ use crate::authenticate::authenticate;
 use crate::body::ReplyBody;
 use crate::cors;
 use crate::decode::{Call, Wanted, decode};
+use crate::early::Early;
 use crate::local::{self, Asked};
 use crate::receive::{Inbound, Received, receive};
 use crate::refusal::Refusal;
-use crate::reply::{self, Answer};
+use crate::reply::{self, Answer, Done};
 use crate::route::{self, Plan};
 use crate::settle::{Fact, Ledger, Opening};
 use crate::shared::Worker;
 use crate::snapshot::Snapshot;
 use gantry_http::server::{Rejected, Request, Response, detached};
 use gantry_llm::operation::Handler;
+use std::future::{Future as _, poll_fn};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Answers one request.
-pub(crate) async fn handle(worker: &Worker, request: Request) -> Response<ReplyBody> {
+pub(crate) async fn handle(worker: &Rc<Worker>, request: Request) -> Response<ReplyBody> {
     let inbound = match receive(request, &worker.shared.apis.operations) {
         Received::Ours(inbound) => inbound,
         Received::Other(request) => {
@@ -53,17 +57,31 @@ pub(crate) fn reject(worker: &Worker, rejected: &Rejected) -> Response<ReplyBody
     reply::refuse(&Refusal::rejected(rejected), ledger)
 }
 
-async fn answer(worker: &Worker, inbound: Box<Inbound>) -> Response<ReplyBody> {
-    let mut ledger = Ledger::open(&worker.shared, &Opening::of(&inbound));
+async fn answer(worker: &Rc<Worker>, inbound: Box<Inbound>) -> Response<ReplyBody> {
+    let ledger = Ledger::open(&worker.shared, &Opening::of(&inbound));
+    let caller = reply::Caller::of(&ledger);
     // On the heap, and gone when the reply begins: connections that stream stay small.
-    let answered = Box::pin(run(worker, inbound, &mut ledger)).await;
-    match answered {
-        Ok(answer) => answer.into_response(ledger),
-        Err(refusal) => reply::refuse(&refusal, ledger),
+    let mut running = Box::pin(run(worker.clone(), inbound, ledger));
+    let done = poll_fn(|cx| {
+        let polled = running.as_mut().poll(cx);
+        match (polled, worker.head_due.take()) {
+            (Poll::Ready(done), _) => Poll::Ready(Some(done)),
+            (Poll::Pending, true) => Poll::Ready(None),
+            (Poll::Pending, false) => Poll::Pending,
+        }
+    });
+    match done.await {
+        Some(done) => done.into_response(),
+        None => Early::response(running, worker.clone(), caller),
     }
 }
 
-async fn run(
+async fn run(worker: Rc<Worker>, inbound: Box<Inbound>, mut ledger: Ledger) -> Done {
+    let answered = stages(&worker, inbound, &mut ledger).await;
+    Done { answered, ledger }
+}
+
+async fn stages(
     worker: &Worker,
     inbound: Box<Inbound>,
     ledger: &mut Ledger,

@@ -3,7 +3,11 @@
 use crate::route;
 use gantry_http::server::{Rejected, Rejection};
 use gantry_llm::errors::ErrorKind;
+use gantry_model::cut;
 use std::time::Duration;
+
+/// Longest message to a caller, in bytes: what it quotes of the request may be as long as that.
+const PUBLIC_BYTES_MAX: usize = 1024;
 
 /// Why Gantry answers instead of the upstream.
 #[derive(Debug)]
@@ -14,7 +18,7 @@ pub(crate) struct Refusal {
     pub retry_after: Option<Duration>,
     /// The methods that the path takes, as the header `allow` lists them.
     pub allow: Option<String>,
-    /// Safe to show to the caller: no secrets, no addresses.
+    /// Safe to show to the caller: no secrets, no addresses. At most [`PUBLIC_BYTES_MAX`].
     pub public: String,
     /// What the record says beside it, to the caller too. What only whoever runs the gateway may
     /// know stands in the record's steps and attempts, in fields of their own.
@@ -173,7 +177,8 @@ impl Refusal {
             fault: Fault::Caller,
             retry_after: None,
             allow: None,
-            public: public.into(),
+            // It quotes what the caller wrote: names, paths, headers.
+            public: cut::middle(public.into(), PUBLIC_BYTES_MAX),
             note: None,
         }
     }

@@ -67,15 +67,7 @@ pub(crate) fn relay(inflow: Inflow, mut ledger: Ledger) -> Out {
 }
 
 fn metered<'a>(pump: &'a Pump, prompt: &'a Prompt) -> Metered<'a> {
-    let observer = &pump.observer;
-    Metered {
-        finish_reason: pump.finish_reason(),
-        usage: observer.usage(),
-        usage_is_final: observer.usage_is_final(),
-        usage_is_doubted: observer.usage_is_doubted(),
-        output_bytes: observer.output_bytes(),
-        prompt,
-    }
+    Metered { finish_reason: pump.finish_reason(), observer: &pump.observer, prompt }
 }
 
 /// A stream on its way to the caller.

@@ -1,12 +1,12 @@
 //! Responses to the caller: whole replies, streams and refusals, with Gantry's headers.
 
-use crate::attempt::{Frames, Head, Reply};
+use crate::attempt::{Frames, Gated, Head, Reply};
 use crate::body::ReplyBody;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::prompt::Prompt;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::relay::{Inflow, Out, relay};
+use crate::relay::{Inflow, Out, Relay, relay};
 use crate::settle::{Ending, Fact, Ledger};
 use crate::snapshot::Model;
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use gantry_http::http1::{Field, FieldLines, Fields, LOWERED_BYTES};
 use gantry_http::server::Response;
 use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
+use gantry_model::ids::RequestId;
 use gantry_model::record::{Loss, LossKind};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -42,13 +43,72 @@ pub(crate) struct Answered {
     prompt: Prompt,
 }
 
+/// What the stages came to, with the request's ledger.
+pub(crate) struct Done {
+    pub(crate) answered: Result<Answer, Refusal>,
+    pub(crate) ledger: Ledger,
+}
+
+/// What follows on a head that went out before the reply was there.
+pub(crate) enum Rest {
+    Relay(Box<Relay>),
+    /// The last bytes of all.
+    Last(Bytes),
+}
+
+/// Whose reply it is, without a ledger.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller {
+    id: RequestId,
+    dialect: &'static dyn Dialect,
+}
+
+impl Caller {
+    pub(crate) fn of(ledger: &Ledger) -> Self {
+        Self { id: ledger.id(), dialect: ledger.api.dialect }
+    }
+
+    /// An error as the last event of a stream.
+    pub(crate) fn error_event(&self, mut view: ErrorView) -> Bytes {
+        view.request_id = self.id.to_string();
+        errors::print_event(self.dialect, &view).into()
+    }
+
+    /// The head of a stream of which nothing is known yet.
+    pub(crate) fn early_head(&self) -> FieldLines {
+        let mut lines = FieldLines::with_capacity(USUAL_BYTES);
+        identify(&mut lines, self);
+        print_kind(&mut lines, true, &Fields::default());
+        lines
+    }
+}
+
+impl Done {
+    /// The response; it carries the ledger on, or settles it.
+    pub(crate) fn into_response(self) -> Response<ReplyBody> {
+        match self.answered {
+            Ok(answer) => answer.into_response(self.ledger),
+            Err(refusal) => refuse(&refusal, self.ledger),
+        }
+    }
+
+    /// What is left to send of a stream whose head has gone out.
+    pub(crate) fn into_rest(self) -> Rest {
+        match self.answered {
+            Ok(Answer::Upstream(answered)) => rest(answered, self.ledger),
+            // Gantry's own answers wait for nobody.
+            Ok(Answer::Local(body)) => Rest::Last(body.into()),
+            Err(refusal) => refuse_late(&refusal, self.ledger),
+        }
+    }
+}
+
 impl Answer {
     pub(crate) fn upstream(call: &Call, reply: Box<Reply>) -> Self {
         Self::Upstream(Answered { reply, prompt: Prompt::of(call) })
     }
 
-    /// The response; it carries the ledger on, or settles it.
-    pub(crate) fn into_response(self, ledger: Ledger) -> Response<ReplyBody> {
+    fn into_response(self, ledger: Ledger) -> Response<ReplyBody> {
         match self {
             Self::Local(body) => local(body, ledger),
             Self::Upstream(Answered { reply, prompt }) => upstream(*reply, prompt, ledger),
@@ -60,7 +120,7 @@ fn local(body: Vec<u8>, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.look();
     ledger.note(Fact::Replied { bytes: body.len() as u64, body: None });
     let mut lines = FieldLines::with_capacity(USUAL_BYTES);
-    identify(&mut lines, &ledger);
+    identify(&mut lines, &Caller::of(&ledger));
     lines.field(&CONTENT_TYPE, &JSON);
     ledger.settle(Ending::ok(200));
     Response::new(StatusCode::OK, lines, ReplyBody::whole(body))
@@ -73,16 +133,9 @@ pub(crate) fn preflight(lines: FieldLines) -> Response<ReplyBody> {
 
 /// Gantry's own no, in the caller's envelope.
 pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
-    let view = ErrorView {
-        status: refusal.kind.status(),
-        kind: refusal.kind.error_kind(),
-        code: Some(refusal.kind.name().to_owned()),
-        param: None,
-        message: refusal.public.clone(),
-        request_id: ledger.id().to_string(),
-    };
+    let view = view(refusal, &ledger);
     let mut lines = FieldLines::with_capacity(USUAL_BYTES);
-    identify(&mut lines, &ledger);
+    identify(&mut lines, &Caller::of(&ledger));
     lines.field(&CONTENT_TYPE, &JSON);
     if let Some(wait) = refusal.retry_after {
         print_wait(&mut lines, wait);
@@ -102,11 +155,61 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     Response::new(status, lines, body)
 }
 
+fn view(refusal: &Refusal, ledger: &Ledger) -> ErrorView {
+    ErrorView {
+        status: refusal.kind.status(),
+        kind: refusal.kind.error_kind(),
+        code: Some(refusal.kind.name().to_owned()),
+        param: None,
+        message: refusal.public.clone(),
+        request_id: ledger.id().to_string(),
+    }
+}
+
+/// Gantry's own no behind a head that said 200.
+fn refuse_late(refusal: &Refusal, mut ledger: Ledger) -> Rest {
+    let event = Caller::of(&ledger).error_event(view(refusal, &ledger));
+    ledger.note(Fact::Replied { bytes: event.len() as u64, body: ledger.logged(&event) });
+    ledger.refuse_late(refusal);
+    Rest::Last(event)
+}
+
+/// An upstream's answer behind a head that said 200.
+fn rest(answered: Answered, mut ledger: Ledger) -> Rest {
+    let Answered { reply, prompt } = answered;
+    let Reply { head, frames } = *reply;
+    resolved(&head, &prompt, &mut ledger);
+    let (body, error) = match frames {
+        Frames::Gated(gated) => return rest_of(gated, &head, prompt, ledger),
+        Frames::Said { body, error } => (body, error.unwrap_or_default()),
+    };
+    let caller = Caller::of(&ledger);
+    let event = caller.error_event(errors::parse(caller.dialect, head.status, &body));
+    ledger.note(Fact::Replied { bytes: event.len() as u64, body: ledger.logged(&event) });
+    let fault = fault(head.status);
+    ledger.settle(Ending { status: 200, refusal: "stream_error", fault, error });
+    Rest::Last(event)
+}
+
+fn rest_of(gated: Gated, head: &Head, prompt: Prompt, ledger: Ledger) -> Rest {
+    let (started_us, request_losses) = (head.started_us, head.request_losses);
+    match relay(Inflow { gated, started_us, request_losses, prompt }, ledger) {
+        Out::Whole(body) => Rest::Last(body),
+        Out::Stream(relay) => Rest::Relay(relay),
+        Out::Blocked(refusal, ledger) => refuse_late(&refusal, ledger),
+    }
+}
+
+/// Tells the ledger who answers, and what of the request is still held.
+fn resolved(head: &Head, prompt: &Prompt, ledger: &mut Ledger) {
+    ledger.note(Fact::Resolved { model: &head.model, losses: &head.losses });
+    ledger.note(Fact::BodyKept(prompt.held_bytes()));
+}
+
 /// The head of what a model or its upstream says, and the beginning of the rest.
 fn upstream(reply: Reply, prompt: Prompt, mut ledger: Ledger) -> Response<ReplyBody> {
     let Reply { head, frames } = reply;
-    ledger.note(Fact::Resolved { model: &head.model, losses: &head.losses });
-    ledger.note(Fact::BodyKept(prompt.held_bytes()));
+    resolved(&head, &prompt, &mut ledger);
     let mut lines = carried(Sent::of(&head.fields, &head.model, head.altered), &ledger);
     describe(&mut lines, &head.model, &head.losses, &ledger);
     let gated = match frames {
@@ -153,12 +256,17 @@ fn said(
     match error {
         None => ledger.settle(Ending::ok(head.status)),
         Some(error) => {
-            let ours = matches!(head.status, 401 | 403 | 404 | 408 | 429) || head.status >= 500;
-            let fault = if ours { "upstream" } else { "caller" };
+            let fault = fault(head.status);
             ledger.settle(Ending { status: head.status, refusal: "", fault, error });
         }
     }
     Response::new(status, lines, ReplyBody::whole(body))
+}
+
+/// Whose fault an upstream's error is.
+fn fault(status: u16) -> &'static str {
+    let ours = matches!(status, 401 | 403 | 404 | 408 | 429) || status >= 500;
+    if ours { "upstream" } else { "caller" }
 }
 
 /// What an upstream sent beside the body.
@@ -197,7 +305,7 @@ fn carried(sent: Sent<'_>, ledger: &Ledger) -> FieldLines {
     if let Some(id) = id.or(other_id) {
         lines.line(headers::UPSTREAM_REQUEST_ID.as_bytes(), id);
     }
-    identify(&mut lines, ledger);
+    identify(&mut lines, &Caller::of(ledger));
     lines
 }
 
@@ -222,9 +330,9 @@ fn names_a_rate_limit(name: &[u8]) -> bool {
     name.windows(WORD.len()).any(|part| part == WORD)
 }
 
-fn identify(lines: &mut FieldLines, ledger: &Ledger) {
-    let id = ledger.id().digits();
-    if let Some(name) = ledger.api.dialect.request_id_header() {
+fn identify(lines: &mut FieldLines, caller: &Caller) {
+    let id = caller.id.digits();
+    if let Some(name) = caller.dialect.request_id_header() {
         lines.line(name.as_bytes(), &id);
     }
     lines.line(headers::REQUEST_ID.as_bytes(), &id);

@@ -14,6 +14,7 @@ use gantry_llm::operation::Apis;
 use gantry_runtime::clock::Clock;
 use gantry_runtime::tasks::Shutdown;
 use gantry_telemetry::recorder::Recorder;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,7 +45,10 @@ pub(crate) struct Shared {
 }
 
 /// One thread's part of the gateway.
-pub struct Worker {
+pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool,
+    /// Set by a request while it is polled, when the head of its stream has to go out before its
+    /// reply is there. Who polls the request takes it back at once: it is another's after that.
+    pub(crate) head_due: Cell<bool>,
 }

@@ -5,6 +5,7 @@
 //! scanning cursor: no tree, no copy but of the few strings that are kept. It never judges a reply
 //! beyond its shape and never changes one.
 
+mod spent;
 #[cfg(test)]
 mod tests;
 pub(crate) mod usage;
@@ -16,8 +17,12 @@ use crate::scan::ScanError;
 use crate::scan::cursor::Cursor;
 use crate::sse;
 use gantry_model::usage::TokenUsage;
+use spent::Progress;
 use std::fmt::Debug;
-use usage::Counts;
+use usage::{Convention, Counts};
+
+pub use spent::Spent;
+pub use usage::Reading;
 
 /// Reads the replies of one operation; a dialect has one for each kind of reply.
 pub trait Replies: Debug + Sync {
@@ -100,12 +105,12 @@ pub struct Notes {
     pub message_id: Option<String>,
     /// Why the model stopped, in the upstream's words; of several choices, the last one's.
     pub finish_reason: Option<String>,
-    /// Token counts so far.
-    pub usage: Option<TokenUsage>,
-    /// A usage that covers the whole reply was seen, not only the input's side of it.
-    pub counts_output: bool,
-    /// A count was beyond belief, and is treated as not sent.
-    pub doubted: bool,
+    /// Token counts so far; `None` when none said anything.
+    pub reading: Option<Reading>,
+    /// A usage of the answer was seen, not only one at the beginning of a stream.
+    pub used: bool,
+    /// Tokens of the answer as last counted, and the bytes of text that it had then.
+    pub(crate) counted: Option<(u64, u64)>,
     /// Bytes of text that the model has produced: content, reasoning, refusals, tool calls.
     pub output_bytes: u64,
     /// The model has produced something.
@@ -117,8 +122,19 @@ pub struct Notes {
     pub reasoning: bool,
     /// The dialect's own end was seen.
     pub ended: bool,
-    /// Counts as they were sent, where later ones are added to earlier ones.
-    pub(crate) counts: Option<Counts>,
+    /// Counts as they were sent, a later one in place of an earlier one.
+    counts: Counts,
+    /// The usage of the event or reply that is being read.
+    sent: Option<Sent>,
+}
+
+/// A usage that was just read. It counts the text that it came with, whichever stands first.
+#[derive(Debug)]
+struct Sent {
+    counts: Counts,
+    convention: Convention,
+    /// It comes before the answer.
+    begins: bool,
 }
 
 /// What was found in one event or reply.
@@ -163,7 +179,51 @@ impl Notes {
     /// its own. A reply that ends so is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.content && self.finish_reason.is_none() && !self.counts_output
+        !self.content && self.finish_reason.is_none() && !self.used
+    }
+
+    /// Takes note of a usage in what is being read; one that says nothing is none.
+    pub(crate) fn usage_sent(&mut self, counts: Counts, convention: Convention) {
+        if !counts.say_something() {
+            return;
+        }
+        match &mut self.sent {
+            Some(sent) => sent.counts.take(&counts, false),
+            None => self.sent = Some(Sent { counts, convention, begins: false }),
+        }
+    }
+
+    /// The usage that was just sent comes before the answer.
+    pub(crate) fn usage_begins(&mut self) {
+        if let Some(sent) = &mut self.sent {
+            sent.begins = true;
+        }
+    }
+
+    /// Counts the usage of what was read, whose text has been counted.
+    pub(crate) fn count_usage(&mut self) {
+        if self.sent.is_none() {
+            return;
+        }
+        let Some(Sent { counts, convention, begins }) = self.sent.take() else { return };
+        self.counts.take(&counts, begins);
+        let reading = self.counts.reading(convention);
+        self.used |= !begins;
+        if reading.output {
+            self.counted = Some((reading.usage.output, self.output_bytes));
+        }
+        self.reading = Some(reading);
+    }
+
+    /// The reply is of a kind that has no tokens of its own: all that was counted is the prompt.
+    pub(crate) fn has_no_output(&mut self) {
+        if let Some(reading) = &mut self.reading {
+            if let Some(total) = reading.total.take() {
+                reading.usage.input = total;
+                reading.input = true;
+            }
+            reading.output = true;
+        }
     }
 
     /// Reads a whole reply of JSON, which is one when it has the list `list`.
@@ -198,6 +258,7 @@ impl Notes {
             found.error = Some(value::error_of(body));
         }
         self.output_bytes += found.text_bytes;
+        self.count_usage();
         self.content |= found.content;
         self.reasoning |= found.reasoning;
         Ok(found)
@@ -251,25 +312,21 @@ impl Observer {
 
     /// Token counts so far; `None` when the upstream has sent none.
     ///
-    /// A stream that was cut off may lack the output's side: see [`Self::usage_is_final`].
+    /// A side that could not be read is missing, and of a stream that was cut off the end is: see
+    /// [`Self::spent`].
     #[must_use]
     pub fn usage(&self) -> Option<TokenUsage> {
-        self.notes.usage
+        self.notes.reading.map(|reading| reading.usage)
     }
 
-    /// Whether [`Self::usage`] covers the whole reply. If not, the output has to be estimated, from
-    /// [`Self::output_bytes`] say.
+    /// What the reply has used. `prompt` estimates the tokens of its prompt, and is asked only
+    /// where the upstream's count could not be read.
     #[must_use]
-    pub fn usage_is_final(&self) -> bool {
+    pub fn spent(&self, prompt: impl FnOnce() -> u64) -> Spent {
         let notes = &self.notes;
-        let whole = notes.counts_output && (notes.ended || notes.finish_reason.is_some());
-        whole && !notes.doubted
-    }
-
-    /// Whether a count was beyond belief, and is treated as not sent.
-    #[must_use]
-    pub fn usage_is_doubted(&self) -> bool {
-        self.notes.doubted
+        let ended = notes.ended || notes.finish_reason.is_some();
+        let progress = Progress { ended, bytes: notes.output_bytes, counted: notes.counted };
+        spent::of(notes.reading, progress, prompt)
     }
 
     /// Why the model stopped, in the upstream's words; of several choices, the last one's.

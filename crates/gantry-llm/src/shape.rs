@@ -6,7 +6,7 @@
 
 use crate::scan::Fault;
 use crate::scan::cursor::Cursor;
-use crate::sse;
+use crate::sse::{self, Edit};
 use bytes::Bytes;
 use std::borrow::Cow;
 
@@ -35,19 +35,10 @@ impl Shape {
         self.reshaped(&body).map_or(body, Bytes::from)
     }
 
-    /// Whole events of a stream in this shape, framed anew.
+    /// Whole events of a stream in this shape.
     #[must_use]
     pub fn events(&self, complete: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(complete.len() + 32);
-        for event in sse::events(complete) {
-            out.extend_from_slice(b"data: ");
-            match self.reshaped(&event.data) {
-                Some(reshaped) => out.extend_from_slice(&reshaped),
-                None => out.extend_from_slice(&event.data),
-            }
-            out.extend_from_slice(b"\n\n");
-        }
-        out.into()
+        sse::edited(complete, |event| self.reshaped(&event.data).map_or(Edit::Keep, Edit::Data))
     }
 
     fn reshaped(&self, json: &[u8]) -> Option<Vec<u8>> {
@@ -216,11 +207,13 @@ mod tests {
     fn every_event_of_a_stream_is_shaped_but_its_end_mark() {
         let stream = concat!(
             ": hello\n\ndata: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\r\n\r\n",
+            ": on\nid: 7\ndata: {\"choices\":[],\ndata: \"provider\":\"x\",\ndata: \"n\":[1,\ndata:2]}\n\n",
             "data: {\"choices\":[],\"provider\":\"x\"}\n\ndata: [DONE]\n\n"
         );
         let shaped = Shape::Strict.events(stream.as_bytes());
         let expected = concat!(
-            "data: {\"choices\":[{\"delta\":{}}]}\n\n",
+            ": hello\n\ndata: {\"choices\":[{\"delta\":{}}]}\n\n",
+            ": on\nid: 7\ndata: {\"choices\":[],\"n\":[1,\ndata: 2]}\n\n",
             "data: {\"choices\":[]}\n\ndata: [DONE]\n\n"
         );
         assert_eq!(std::str::from_utf8(&shaped).unwrap(), expected);

@@ -17,6 +17,8 @@ use crate::scan::{Index, Member, Problem, ScanError};
 use bytes::Bytes;
 use gantry_model::pieces::Pieces;
 use printer::Printer;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// A body with edits, made one after the other. Keys compare after unescaping.
 ///
@@ -38,9 +40,21 @@ struct Change<'a> {
     key: &'a str,
     renamed: bool,
     /// Its new value.
-    json: Option<&'a [u8]>,
+    json: Option<Cow<'a, [u8]>>,
+    /// Parts of its old value with what takes their place, in order.
+    patches: Vec<Patch>,
     removed: bool,
 }
+
+impl<'a> Change<'a> {
+    fn new(member: Option<usize>, key: &'a str) -> Self {
+        let (json, patches) = (None, Vec::new());
+        Self { member, key, renamed: false, json, patches, removed: false }
+    }
+}
+
+/// A part of a value, as byte positions in it, and the JSON text that takes its place.
+pub(crate) type Patch = (Range<usize>, Vec<u8>);
 
 impl<'a> Draft<'a> {
     /// `index` must be the index of `body`.
@@ -55,15 +69,49 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// When the key occurs twice.
     pub fn set(&mut self, key: &'a str, json: &'a [u8]) -> Result<(), ScanError> {
+        self.put(key, Cow::Borrowed(json))
+    }
+
+    /// The same with a value that may be the draft's own.
+    pub(crate) fn put(&mut self, key: &'a str, json: Cow<'a, [u8]>) -> Result<(), ScanError> {
         match self.find(key)? {
             Some(change) => change.json = Some(json),
-            None => self.changes.push(Change {
-                member: None,
-                key,
-                renamed: false,
-                json: Some(json),
-                removed: false,
-            }),
+            None => {
+                self.changes.push(Change { json: Some(json), ..Change::new(None, key) });
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of the present field `key` by now, as far as it was replaced as a whole; of a key
+    /// that occurs twice, the first.
+    pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
+        let known = self.changes.iter().find(|change| !change.removed && change.key == key);
+        if let Some(json) = known.and_then(|change| change.json.as_deref()) {
+            return Some(json);
+        }
+        let renamed = known.and_then(|change| change.member);
+        let at = renamed.or_else(|| {
+            let untouched = |at: usize| self.changes.iter().all(|change| change.member != Some(at));
+            let mut members = self.index.members.iter().enumerate();
+            members.find(|(at, member)| member.is(key, self.body) && untouched(*at)).map(|m| m.0)
+        })?;
+        self.body.get(self.index.members.get(at)?.value.clone())
+    }
+
+    /// Replaces parts of the value of `key`, which are in order and do not overlap. A value is
+    /// patched once.
+    ///
+    /// # Errors
+    /// When the key occurs twice.
+    pub(crate) fn patch(&mut self, key: &'a str, patches: Vec<Patch>) -> Result<(), ScanError> {
+        if patches.is_empty() {
+            return Ok(());
+        }
+        let Some(change) = self.find(key)? else { return Ok(()) };
+        match &change.json {
+            Some(json) => change.json = Some(Cow::Owned(patched(json, &patches))),
+            None => change.patches = patches,
         }
         Ok(())
     }
@@ -127,13 +175,7 @@ impl<'a> Draft<'a> {
             return Err(ScanError::new(self.body, fault));
         }
         drop(found);
-        self.changes.push(Change {
-            member: Some(at),
-            key,
-            renamed: false,
-            json: None,
-            removed: false,
-        });
+        self.changes.push(Change::new(Some(at), key));
         Ok(self.changes.last_mut())
     }
 }
@@ -187,10 +229,16 @@ impl<'a> Writer<'a> {
             push_key(&mut self.out, change.key);
             self.out.skip_to(member.key.range.end);
         }
-        if let Some(json) = change.json {
+        if let Some(json) = &change.json {
             self.out.copy_to(member.value.start);
             self.out.text(json);
             self.out.skip_to(member.value.end);
+            return;
+        }
+        for (part, json) in &change.patches {
+            self.out.copy_to(member.value.start + part.start);
+            self.out.text(json);
+            self.out.skip_to(member.value.start + part.end);
         }
     }
 
@@ -205,7 +253,7 @@ impl<'a> Writer<'a> {
             }
             push_key(&mut self.out, change.key);
             self.out.text(b":");
-            self.out.text(change.json.unwrap_or(b"null"));
+            self.out.text(change.json.as_deref().unwrap_or(b"null"));
             self.any_kept = true;
         }
         self.out.finish()
@@ -214,7 +262,21 @@ impl<'a> Writer<'a> {
 
 /// Quotes, colon and comma beside key and value; escapes in keys are rare enough to grow for.
 fn added_bytes_max(change: &Change<'_>) -> usize {
-    change.key.len() + change.json.map_or(0, <[u8]>::len) + 4
+    let patches: usize = change.patches.iter().map(|(_, json)| json.len()).sum();
+    change.key.len() + change.json.as_deref().map_or(0, <[u8]>::len) + patches + 4
+}
+
+/// A text with parts replaced.
+pub(crate) fn patched(text: &[u8], patches: &[Patch]) -> Vec<u8> {
+    let added: usize = patches.iter().map(|(_, json)| json.len()).sum();
+    let (mut out, mut done) = (Vec::with_capacity(text.len() + added), 0);
+    for (part, json) in patches {
+        out.extend_from_slice(text.get(done..part.start).unwrap_or_default());
+        out.extend_from_slice(json);
+        done = part.end;
+    }
+    out.extend_from_slice(text.get(done..).unwrap_or_default());
+    out
 }
 
 fn push_key(out: &mut Printer<'_>, key: &str) {

@@ -1,14 +1,15 @@
 //! Server-sent events as bytes: cuts a stream at event boundaries and reads events.
 //!
 //! The relay calls [`Splitter`] on each chunk of an upstream's body, forwards what it returns as it
-//! is, and reads it with [`events`]. Rules: WHATWG HTML, section 9.2 ("Server-sent events"). It
-//! never changes, drops or adds a byte of what is forwarded.
+//! is, and reads it with [`events`]; what changes events on their way does it by [`edited`]. Rules:
+//! WHATWG HTML, section 9.2 ("Server-sent events"). It never changes, drops or adds a byte of what
+//! is forwarded.
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 use std::borrow::Cow;
 
 /// Why a stream cannot be cut.
@@ -216,6 +217,73 @@ impl<'a> Events<'a> {
             [] => after,
         };
         Some(line)
+    }
+}
+
+/// What becomes of an event on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    Keep,
+    /// It does not go on; comments in front of it do.
+    Drop,
+    /// It goes on with other data.
+    Data(Vec<u8>),
+}
+
+/// Whole events, changed as `edit` says. Comments, names and all else of an event stay as they came,
+/// so that what keeps a connection alive goes on too.
+#[must_use]
+pub fn edited(complete: &[u8], mut edit: impl FnMut(&Event<'_>) -> Edit) -> Bytes {
+    let mut out = Vec::with_capacity(complete.len() + 32);
+    for block in blocks(complete) {
+        match events(block).next().map_or(Edit::Keep, |event| edit(&event)) {
+            Edit::Keep => out.extend_from_slice(block),
+            Edit::Drop => print(block, None, &mut out),
+            Edit::Data(data) => print(block, Some(&data), &mut out),
+        }
+    }
+    out.into()
+}
+
+/// The pieces of `complete` that each end with a blank line: events, and comments between them.
+fn blocks(complete: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut lines = Events { rest: complete };
+    std::iter::from_fn(move || {
+        let from = lines.rest;
+        let mut line = lines.line()?;
+        while !line.is_empty() && !lines.rest.is_empty() {
+            line = lines.line()?;
+        }
+        from.get(..from.len() - lines.rest.len())
+    })
+}
+
+/// Appends an event: `block` with other data, which has a line for each of its own, or only the
+/// comments of `block` where there is none.
+pub(crate) fn print(block: &[u8], data: Option<&[u8]>, out: &mut Vec<u8>) {
+    let (begun, mut lines) = (out.len(), events(block));
+    while let Some(line) = lines.line() {
+        let goes_on = match field(line).0 {
+            b"" => !line.is_empty(),
+            b"data" => false,
+            _ => data.is_some(),
+        };
+        if goes_on {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        }
+    }
+    if let Some(data) = data {
+        let ends = memchr_iter(b'\n', data).chain([data.len()]);
+        ends.fold(0, |from, to| {
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(data.get(from..to).unwrap_or_default());
+            out.push(b'\n');
+            to + 1
+        });
+    }
+    if out.len() > begun {
+        out.push(b'\n');
     }
 }
 

@@ -60,8 +60,8 @@ pub fn request(
     let mut losses = Losses::default();
     let mut request = from.read_request(body, &mut losses)?;
     request.stream = ctx.stream.unwrap_or(request.stream);
-    let tool_names = match ctx.quirks.tool_name_chars_max {
-        Some(most) => ToolNames::shorten(&mut request, most as usize, &mut losses),
+    let tool_names = match &ctx.quirks.limits.tool_name {
+        Some(limit) => ToolNames::fit(&mut request, limit, &mut losses),
         None => ToolNames::default(),
     };
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);

@@ -4,8 +4,10 @@
 //! catalogue. `gantry-llm` reads them. They decide nothing by themselves.
 
 mod claude;
+mod limits;
 
 pub use claude::{Claude, Sampling, Thinking};
+pub use limits::{Limit, Limits};
 
 use crate::glob;
 use serde::{Deserialize, Serialize};
@@ -46,8 +48,8 @@ pub struct Quirks {
     /// Continues the assistant's message that a request ends with when it is told
     /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM, SGLang).
     pub continues_answers: bool,
-    /// Longest name of a tool that the upstream takes, in characters. Anthropic takes 128.
-    pub tool_name_chars_max: Option<u32>,
+    /// What it takes of strings and lists.
+    pub limits: Limits,
     /// Stands in for the signature of a call that has none; empty: the upstream knows none. One
     /// that does gives each call, or the first of several, a signature in
     /// `extra_content.google.thought_signature` and wants it back in the tool loop (Gemini).
@@ -72,7 +74,7 @@ impl Default for Quirks {
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
             continues_answers: false,
-            tool_name_chars_max: None,
+            limits: Limits::default(),
             call_signature: String::new(),
             anthropic_version: "2023-06-01".to_owned(),
             unsupported: Vec::new(),

@@ -3,6 +3,7 @@
 //! Every other crate depends on this one; it depends on none of them. It is pure: no IO, no tokio,
 //! no clock, no randomness. Time comes in as milliseconds since the Unix epoch.
 
+pub mod cut;
 pub mod estimate;
 pub mod facts;
 pub mod glob;

@@ -106,8 +106,8 @@ record_rows! {
         /// Body of the answer, likewise.
         response_body: Option<String> = 38, text, body;
 
-        /// Further refused requests without a caller that this record stands for: of these only a
-        /// sample is kept.
+        /// Further refused requests that this record stands for, of the same caller or without one:
+        /// of many in a minute only a sample is kept.
         also_stands_for: u64 = 56, int;
         /// Address of the caller's end of the connection, without its port; empty when not known.
         peer: String = 59, text, distinct;
@@ -121,15 +121,20 @@ impl RequestRecord {
         self.status >= 400 || !self.fault.is_empty()
     }
 
-    /// Whether it was refused before anybody knew whose request it was.
+    /// Whether no upstream was asked for it: the caller was refused at once.
     #[must_use]
-    pub fn anonymous_refusal(&self) -> bool {
-        self.subject.is_empty() && !self.refusal.is_empty()
+    pub fn refused_at_once(&self) -> bool {
+        !self.refusal.is_empty() && self.attempts.is_empty()
     }
 
     /// Makes it equal to a new record; its texts and lists keep their memory.
     pub fn empty(&mut self) {
         Row::empty(self);
+    }
+
+    /// Cuts what callers and upstreams wrote at too great a length, but for the bodies.
+    pub fn cut(&mut self) {
+        Row::cut(self);
     }
 
     /// The record as its caller may read it: without what is only for whoever runs the gateway, and

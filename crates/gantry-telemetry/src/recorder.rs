@@ -51,6 +51,9 @@ pub struct Options {
     pub journal: Option<journal::Options>,
     /// Most refused requests without a caller that leave a record in one minute. Default 60.
     pub anonymous_per_minute: u32,
+    /// The same of one caller, for each kind of refusal. Default 600: what a client in trouble
+    /// sends is seen whole, what floods is not.
+    pub refused_per_minute: u32,
     pub metrics: Arc<Metrics>,
     pub sinks: Vec<Box<dyn Sink>>,
     pub clock: Clock,
@@ -61,8 +64,16 @@ impl Options {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
         let (queue_records, queue_bytes) = (8192, 64 << 20);
-        let (journal, anonymous_per_minute, sinks) = (None, 60, Vec::new());
-        Self { queue_records, queue_bytes, journal, anonymous_per_minute, metrics, sinks, clock }
+        Self {
+            queue_records,
+            queue_bytes,
+            journal: None,
+            anonymous_per_minute: 60,
+            refused_per_minute: 600,
+            metrics,
+            sinks: Vec::new(),
+            clock,
+        }
     }
 }
 

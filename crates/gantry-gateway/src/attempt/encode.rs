@@ -11,6 +11,7 @@ use bytes::Bytes;
 use gantry_http::exchange::RequestHead;
 use gantry_http::http1::{Field, LOWERED_BYTES};
 use gantry_llm::dialect::{Edits, Forwarded};
+use gantry_llm::neutral::Losses;
 use gantry_llm::operation::{self, BodyCodec, Elsewhere, Exchange, Operation};
 use gantry_llm::scan::{Index, ScanError};
 use gantry_llm::splice::Draft;
@@ -53,14 +54,19 @@ pub(super) enum Error {
     Path(#[from] http::uri::InvalidUri),
 }
 
-/// Encodes `call` for `hop`.
-pub(super) fn encode(call: &Call, hop: &Hop) -> Result<Encoded, Error> {
+/// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model.
+pub(super) fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
-    let (mut added, mut headers, mut tool_names) = (Vec::new(), Vec::new(), ToolNames::default());
+    let mut added;
+    let (mut headers, mut tool_names) = (Vec::new(), ToolNames::default());
     let (body, mut losses, usage_added) = match call.dialect() == hop.model.dialect() {
-        true => spliced(call, hop)?,
+        true => {
+            let done = spliced(call, hop, fits)?;
+            added = done.added;
+            (done.body, done.losses, done.usage_added)
+        }
         false => {
-            let done = translated(call, hop)?;
+            let done = translated(call, hop, fits)?;
             (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
             (done.body, done.losses, false)
         }
@@ -91,7 +97,16 @@ fn operation_of(call: &Call, hop: &Hop) -> Result<(&'static Operation, &'static 
     found.ok_or(Error::Operation(call.exchange.address.whole))
 }
 
-fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
+/// A body in the caller's dialect.
+struct Own {
+    body: Pieces,
+    losses: Vec<Loss>,
+    /// What Gantry added or spelled otherwise.
+    added: Vec<Loss>,
+    usage_added: bool,
+}
+
+fn spliced(call: &Call, hop: &Hop, fits: bool) -> Result<Own, Error> {
     let model = &hop.model;
     let Edits { set, removed, mut losses, usage_added } = model.dialect().edits(&Forwarded {
         body: &call.body,
@@ -112,8 +127,37 @@ fn spliced(call: &Call, hop: &Hop) -> Result<(Pieces, Vec<Loss>, bool), Error> {
     for key in removed {
         draft.remove(key)?;
     }
-    adapt(&mut draft, hop, &mut losses)?;
-    Ok((draft.finish(), losses, usage_added))
+    override_params(&mut draft, &hop.policies)?;
+    let version = call.headers.text(version_name(hop)).unwrap_or_else(|| version(hop));
+    let added = if fits { fit(&mut draft, hop, version, &mut losses)? } else { Vec::new() };
+    quirks(&mut draft, hop, &mut losses)?;
+    Ok(Own { body: draft.finish(), losses, added, usage_added })
+}
+
+/// What is known of the model holds for what the caller says and for what the route sets; returns
+/// what is no loss.
+fn fit(
+    draft: &mut Draft<'_>,
+    hop: &Hop,
+    version: &str,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<Loss>, ScanError> {
+    let mut found = Losses::default();
+    hop.model.dialect().fit(draft, &request_context(hop, version, None), &mut found)?;
+    let added = found.take_added();
+    losses.append(&mut found.into_vec());
+    Ok(added)
+}
+
+fn request_context<'a>(hop: &'a Hop, version: &'a str, stream: Option<bool>) -> RequestContext<'a> {
+    RequestContext {
+        upstream_model: &hop.model.upstream_model,
+        quirks: hop.model.quirks(),
+        traits: hop.model.traits.as_ref(),
+        claude: &hop.model.claude,
+        version,
+        stream,
+    }
 }
 
 /// Whether the body is where an upstream looks for the model.
@@ -121,18 +165,18 @@ fn names_model(exchange: &Exchange) -> bool {
     exchange.body == BodyCodec::Json && !exchange.address.names_model()
 }
 
-/// Whether [`adapt`] may have something to do.
-fn adapts(hop: &Hop) -> bool {
-    let quirks = hop.model.quirks();
-    let overrides = hop.policies.iter().any(|policy| !policy.override_params.is_empty());
-    overrides || !quirks.rename.is_empty() || !quirks.unsupported.is_empty()
+/// Whether the route sets fields.
+fn overrides(hop: &Hop) -> bool {
+    hop.policies.iter().any(|policy| !policy.override_params.is_empty())
 }
 
-/// What the route sets, then what the upstream names otherwise or refuses; the latter is reported
-/// under its name at the upstream.
-fn adapt<'a>(draft: &mut Draft<'a>, hop: &'a Hop, losses: &mut Vec<Loss>) -> Result<(), ScanError> {
+/// What the upstream names otherwise or refuses, which is reported under its name there.
+fn quirks<'a>(
+    draft: &mut Draft<'a>,
+    hop: &'a Hop,
+    losses: &mut Vec<Loss>,
+) -> Result<(), ScanError> {
     let quirks = hop.model.quirks();
-    override_params(draft, &hop.policies)?;
     for (ours, theirs) in &quirks.rename {
         draft.rename(ours, theirs)?;
     }
@@ -169,19 +213,12 @@ struct Foreign {
     tool_names: ToolNames,
 }
 
-fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
-    let context = RequestContext {
-        upstream_model: &hop.model.upstream_model,
-        quirks: hop.model.quirks(),
-        traits: hop.model.traits.as_ref(),
-        claude: &hop.model.claude,
-        version: version(hop),
-        stream: Some(call.stream),
-    };
+fn translated(call: &Call, hop: &Hop, fits: bool) -> Result<Foreign, Error> {
+    let context = request_context(hop, version(hop), Some(call.stream));
     let (from, to) = (call.dialect(), hop.model.dialect());
     let done = translate::request(from, to, &call.body, &context)
         .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
-    let (mut losses, added, headers) = (done.losses, done.added, done.headers);
+    let (mut losses, mut added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
     for name in from.feature_headers() {
         if call.headers.contains(name) {
@@ -191,12 +228,17 @@ fn translated(call: &Call, hop: &Hop) -> Result<Foreign, Error> {
         }
     }
     let body = Bytes::from(done.body);
-    if !adapts(hop) {
+    let known = hop.model.quirks();
+    if !overrides(hop) && known.rename.is_empty() && known.unsupported.is_empty() {
         return Ok(Foreign { body: body.into(), losses, added, headers, tool_names });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
-    adapt(&mut draft, hop, &mut losses)?;
+    override_params(&mut draft, &hop.policies)?;
+    if fits && overrides(hop) {
+        added.append(&mut fit(&mut draft, hop, version(hop), &mut losses)?);
+    }
+    quirks(&mut draft, hop, &mut losses)?;
     Ok(Foreign { body: draft.finish(), losses, added, headers, tool_names })
 }
 
@@ -210,6 +252,12 @@ fn version(hop: &Hop) -> &str {
         ruling.set_headers.get(name)
     });
     set.and_then(|value| value.to_str().ok()).unwrap_or(usual)
+}
+
+/// The header that says the version, or a name that no header has.
+fn version_name(hop: &Hop) -> &'static str {
+    let usual = hop.model.dialect().version_header(hop.model.quirks());
+    usual.map_or("", |(name, _)| name)
 }
 
 /// The caller's query goes along within one dialect (`?beta=true`), but for Azure's version.

@@ -14,6 +14,7 @@ mod collect;
 mod encode;
 mod failure;
 mod limit;
+mod patience;
 mod policy;
 mod print;
 mod pump;
@@ -40,9 +41,11 @@ use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
 use http::HeaderValue;
+use patience::{Patience, within};
 use policy::Policy;
 use scrub::Secrets;
 use std::cell::Cell;
+use std::future::pending;
 use std::time::Duration;
 
 /// Tries the plan's targets until one answers.
@@ -55,12 +58,13 @@ pub(crate) async fn attempt(
 ) -> Result<Box<Reply>, Refusal> {
     let mut failed = None;
     let last = hops.len().saturating_sub(1);
+    let fits = call.wishes.fit.unwrap_or(worker.shared.config.fit_requests);
     for (index, hop) in hops.iter().enumerate() {
         if let Some(counted) = counted_here(call, hop, ledger) {
             return Ok(counted);
         }
         let more = index < last;
-        let failure = match encode(call, hop) {
+        let failure = match encode(call, hop, fits) {
             Err(error) => untranslatable(call, hop, &error, ledger),
             Ok(encoded) => {
                 let begun = Cell::new(false);
@@ -95,6 +99,7 @@ struct Begin {
     now_ms: UnixMs,
     /// What is left of the request's time as a whole.
     left: Duration,
+    patience: Patience,
     /// Names the attempt to the upstream.
     span: Option<HeaderValue>,
 }
@@ -112,6 +117,11 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// How long the caller may still hear nothing.
+    fn patience(&self, ledger: &Ledger) -> Patience {
+        if self.call.stream { ledger.head_in() } else { None }
+    }
+
     /// Tries the target as often as its policy says.
     async fn attempts(&self, ledger: &mut Ledger) -> Result<Box<Reply>, Failure> {
         let mut failures = 0u8;
@@ -119,7 +129,8 @@ impl Target<'_> {
             let started_us = ledger.now_us();
             self.begun.set(false);
             let (now_us, now_ms) = (started_us, ledger.now_ms());
-            let begin = Begin { now_us, now_ms, left: ledger.left(), span: ledger.traceparent() };
+            let (left, patience) = (ledger.left(), self.patience(ledger));
+            let begin = Begin { now_us, now_ms, left, patience, span: ledger.traceparent() };
             let underway = Underway { target: self, started_us, ended: false, ledger };
             let mut done = send::send(self, begin).await;
             if let Err(failure) = &mut done {
@@ -146,7 +157,7 @@ impl Target<'_> {
             if pause >= ledger.left() {
                 return Err(failure);
             }
-            tokio::time::sleep(pause).await;
+            within(pause, self.patience(ledger), self.worker, pending::<()>()).await;
             ledger.look();
         }
     }

@@ -53,7 +53,8 @@ impl Printer {
         let looks_only = from == to && screens.as_ref().is_some_and(|screens| !screens.edits());
         let screen = screens.map(|screens| Box::new(screens) as Box<dyn Screen>);
         let translator = StreamTranslator::new(from, to, context()).screened(screen);
-        Self::Stream(Box::new(StreamPrinter { translator, looks_only }))
+        let keep_alive = to.keep_alive();
+        Self::Stream(Box::new(StreamPrinter { translator, looks_only, keep_alive }))
     }
 
     /// Whether the caller gets the upstream's own bytes.
@@ -62,6 +63,14 @@ impl Printer {
             Self::Forward => true,
             Self::Whole(printer) => printer.from == printer.to && printer.finish_reason.is_none(),
             Self::Stream(printer) => printer.looks_only,
+        }
+    }
+
+    /// What tells the caller that the upstream is alive.
+    pub(super) fn keep_alive(&self) -> &'static [u8] {
+        match self {
+            Self::Stream(printer) => printer.keep_alive,
+            Self::Forward | Self::Whole(_) => b"",
         }
     }
 
@@ -162,4 +171,5 @@ pub(super) struct StreamPrinter {
     translator: StreamTranslator,
     /// The upstream's bytes go on; what is printed is thrown away.
     looks_only: bool,
+    keep_alive: &'static [u8],
 }

@@ -16,7 +16,7 @@ use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::observe::{Malformed, Observer, Replies, Seen};
 use gantry_llm::shape::Shape;
-use gantry_llm::sse::{self, Splitter};
+use gantry_llm::sse::{self, Edit, Splitter};
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::errors::sentence;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub(crate) struct Pump {
     /// Whether the reply has tokens to count at all.
     pub(crate) metered: bool,
     printer: Printer,
+    /// Something was printed.
+    begun: bool,
     /// Takes the usage event out, which only Gantry asked for.
     strip_usage: bool,
     /// What the caller wants more or less of.
@@ -100,6 +102,7 @@ impl Pump {
             observer: Observer::new(replies),
             metered,
             printer,
+            begun: false,
             strip_usage,
             shape,
             upstream: hop.model.dialect(),
@@ -217,7 +220,7 @@ impl Pump {
 
     fn read(&mut self, complete: Bytes) -> Step {
         let (mut progress, mut tokens, mut error) = (false, 0, None);
-        let mut reframe = false;
+        let (mut reframe, mut alive) = (false, true);
         let mut out = Vec::new();
         let mut events = sse::events(&complete);
         // Where an error stands; nothing behind it goes on.
@@ -229,8 +232,8 @@ impl Pump {
                     tokens += 1;
                 }
                 Seen::Done if self.observer.is_empty() => return Step::Failed(Break::Empty),
-                Seen::Finish | Seen::Done => progress = true,
-                Seen::Usage => reframe |= self.strip_usage,
+                Seen::Finish | Seen::Done => (progress, alive) = (true, false),
+                Seen::Usage => (reframe, alive) = (reframe | self.strip_usage, false),
                 Seen::Error(_) => {
                     let view = self.view(&event.data);
                     let own = self.upstream.owns_error_event(event.name, &event.data);
@@ -262,7 +265,7 @@ impl Pump {
         }
         let kept = complete.slice(..end);
         let bytes = match (self.forwards(), reframe) {
-            (false, _) => out.into(),
+            (false, _) => self.printed(out, alive && error.is_none()),
             (true, true) => self.without_usage(&kept),
             (true, false) => kept,
         };
@@ -276,17 +279,21 @@ impl Pump {
         }
     }
 
-    /// The events but for the one that carries usage alone, framed anew.
+    /// The events but for the one that carries usage alone.
     fn without_usage(&self, complete: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(complete.len());
-        for event in sse::events(complete) {
-            let mut alone = self.observer.afresh();
-            if alone.event(&event) == Seen::Usage {
-                continue;
-            }
-            out.extend_from_slice(b"data: ");
-            out.extend_from_slice(&event.data);
-            out.extend_from_slice(b"\n\n");
+        sse::edited(complete, |event| match self.observer.afresh().event(event) {
+            Seen::Usage => Edit::Drop,
+            _ => Edit::Keep,
+        })
+    }
+
+    /// What the printer made of a read. Where it made nothing and the upstream is only `alive`, the
+    /// caller hears of that, once it has got something: before, the head tells it.
+    fn printed(&mut self, mut out: Vec<u8>, alive: bool) -> Bytes {
+        if !out.is_empty() {
+            self.begun = true;
+        } else if self.begun && alive {
+            out.extend_from_slice(self.printer.keep_alive());
         }
         out.into()
     }

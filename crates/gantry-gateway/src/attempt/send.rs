@@ -5,6 +5,7 @@ use super::collect::Collected;
 use super::encode::{Encoded, request_head};
 use super::failure::{Failure, Outcome, UpstreamReply, retry_after, status_blames_target};
 use super::limit::Limit;
+use super::patience::within;
 use super::print::{Order, Printer};
 use super::pump::{Fittings, Framer, Pump, Step};
 use super::reply::{End, Frames, Gated, Head, Reply};
@@ -38,8 +39,9 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(2);
 pub(super) async fn send(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failure> {
     let (call, config) = (target.call, &target.worker.shared.config);
     let limit = Limit::of(call.stream, &call.wishes, config, begin.left);
-    let exchange = exchange(target, begin);
-    tokio::time::timeout(limit.time, exchange).await.unwrap_or_else(|_| {
+    let patience = begin.patience;
+    let done = within(limit.time, patience, target.worker, exchange(target, begin)).await;
+    done.unwrap_or_else(|| {
         let error = view(ErrorKind::Timeout, limit.status, limit.message());
         Err(Failure { hurried: limit.hurried, ..Failure::silent(limit.outcome, error) })
     })

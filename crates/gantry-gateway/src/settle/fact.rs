@@ -8,8 +8,8 @@ use crate::decode::Call;
 use crate::prompt::Prompt;
 use crate::refusal::Refusal;
 use crate::snapshot::{Model, Snapshot};
+use gantry_llm::observe::Observer;
 use gantry_model::record::{Attempt, Loss, RouteStep};
-use gantry_model::usage::TokenUsage;
 use std::sync::Arc;
 
 /// nginx's status for a caller that closed the connection; sent to nobody.
@@ -69,12 +69,7 @@ pub(crate) struct Streamed<'a> {
 /// What was read of a reply.
 pub(crate) struct Metered<'a> {
     pub(crate) finish_reason: Option<&'a str>,
-    pub(crate) usage: Option<TokenUsage>,
-    /// Whether `usage` covers the whole reply, not only its beginning.
-    pub(crate) usage_is_final: bool,
-    /// Whether the upstream sent a count that is beyond belief.
-    pub(crate) usage_is_doubted: bool,
-    pub(crate) output_bytes: u64,
+    pub(crate) observer: &'a Observer,
     pub(crate) prompt: &'a Prompt,
 }
 

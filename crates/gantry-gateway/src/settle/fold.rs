@@ -6,7 +6,6 @@ use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::snapshot::{Entry, Model, Virtual};
 use gantry_llm::dialect::Dialect;
-use gantry_model::estimate;
 use gantry_model::record::{Loss, LossKind, Name, RequestRecord, RouteStep};
 use gantry_model::snapshot::LoggingSettings;
 use gantry_model::usage::TokenUsage;
@@ -116,21 +115,11 @@ impl Folded {
     fn metered(&mut self, metered: &Metered<'_>, moment: &Moment) {
         let record = &mut self.record;
         metered.finish_reason.unwrap_or_default().clone_into(&mut record.finish_reason);
-        if metered.usage_is_doubted {
+        let spent = metered.observer.spent(|| metered.prompt.tokens(moment.dialect));
+        if spent.doubted {
             record.fidelity.push(doubted());
         }
-        match metered.usage {
-            Some(usage) if metered.usage_is_final => self.charge(usage, false),
-            partial => {
-                let mut usage = partial.unwrap_or_default();
-                if usage.input == 0 {
-                    usage.input = metered.prompt.tokens(moment.dialect);
-                }
-                let output = estimate::tokens_from_text_bytes(metered.output_bytes);
-                usage.output = usage.output.max(output);
-                self.charge(usage, true);
-            }
-        }
+        self.charge(spent.usage, spent.estimated);
     }
 
     /// Tokens and their cost; `estimated` when Gantry counted them itself.
@@ -178,6 +167,7 @@ fn doubted() -> Loss {
     Loss {
         field: "reply.usage".to_owned(),
         kind: LossKind::Approximated,
-        note: "the upstream's count is beyond belief, so it is estimated".to_owned(),
+        note: "a count of the upstream's is unreadable or beyond belief, so it is estimated"
+            .to_owned(),
     }
 }

@@ -185,6 +185,13 @@ impl Ledger {
         whole.saturating_sub(Duration::from_micros(self.now_us.saturating_sub(self.body_came_us)))
     }
 
+    /// How long the caller of a stream may still hear nothing; `None`: as long as it takes.
+    pub(crate) fn head_in(&self) -> Option<Duration> {
+        let wait = self.shared.config.stream_head_wait()?;
+        let waited = Duration::from_micros(self.now_us.saturating_sub(self.body_came_us));
+        Some(wait.saturating_sub(waited))
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -204,6 +211,12 @@ impl Ledger {
         self.finish(Ending::refused(refusal));
     }
 
+    /// The same behind a head that said 200.
+    pub(crate) fn refuse_late(mut self, refusal: &Refusal) {
+        self.look();
+        self.finish(Ending { status: 200, ..Ending::refused(refusal) });
+    }
+
     /// Ends the ledger with its one record, at the last look at the clock.
     pub(crate) fn settle(mut self, ending: Ending) {
         self.finish(ending);
@@ -217,6 +230,7 @@ impl Ledger {
         record.refusal = ending.refusal.into();
         record.fault = ending.fault.into();
         record.error = ending.error;
+        record.cut();
         self.shared.recorder.record(record);
     }
 }

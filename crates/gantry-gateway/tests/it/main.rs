@@ -9,12 +9,18 @@
 )]
 
 mod access;
+mod billing;
 mod bodies;
+mod bounds;
 mod cors;
 mod deadline;
+mod early;
 mod fallback;
+mod fit;
 mod forwarding;
 mod harness;
+mod held;
+mod keep_alive;
 mod last_event;
 mod leaving;
 mod limits;

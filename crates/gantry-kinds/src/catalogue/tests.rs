@@ -85,8 +85,9 @@ fn signatures_of_calls_go_to_gemini_only() {
 #[test]
 fn limits_of_openai_hold_where_openai_serves() {
     for name in ["openai", "azure-openai", "microsoft-foundry"] {
-        assert_eq!(provider(name).unwrap().quirks.tool_name_chars_max, Some(64), "{name}");
+        let limits = &provider(name).unwrap().quirks.limits;
+        assert_eq!(limits.tool_name.as_ref().and_then(|name| name.chars_max), Some(64), "{name}");
     }
     let own = &provider("self-hosted-model").unwrap().quirks;
-    assert_eq!((own.tool_name_chars_max, own.continues_answers), (None, true));
+    assert!(own.limits.tool_name.is_none() && own.continues_answers);
 }

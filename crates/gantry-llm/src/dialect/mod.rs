@@ -19,6 +19,7 @@ pub use forward::{Edits, Forwarded};
 use crate::context::{Error, Failure, ReplyContext, RequestContext, StreamContext};
 use crate::neutral::{ErrorView, Event, Losses, Reply, Request, Sink};
 use crate::scan::ScanError;
+use crate::splice::Draft;
 use gantry_model::facts::Quirks;
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -63,6 +64,21 @@ pub trait Dialect: Debug + Sync {
         Ok(Edits::default())
     }
 
+    /// Fits a request that is in this dialect already to what is known of its target: an output cap
+    /// above the model's, fields and forms that it refuses, names and ids beyond the upstream's
+    /// limits. It edits only what does not fit, and reports it.
+    ///
+    /// # Errors
+    /// When a field that has to be changed occurs twice.
+    fn fit(
+        &self,
+        _draft: &mut Draft<'_>,
+        _ctx: &RequestContext<'_>,
+        _losses: &mut Losses,
+    ) -> Result<(), ScanError> {
+        Ok(())
+    }
+
     /// Reads a whole reply of an upstream.
     ///
     /// # Errors
@@ -88,6 +104,12 @@ pub trait Dialect: Debug + Sync {
     /// dialect's servers may.
     fn end_mark(&self) -> &'static [u8] {
         b""
+    }
+
+    /// What tells the caller of a stream that its upstream is alive: a comment, which every reader
+    /// skips, unless the dialect has an event for it.
+    fn keep_alive(&self) -> &'static [u8] {
+        b": keep-alive\n\n"
     }
 
     /// Reads an error reply, or an error event (status 200). It never fails.

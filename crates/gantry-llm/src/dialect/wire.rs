@@ -28,8 +28,9 @@ pub(crate) struct Few<T> {
 
 /// Makes structs that are read from JSON objects. Fields marked `must` have to be there; an absent
 /// `sub` is as good as an empty one; all others are optional. `as` gives a key that is no Rust
-/// name. With `keep` the members that the struct does not know go, in order, into a field of that
-/// name, unless they are null.
+/// name. A `lax` one stands beside what matters: a value of another type is as good as none, and of
+/// several the last one counts. With `keep` the members that the struct does not know go, in order,
+/// into a field of that name, unless they are null.
 macro_rules! wire {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
@@ -43,6 +44,7 @@ macro_rules! wire {
             $(must $must:ident $(as $must_key:literal)? : $must_ty:ty,)*
             $(sub $sub:ident : $sub_ty:ty,)*
             $(may $may:ident $(as $may_key:literal)? : $may_ty:ty,)*
+            $(lax $lax:ident : $lax_ty:ty,)*
             $(keep $rest:ident,)?
         }
     )*) => {$(
@@ -52,6 +54,7 @@ macro_rules! wire {
             $($vis $must: $must_ty,)*
             $($vis $sub: $sub_ty,)*
             $($vis $may: Option<$may_ty>,)*
+            $($vis $lax: Option<$lax_ty>,)*
             $($vis $rest: Vec<(String, crate::neutral::Raw<'a>)>,)?
         }
 
@@ -73,6 +76,9 @@ macro_rules! wire {
                     })*
                     $(if key == wire!(@key $may $($may_key)?).as_bytes() {
                         return crate::dialect::wire::may(reader, key, &mut self.$may);
+                    })*
+                    $(if key == stringify!($lax).as_bytes() {
+                        return crate::dialect::wire::lax(reader, &mut self.$lax);
                     })*
                     wire!(@rest self reader key $($rest)?)
                 })?;
@@ -100,6 +106,21 @@ pub(crate) fn may<'a, T: FromJson<'a>>(
         return Err(reader.duplicate(key));
     }
     field.insert(T::default()).fill(reader)
+}
+
+/// Reads a member that must not cost what it stands beside: null and what is of another type are as
+/// good as absent. Only what is no JSON is an error.
+#[inline]
+pub(crate) fn lax<'a, T: FromJson<'a>>(reader: &mut Reader<'a>, field: &mut Option<T>) -> Read<()> {
+    if reader.null()? {
+        return Ok(());
+    }
+    let raw = reader.raw()?;
+    let mut value = T::default();
+    if value.fill(&mut Reader::new(raw.get())).is_ok() {
+        *field = Some(value);
+    }
+    Ok(())
 }
 
 /// Reads the member `key`, which has to be there, into its field.

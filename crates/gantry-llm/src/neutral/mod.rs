@@ -5,6 +5,7 @@
 //! only one dialect has is reported by that dialect's parser and left out here.
 
 mod error;
+mod fitted;
 mod losses;
 mod place;
 mod reply;

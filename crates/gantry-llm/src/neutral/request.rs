@@ -196,6 +196,18 @@ pub enum Display {
     Omitted,
 }
 
+impl Display {
+    /// From its name on the wire.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "summarized" => Some(Self::Summarized),
+            "omitted" => Some(Self::Omitted),
+            _ => None,
+        }
+    }
+}
+
 /// Reasoning effort, least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {

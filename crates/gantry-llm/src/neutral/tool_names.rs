@@ -1,35 +1,38 @@
-//! Tools whose names are longer than the upstream takes, such as those of MCP servers.
+//! Tools whose names are not as the upstream takes them, such as those of MCP servers: longer, or
+//! with dots and slashes.
 //!
-//! `translate` shortens them on the way there, in tools, calls of earlier turns and the choice of
+//! `translate` renames them on the way there, in tools, calls of earlier turns and the choice of
 //! a tool alike; replies name them whole again. A short name depends on nothing but the whole one,
 //! so that the prompt stays the same from turn to turn and caches keep working.
 
+use super::fitted::fitted;
 use super::{Body, Event, Losses, Part, Request, Sink, Str, ToolChoice};
+use gantry_model::facts::Limit;
 use std::collections::BTreeMap;
 
-/// Hexadecimal digits that stand for what is cut off: 48 bits.
-const DIGITS: usize = 12;
+/// Why a name is another at the upstream.
+const NOTE: &str = "longer than the upstream takes, or of other letters: changed there, and whole \
+                    in the answer";
 
 /// Whole names by their short ones; nearly always empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolNames(BTreeMap<String, String>);
 
 impl ToolNames {
-    /// Shortens what is longer than `most` characters.
-    pub(crate) fn shorten(request: &mut Request<'_>, most: usize, losses: &mut Losses) -> Self {
+    /// Renames what the upstream does not take.
+    pub(crate) fn fit(request: &mut Request<'_>, limit: &Limit, losses: &mut Losses) -> Self {
         let mut names = Self::default();
-        let note = format!("longer than {most} characters: cut, and whole in the answer");
         for tool in &mut request.tools {
-            if names.fit(&mut tool.name, most) {
-                losses.approximated(format_args!("{}.name", tool.place), &note);
+            if names.rename(&mut tool.name, limit) {
+                losses.approximated(format_args!("{}.name", tool.place), NOTE);
             }
         }
         let calls = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
         for part in calls {
             if let Body::ToolCall(call) = &mut part.body
-                && names.fit(&mut call.name, most)
+                && names.rename(&mut call.name, limit)
             {
-                losses.approximated(format_args!("{}.name", part.place), &note);
+                losses.approximated(format_args!("{}.name", part.place), NOTE);
             }
         }
         // Only of tools that are there: another one is refused by the name that the caller gave.
@@ -39,19 +42,15 @@ impl ToolNames {
         });
         for name in chosen.chain(request.allowed_tools.iter_mut().flatten()) {
             if names.0.values().any(|whole| **whole == **name) {
-                names.fit(name, most);
+                names.rename(name, limit);
             }
         }
         names
     }
 
-    /// Whether the name is shortened for the first time.
-    fn fit(&mut self, name: &mut Str<'_>, most: usize) -> bool {
-        // Bytes are at least as many as characters, and quicker to count.
-        if name.len() <= most || name.chars().count() <= most {
-            return false;
-        }
-        let short = short(name, most);
+    /// Whether the name is changed for the first time.
+    fn rename(&mut self, name: &mut Str<'_>, limit: &Limit) -> bool {
+        let Some(short) = fitted(name, limit) else { return false };
         let whole = std::mem::replace(name, short.clone().into());
         self.0.insert(short, whole.0.into_owned()).is_none()
     }
@@ -82,14 +81,6 @@ impl ToolNames {
     }
 }
 
-fn short(name: &str, most: usize) -> String {
-    let kept: String = name.chars().take(most.saturating_sub(DIGITS + 1)).collect();
-    // FNV-1a, whose values are the same in every version of everything.
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
-    format!("{kept}_{:012x}", hash >> 16)
-}
-
 /// Restores names on the way to a printer.
 pub(crate) struct Restoring<'s> {
     pub(crate) names: &'s ToolNames,
@@ -106,26 +97,5 @@ impl Sink for Restoring<'_> {
             }
             event => event,
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short;
-
-    #[test]
-    fn short_names_are_as_long_as_may_be_and_differ_where_the_whole_ones_do() {
-        let long = "mcp__server__".to_owned() + &"a".repeat(80);
-        let other = format!("{long}b");
-        assert_eq!(short(&long, 64), short(&long, 64));
-        assert_ne!(short(&long, 64), short(&other, 64));
-        for name in [&long, &other, &"é".repeat(90)] {
-            assert_eq!(short(name, 64).chars().count(), 64, "{name}");
-        }
-        // Pinned: caches of prompts outlive a version.
-        assert_eq!(
-            short(&long, 64),
-            "mcp__server__aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_656c6204b3f3"
-        );
     }
 }

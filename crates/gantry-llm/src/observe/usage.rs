@@ -1,134 +1,318 @@
 //! Token counts as upstreams spell them, and their one normal form.
+//!
+//! The one reader of usage: the observer reads with it what goes into the record, the dialects what
+//! the caller is told. Counts stand beside an answer, so nothing in them is an error: what cannot
+//! be read counts as not sent, and is doubted.
 
-use super::value::object;
+mod count;
+#[cfg(test)]
+mod tests;
+
+use super::value::{array, object};
 use crate::scan::Fault;
-use crate::scan::cursor::{Cursor, count};
+use crate::scan::cursor::Cursor;
+use count::Count;
 use gantry_model::usage::TokenUsage;
 
-/// Most tokens of one kind that are believed of one call: ten times the largest context window
-/// that is on offer. A larger count is a mistake, which would cost more than all the others.
-const TOKENS_MAX: u64 = 100_000_000;
+/// What the upstream said of its tokens so far, and how much of it could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What was read. A side that was not is zero, or what is known of it so far.
+    pub usage: TokenUsage,
+    /// Whether the prompt's side was read.
+    pub input: bool,
+    /// Whether the answer's side was read, as far as the answer had come.
+    pub output: bool,
+    /// Both sides together, where neither was read alone.
+    pub total: Option<u64>,
+    /// A count could not be read or is beyond belief, and nothing else tells it.
+    pub doubted: bool,
+}
+
+impl Reading {
+    /// A usage that was read as a whole.
+    #[must_use]
+    pub fn whole(usage: TokenUsage) -> Self {
+        Self { usage, input: true, output: true, total: None, doubted: false }
+    }
+}
+
+/// What a dialect's count of the prompt holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Convention {
+    /// OpenAI's: the prompt includes cached tokens, the completion includes reasoning.
+    Inclusive,
+    /// Anthropic's: cache reads and writes stand beside the input.
+    Exclusive,
+}
 
 /// Counts as they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    input: Option<u64>,
-    output: Option<u64>,
-    total: Option<u64>,
-    cache_read: Option<u64>,
+    input: Count,
+    output: Count,
+    total: Count,
+    cache_read: Count,
     /// DeepSeek's rest of the prompt.
-    cache_miss: Option<u64>,
-    cache_write: Option<u64>,
-    cache_write_5m: Option<u64>,
-    cache_write_1h: Option<u64>,
-    reasoning: Option<u64>,
-    /// Whether one was beyond belief; it counts as not sent.
-    pub(crate) doubted: bool,
+    cache_miss: Count,
+    cache_write: Count,
+    cache_write_5m: Count,
+    cache_write_1h: Count,
+    reasoning: Count,
+    /// What Anthropic's `iterations` come to, in normal form, and whether one was doubted.
+    iterations: Option<(TokenUsage, bool)>,
+    /// `output` is that of a stream's beginning.
+    begun: bool,
+    /// They are llama.cpp's timings, which any usage replaces.
+    timed: bool,
 }
 
 impl Counts {
-    /// Reads OpenAI's `usage` with the spellings of compatible servers; `None` unless it is an
-    /// object with a count. A later usage replaces an earlier one: they are cumulative.
-    pub(crate) fn read_openai(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Fault> {
+    /// Reads a `usage` with the spellings of compatible servers; `None` unless it is an object
+    /// with a count.
+    pub(crate) fn read(
+        cursor: &mut Cursor<'_>,
+        convention: Convention,
+    ) -> Result<Option<Self>, Fault> {
         let mut counts = Self::default();
-        object(cursor, |cursor, name| {
-            match name {
-                b"prompt_tokens" | b"input_tokens" => counts.input = count(cursor)?,
-                b"completion_tokens" | b"output_tokens" => counts.output = count(cursor)?,
-                b"total_tokens" => counts.total = count(cursor)?,
-                b"prompt_tokens_details" | b"input_tokens_details" => {
-                    counts.openai_details(cursor)?;
-                }
-                b"completion_tokens_details" | b"output_tokens_details" => {
-                    counts.openai_details(cursor)?;
-                }
-                // DeepSeek; Moonshot and others spell it `cached_tokens` at the top.
-                b"prompt_cache_hit_tokens" | b"cached_tokens" => {
-                    keep(&mut counts.cache_read, count(cursor)?);
-                }
-                b"prompt_cache_miss_tokens" => counts.cache_miss = count(cursor)?,
-                b"cache_write_tokens" => keep(&mut counts.cache_write, count(cursor)?),
-                // Perplexity.
-                b"reasoning_tokens" => keep(&mut counts.reasoning, count(cursor)?),
-                _ => cursor.ignore()?,
+        object(cursor, |cursor, name| match name {
+            b"prompt_tokens_details"
+            | b"input_tokens_details"
+            | b"completion_tokens_details"
+            | b"output_tokens_details"
+            | b"cache_creation" => {
+                object(cursor, |cursor, name| count::read(counts.part(name), cursor))
             }
-            Ok(())
+            b"iterations" if convention == Convention::Exclusive => counts.add_up(cursor),
+            _ => {
+                let side = counts.side(name, convention).is_some();
+                let slot = if side { counts.side(name, convention) } else { counts.part(name) };
+                count::read(slot, cursor)
+            }
         })?;
-        counts.doubt();
         Ok(Some(counts).filter(|counts| *counts != Self::default()))
     }
 
     /// Reads llama.cpp's `timings`, in which `prompt_n` excludes what came from the cache.
     pub(crate) fn timings(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Fault> {
-        let mut counts = Self::default();
+        let mut counts = Self { timed: true, ..Self::default() };
         object(cursor, |cursor, name| {
-            match name {
-                b"prompt_n" => counts.cache_miss = count(cursor)?,
-                b"cache_n" => counts.cache_read = count(cursor)?,
-                b"predicted_n" => counts.output = count(cursor)?,
-                _ => cursor.ignore()?,
-            }
-            Ok(())
+            let slot = match name {
+                b"prompt_n" => Some(&mut counts.cache_miss),
+                b"cache_n" => Some(&mut counts.cache_read),
+                b"predicted_n" => Some(&mut counts.output),
+                _ => None,
+            };
+            count::read(slot, cursor)
         })?;
-        counts.doubt();
-        Ok(Some(counts).filter(|counts| counts.output.is_some()))
+        Ok(Some(counts).filter(|counts| counts.output.says().is_some()))
     }
 
-    /// Takes over the fields of an Anthropic `usage`; returns whether it is an object.
+    /// Whether any count is more than zero, or something that should be one.
+    pub(crate) fn say_something(&self) -> bool {
+        let some = |count: &Count| count.says().is_some() || count.unread;
+        self.all().iter().any(some) || self.iterations.is_some()
+    }
+
+    /// Takes over what a later usage of the same reply says; `begins`: it comes before the answer.
     ///
-    /// Counts are cumulative, so a later one replaces an earlier one; but a zero on the input's
-    /// side replaces nothing, as some servers fill in that side only once.
-    pub(crate) fn merge_anthropic(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Fault> {
-        let is_object = cursor.peek_value() == Some(b'{');
-        object(cursor, |cursor, name| {
-            match name {
-                b"input_tokens" => keep(&mut self.input, count(cursor)?),
-                b"output_tokens" => self.output = count(cursor)?.or(self.output),
-                b"cache_read_input_tokens" => keep(&mut self.cache_read, count(cursor)?),
-                b"cache_creation_input_tokens" => keep(&mut self.cache_write, count(cursor)?),
-                b"cache_creation" => object(cursor, |cursor, name| {
-                    match name {
-                        b"ephemeral_5m_input_tokens" => {
-                            keep(&mut self.cache_write_5m, count(cursor)?);
-                        }
-                        b"ephemeral_1h_input_tokens" => {
-                            keep(&mut self.cache_write_1h, count(cursor)?);
-                        }
-                        _ => cursor.ignore()?,
-                    }
-                    Ok(())
-                })?,
-                b"output_tokens_details" => object(cursor, |cursor, name| {
-                    match name {
-                        b"thinking_tokens" => keep(&mut self.reasoning, count(cursor)?),
-                        _ => cursor.ignore()?,
-                    }
-                    Ok(())
-                })?,
-                _ => cursor.ignore()?,
-            }
-            Ok(())
-        })?;
-        self.doubt();
-        Ok(is_object)
+    /// Counts are cumulative, so a later one replaces an earlier one. Zero replaces nothing: some
+    /// servers fill in a side only once, and some send an empty usage behind the full one.
+    pub(crate) fn take(&mut self, later: &Self, begins: bool) {
+        if later.timed && *self != Self::default() {
+            return;
+        }
+        if self.timed && !later.timed {
+            *self = Self::default();
+        }
+        if later.input.says().or(later.output.says()).is_some() {
+            // A sum is only of the counts that it came with.
+            self.total = Count::default();
+        }
+        if later.output.says().is_some() || self.output.read.is_none() {
+            self.begun = begins;
+        }
+        for (known, later) in self.all_mut().into_iter().zip(later.all()) {
+            known.take(later);
+        }
+        self.iterations = later.iterations.or(self.iterations);
+        self.timed = later.timed;
     }
 
-    /// Takes out what is beyond belief.
-    #[inline]
-    fn doubt(&mut self) {
-        // One large count makes the sum of all bits large: a look that costs next to nothing.
-        let bits = |count: Option<u64>| count.unwrap_or(0);
-        let some = bits(self.input) | bits(self.output) | bits(self.total) | bits(self.reasoning);
-        let cached = bits(self.cache_read) | bits(self.cache_miss) | bits(self.cache_write);
-        let written = bits(self.cache_write_5m) | bits(self.cache_write_1h);
-        if some | cached | written > TOKENS_MAX {
-            self.take_out_large();
+    /// The counts in normal form.
+    pub(crate) fn reading(&self, convention: Convention) -> Reading {
+        let mut reading = match convention {
+            Convention::Inclusive => self.inclusive(),
+            Convention::Exclusive => self.exclusive(),
+        };
+        if let Some((all, doubted)) = self.iterations {
+            // The counts beside them leave out some iterations, such as a compaction.
+            reading.usage = most(&reading.usage, &all);
+            reading.doubted |= doubted;
+        }
+        reading
+    }
+
+    fn inclusive(&self) -> Reading {
+        let (cached, written) = (self.cache_read.get(), self.written());
+        let total = self.total.says();
+        let said = self.output.says().filter(|_| !self.output.unread);
+        let missed = self.cache_miss.read.map(|miss| miss.saturating_add(cached));
+        let mut input = self.input.says().or(missed.filter(|input| *input > 0)).or_else(|| {
+            // One side is the rest of the other.
+            total.zip(said).and_then(|(total, output)| total.checked_sub(output))
+        });
+        let beside = total.zip(input).and_then(|(total, input)| total.checked_sub(input));
+        let mut output = said.or(beside).or(self.output.read.filter(|_| !self.output.unread));
+        let mut reasoning = self.reasoning.get();
+        let sum = input.zip(output).map(|(input, output)| input.saturating_add(output));
+        let rest = total.zip(sum).map_or(0, |(total, sum)| total.saturating_sub(sum));
+        if rest > 0 && rest == cached.saturating_add(written) && rest != reasoning {
+            // The sum shows that the prompt was counted without its cached part.
+            input = input.map(|input| input.saturating_add(rest));
+        } else if rest > 0 {
+            // xAI's reasoning and Gemini's thoughts: only the sum shows them, or the sum and a
+            // detail.
+            output = output.map(|output| output.saturating_add(rest));
+            reasoning = reasoning.max(rest);
+        }
+        let usage = TokenUsage {
+            input: input.unwrap_or(0),
+            output: output.unwrap_or(self.output.get()),
+            ..TokenUsage::default()
+        };
+        let cache_write = written.min(usage.input);
+        Reading {
+            usage: TokenUsage {
+                cache_read: cached.min(usage.input),
+                cache_write,
+                cache_write_1h: self.cache_write_1h.get().min(cache_write),
+                reasoning: reasoning.min(usage.output),
+                ..usage
+            },
+            input: input.is_some(),
+            output: output.is_some(),
+            total: total.filter(|_| input.is_none() && output.is_none()),
+            doubted: (input.is_none() && self.input.unread)
+                || (output.is_none() && self.output.unread)
+                || self.parts_unread(),
         }
     }
 
-    #[cold]
-    fn take_out_large(&mut self) {
-        for count in [
+    fn exclusive(&self) -> Reading {
+        let (cache_read, cache_write) = (self.cache_read.get(), self.written());
+        let input = self.input.get().saturating_add(cache_read).saturating_add(cache_write);
+        let output = self.output.get();
+        let unread = self.input.missing() || self.parts_unread();
+        Reading {
+            usage: TokenUsage {
+                input,
+                cache_read,
+                cache_write,
+                cache_write_1h: self.cache_write_1h.get().min(cache_write),
+                output,
+                reasoning: self.reasoning.get().min(output),
+            },
+            input: self.input.read.is_some() && input > 0 && !unread,
+            output: self.output.read.is_some() && !self.output.unread && !self.begun,
+            total: None,
+            doubted: unread || self.output.unread,
+        }
+    }
+
+    /// All cache writes: their sum, or the lifetimes where it was left out.
+    fn written(&self) -> u64 {
+        let by_lifetime = self.cache_write_5m.get().saturating_add(self.cache_write_1h.get());
+        self.cache_write.get().max(by_lifetime)
+    }
+
+    fn parts_unread(&self) -> bool {
+        let parts = [
+            self.cache_read,
+            self.cache_write,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.reasoning,
+        ];
+        parts.iter().any(|part| part.missing())
+    }
+
+    /// Reads `iterations`: every call to a model that the reply took, each with its own counts.
+    fn add_up(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        let mut all = (TokenUsage::default(), false);
+        let is_list = array(cursor, |cursor| {
+            let mut each = Self::default();
+            object(cursor, |cursor, name| match name {
+                b"cache_creation" | b"output_tokens_details" => {
+                    object(cursor, |cursor, name| count::read(each.part(name), cursor))
+                }
+                b"input_tokens" | b"output_tokens" => {
+                    count::read(each.side(name, Convention::Exclusive), cursor)
+                }
+                _ => count::read(each.part(name), cursor),
+            })?;
+            let reading = each.exclusive();
+            all = (sum(&all.0, &reading.usage), all.1 || reading.doubted);
+            Ok(())
+        })?;
+        self.iterations = Some(all).filter(|_| is_list);
+        Ok(())
+    }
+
+    /// Where a count of one side, or of both, goes.
+    fn side(&mut self, name: &[u8], convention: Convention) -> Option<&mut Count> {
+        match (name, convention) {
+            (b"input_tokens", Convention::Exclusive) => Some(&mut self.input),
+            (b"output_tokens", Convention::Exclusive) => Some(&mut self.output),
+            (_, Convention::Exclusive) => None,
+            (b"prompt_tokens", _) => Some(&mut self.input),
+            (b"completion_tokens", _) => Some(&mut self.output),
+            // Beside a `prompt_tokens` they may be counted in another way.
+            (b"input_tokens", _) => Some(&mut self.input).filter(|input| input.says().is_none()),
+            (b"output_tokens", _) => {
+                Some(&mut self.output).filter(|output| output.says().is_none())
+            }
+            (b"total_tokens", _) => Some(&mut self.total),
+            _ => None,
+        }
+    }
+
+    /// Where a count of a part goes. Servers leave it at zero in all places but one.
+    fn part(&mut self, name: &[u8]) -> Option<&mut Count> {
+        match name {
+            // OpenAI (in details) and Moonshot; DeepSeek; Anthropic.
+            b"cached_tokens" | b"prompt_cache_hit_tokens" | b"cache_read_input_tokens" => {
+                Some(&mut self.cache_read)
+            }
+            b"prompt_cache_miss_tokens" => Some(&mut self.cache_miss),
+            // OpenAI; Anthropic, also beside chat usage; proxies in front of it.
+            b"cache_write_tokens" | b"cache_creation_input_tokens" | b"cache_creation_tokens" => {
+                Some(&mut self.cache_write)
+            }
+            b"ephemeral_5m_input_tokens" => Some(&mut self.cache_write_5m),
+            b"ephemeral_1h_input_tokens" => Some(&mut self.cache_write_1h),
+            // OpenAI (in details) and Perplexity; Anthropic.
+            b"reasoning_tokens" | b"thinking_tokens" => Some(&mut self.reasoning),
+            _ => None,
+        }
+    }
+
+    fn all(&self) -> [Count; 9] {
+        [
+            self.input,
+            self.output,
+            self.total,
+            self.cache_read,
+            self.cache_miss,
+            self.cache_write,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.reasoning,
+        ]
+    }
+
+    fn all_mut(&mut self) -> [&mut Count; 9] {
+        [
             &mut self.input,
             &mut self.output,
             &mut self.total,
@@ -138,75 +322,25 @@ impl Counts {
             &mut self.cache_write_5m,
             &mut self.cache_write_1h,
             &mut self.reasoning,
-        ] {
-            if *count > Some(TOKENS_MAX) {
-                *count = None;
-                self.doubted = true;
-            }
-        }
-    }
-
-    /// OpenAI's convention: the prompt includes cached tokens, the completion includes reasoning.
-    pub(crate) fn openai(&self) -> TokenUsage {
-        let cached = self.cache_read.unwrap_or(0);
-        let reasoning = self.reasoning.unwrap_or(0);
-        let mut output = self.output.unwrap_or(0);
-        let input = match (self.input, self.cache_miss, self.total) {
-            (Some(input), _, _) => input,
-            (None, Some(miss), _) => miss.saturating_add(cached),
-            // Embedding servers that send nothing but a total.
-            (None, None, Some(total)) => total.saturating_sub(output),
-            (None, None, None) => 0,
-        };
-        // xAI counts reasoning beside the completion; only the total shows it.
-        let beside = input.saturating_add(output).saturating_add(reasoning);
-        if reasoning > 0 && self.total == Some(beside) {
-            output = output.saturating_add(reasoning);
-        }
-        TokenUsage {
-            input,
-            cache_read: cached.min(input),
-            cache_write: self.cache_write.unwrap_or(0).min(input),
-            cache_write_1h: 0,
-            output,
-            reasoning: reasoning.min(output),
-        }
-    }
-
-    /// Anthropic's convention: the input excludes cache reads and writes.
-    pub(crate) fn anthropic(&self) -> TokenUsage {
-        let cache_read = self.cache_read.unwrap_or(0);
-        let cache_write_1h = self.cache_write_1h.unwrap_or(0);
-        let by_lifetime = self.cache_write_5m.unwrap_or(0).saturating_add(cache_write_1h);
-        let cache_write = self.cache_write.unwrap_or(0).max(by_lifetime);
-        let fresh = self.input.unwrap_or(0);
-        let output = self.output.unwrap_or(0);
-        TokenUsage {
-            input: fresh.saturating_add(cache_read).saturating_add(cache_write),
-            cache_read,
-            cache_write,
-            cache_write_1h,
-            output,
-            reasoning: self.reasoning.unwrap_or(0).min(output),
-        }
-    }
-
-    fn openai_details(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        object(cursor, |cursor, name| {
-            match name {
-                b"cached_tokens" => keep(&mut self.cache_read, count(cursor)?),
-                b"cache_write_tokens" => keep(&mut self.cache_write, count(cursor)?),
-                b"reasoning_tokens" => keep(&mut self.reasoning, count(cursor)?),
-                _ => cursor.ignore()?,
-            }
-            Ok(())
-        })
+        ]
     }
 }
 
-/// Replaces a count unless the new one is absent, or zero while there is one already.
-fn keep(kept: &mut Option<u64>, new: Option<u64>) {
-    if new.is_some_and(|new| new > 0) || kept.is_none() {
-        *kept = new.or(*kept);
+fn sum(one: &TokenUsage, other: &TokenUsage) -> TokenUsage {
+    join(one, other, u64::saturating_add)
+}
+
+fn most(one: &TokenUsage, other: &TokenUsage) -> TokenUsage {
+    join(one, other, u64::max)
+}
+
+fn join(one: &TokenUsage, other: &TokenUsage, by: fn(u64, u64) -> u64) -> TokenUsage {
+    TokenUsage {
+        input: by(one.input, other.input),
+        cache_read: by(one.cache_read, other.cache_read),
+        cache_write: by(one.cache_write, other.cache_write),
+        cache_write_1h: by(one.cache_write_1h, other.cache_write_1h),
+        output: by(one.output, other.output),
+        reasoning: by(one.reasoning, other.reasoning),
     }
 }

@@ -172,3 +172,29 @@ proptest! {
         prop_assert_eq!(found, read(&whole.push(stream.into()).unwrap()));
     }
 }
+
+#[test]
+fn an_edited_stream_keeps_what_is_no_data_and_the_lines_of_what_is() {
+    let edit = |event: &Event<'_>| match &*event.data {
+        b"drop" => Edit::Drop,
+        b"lines" => Edit::Data(b"a\nb\n".to_vec()),
+        _ => Edit::Keep,
+    };
+    for (from, to) in [
+        ("data: a\n\n", "data: a\n\n"),
+        ("data: a\r\ndata: b\r\n\r\n", "data: a\r\ndata: b\r\n\r\n"),
+        (": one\n\n: two\ndata: drop\nid: 7\n\n", ": one\n\n: two\n\n"),
+        ("data: drop\n\ndata: a\n\n", "data: a\n\n"),
+        (
+            ": on\nevent: e\ndata: lines\nid: 7\n\n",
+            ": on\nevent: e\nid: 7\ndata: a\ndata: b\ndata: \n\n",
+        ),
+        ("\u{FEFF}data: lines\r\r", "data: a\ndata: b\ndata: \n\n"),
+        (":\n\n\n", ":\n\n\n"),
+        ("data: a", "data: a"),
+        ("", ""),
+    ] {
+        let found = edited(from.as_bytes(), edit);
+        assert_eq!(std::str::from_utf8(&found).unwrap(), to, "{from:?}");
+    }
+}

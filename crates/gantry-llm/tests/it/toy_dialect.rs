@@ -10,7 +10,7 @@ use gantry_llm::neutral::{
     Body, Event, Losses, Names, Part, Place, Reasoning, Reply, Request, Role, Sampling, Sink, Stop,
     StopReason, Text, Turn,
 };
-use gantry_llm::observe::{Malformed, Notes, Replies, Seen, UpstreamError};
+use gantry_llm::observe::{Malformed, Notes, Reading, Replies, Seen, UpstreamError};
 use gantry_llm::operation::{
     Address, Api, BodyCodec, Elsewhere, Exchange, Framer, Handler, Meaning, Method, Operation,
     Path, ReplyCodec, Unit,
@@ -256,8 +256,8 @@ impl Toy {
         notes.output_bytes += said.map_or(0, |said| said.len() as u64);
         if let Some(why) = value["why"].as_str() {
             notes.finish_reason = Some(why.to_owned());
-            notes.usage = spent(value);
-            notes.counts_output = notes.usage.is_some();
+            notes.reading = spent(value).map(Reading::whole);
+            notes.used = notes.reading.is_some();
             notes.ended = true;
         }
         said.is_some()

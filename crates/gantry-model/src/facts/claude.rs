@@ -51,6 +51,8 @@ pub struct Claude {
     /// Leaves the text of its thinking out of the answer unless `display` asks for a summary.
     pub hides_thinking: bool,
     pub sampling: Sampling,
+    /// Takes an effort beside a thinking budget, to those who ask for the feature by its beta.
+    pub budget_and_effort: bool,
     /// Takes the effort `xhigh`.
     pub xhigh: bool,
     /// Continues an assistant message at the end of the conversation.
@@ -73,6 +75,7 @@ impl Default for Claude {
             thinks_unasked: false,
             hides_thinking: false,
             sampling: Sampling::Any,
+            budget_and_effort: false,
             xhigh: true,
             prefill: true,
             forced_tools: true,

@@ -13,6 +13,13 @@ use std::collections::BTreeMap;
 /// Texts with more room than this are let go when a record is emptied, in bytes.
 const KEPT_TEXT_BYTES_MAX: usize = 256;
 
+/// Longest text of a record beside the bodies, in bytes: longer than any name, and than what
+/// upstreams need to say what is wrong.
+pub const TEXT_BYTES_MAX: usize = 2048;
+
+/// Most objects in a list of a record: routes have hundreds of targets, of which few are tried.
+pub const LIST_MAX: usize = 256;
+
 /// Numbers of fields are below this: in the journal each takes one byte.
 pub const NUMBERS_MAX: usize = 128;
 
@@ -256,6 +263,10 @@ pub trait Row: PartialEq + Default {
 
     /// Empties what is not for the eyes of the caller whose request it was.
     fn hide(&mut self);
+
+    /// Cuts what is longer than [`TEXT_BYTES_MAX`] and [`LIST_MAX`]; bodies have bounds of their
+    /// own.
+    fn cut(&mut self);
 }
 
 /// What a field may hold.
@@ -270,6 +281,10 @@ pub trait Value {
 
     /// As [`Row::hide`], for what is in it.
     fn hide(&mut self) {}
+
+    /// As [`Row::cut`].
+    #[inline(always)]
+    fn cut(&mut self) {}
 }
 
 impl Value for String {
@@ -285,6 +300,11 @@ impl Value for String {
             *self = Self::new();
         }
     }
+
+    #[inline(always)]
+    fn cut(&mut self) {
+        crate::cut::end(self, TEXT_BYTES_MAX);
+    }
 }
 
 impl Value for Cow<'static, str> {
@@ -295,6 +315,13 @@ impl Value for Cow<'static, str> {
 
     fn empty(&mut self) {
         *self = Cow::Borrowed("");
+    }
+
+    #[inline(always)]
+    fn cut(&mut self) {
+        if let Cow::Owned(text) = self {
+            crate::cut::end(text, TEXT_BYTES_MAX);
+        }
     }
 }
 
@@ -394,6 +421,10 @@ impl Value for Vec<String> {
     fn empty(&mut self) {
         self.clear();
     }
+
+    fn cut(&mut self) {
+        self.iter_mut().for_each(Value::cut);
+    }
 }
 
 impl Value for BTreeMap<String, String> {
@@ -404,6 +435,11 @@ impl Value for BTreeMap<String, String> {
 
     fn empty(&mut self) {
         self.clear();
+    }
+
+    /// Its names are bounded where they are read.
+    fn cut(&mut self) {
+        self.values_mut().for_each(Value::cut);
     }
 }
 
@@ -421,6 +457,11 @@ impl<T: Row> Value for Vec<T> {
 
     fn hide(&mut self) {
         self.iter_mut().for_each(Row::hide);
+    }
+
+    fn cut(&mut self) {
+        self.truncate(LIST_MAX);
+        self.iter_mut().for_each(Row::cut);
     }
 }
 
@@ -450,6 +491,10 @@ macro_rules! record_object {
 
             fn hide(&mut self) {
                 $crate::record::table::Row::hide(self);
+            }
+
+            fn cut(&mut self) {
+                $crate::record::table::Row::cut(self);
             }
         }
     };
@@ -507,6 +552,10 @@ macro_rules! record_rows {
 
             fn empty(&mut self) {
                 $( $crate::record::table::Value::empty(&mut self.$field); )*
+            }
+
+            fn cut(&mut self) {
+                $( $crate::record::table::Value::cut(&mut self.$field); )*
             }
 
             fn hide(&mut self) {

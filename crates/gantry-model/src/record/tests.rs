@@ -77,6 +77,45 @@ fn an_emptied_record_equals_a_new_one() {
 }
 
 #[test]
+fn what_others_wrote_is_cut_wherever_it_stands_and_bodies_are_not() {
+    use super::table::{LIST_MAX, TEXT_BYTES_MAX};
+    let long = || "x".repeat(3 * TEXT_BYTES_MAX);
+    let mut record = RequestRecord {
+        model: long(),
+        error: long(),
+        finish_reason: long(),
+        refusal: long().into(),
+        teams: vec![long()],
+        metadata: [("key".to_owned(), long())].into(),
+        verdicts: vec![long(); 3],
+        attempts: vec![Attempt { error: long(), ..Attempt::default() }; 2 * LIST_MAX],
+        fidelity: vec![Loss { field: long(), note: long(), ..Loss::default() }],
+        request_body: Some(long()),
+        ..RequestRecord::default()
+    };
+    record.cut();
+    let short = |text: &str| text.len() <= TEXT_BYTES_MAX;
+    assert_eq!(record.request_body.take(), Some(long()));
+    assert_eq!(record.attempts.len(), LIST_MAX);
+    record.attempts.truncate(1);
+    let value = serde_json::to_value(&record).unwrap();
+    let mut open = vec![&value];
+    let mut texts = 0;
+    while let Some(value) = open.pop() {
+        match value {
+            serde_json::Value::String(text) => {
+                texts += usize::from(text.len() > TEXT_BYTES_MAX / 2);
+                assert!(short(text), "{} bytes", text.len());
+            }
+            serde_json::Value::Array(inner) => open.extend(inner),
+            serde_json::Value::Object(inner) => open.extend(inner.values()),
+            _ => {}
+        }
+    }
+    assert_eq!(texts, 12, "texts that were long");
+}
+
+#[test]
 fn what_is_for_the_operator_is_not_shown_to_the_caller() {
     let attempt = Attempt {
         target: "main/gpt".to_owned(),

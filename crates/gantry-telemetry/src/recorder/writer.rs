@@ -1,6 +1,6 @@
 //! The thread behind [`super::Recorder`].
 
-use super::sample::Sample;
+use super::sample::{Bounds, Sample};
 use super::{Error, Options, Shared, Sink, weight};
 use crate::journal;
 use gantry_model::record::RequestRecord;
@@ -32,7 +32,10 @@ pub(super) fn start(
         None => None,
     };
     let written = Vec::with_capacity(BATCH_RECORDS);
-    let sample = Sample::new(options.anonymous_per_minute);
+    let sample = Sample::new(Bounds {
+        anonymous: options.anonymous_per_minute,
+        of_a_caller: options.refused_per_minute,
+    });
     let mut writer = Writer { queue, journal, sample, sinks: options.sinks, shared, written };
     let handle = std::thread::Builder::new()
         .name("gantry-records".to_owned())
@@ -133,15 +136,15 @@ impl Writer {
     fn take(&mut self, mut record: Box<RequestRecord>) {
         self.shared.queued_records.fetch_sub(1, Ordering::Relaxed);
         self.shared.queued_bytes.fetch_sub(weight(&record), Ordering::Relaxed);
-        if !self.sample.admits(&mut record) {
+        if self.sample.admits(&mut record) {
+            if let Some(journal) = &mut self.journal {
+                journal.append(&record);
+            }
+            self.sinks.iter_mut().for_each(|sink| sink.take(&record));
+        } else {
             self.shared.metrics.sampled_out();
-        } else if let Some(journal) = &mut self.journal {
-            journal.append(&record);
         }
         self.shared.metrics.observe(&record);
-        for sink in &mut self.sinks {
-            sink.take(&record);
-        }
         self.written.push(record);
     }
 

@@ -4,6 +4,7 @@
 
 mod answer;
 mod client_tools;
+mod fit;
 mod print_error;
 mod print_messages;
 mod print_reply;
@@ -28,7 +29,7 @@ use super::{Dialect, Edits, Forwarded, StreamParser, StreamPrinter};
 use crate::context::{Error, ReplyContext, RequestContext, StreamContext};
 use crate::neutral::{ErrorKind, ErrorView, Losses, Reply, Request};
 use crate::scan::ScanError;
-use crate::splice;
+use crate::splice::{self, Draft};
 use gantry_model::facts::Quirks;
 
 /// Anthropic's wire format.
@@ -70,6 +71,19 @@ impl Dialect for Anthropic {
         Ok(Edits { set, removed, losses: cut.losses, usage_added: false })
     }
 
+    fn fit(
+        &self,
+        draft: &mut Draft<'_>,
+        ctx: &RequestContext<'_>,
+        losses: &mut Losses,
+    ) -> Result<(), ScanError> {
+        // Only conversations have a model's facts.
+        if draft.get("messages").is_none() {
+            return Ok(());
+        }
+        fit::fit(draft, ctx, losses)
+    }
+
     fn read_reply<'a>(&self, body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
         read_reply::read(body, losses)
     }
@@ -109,6 +123,10 @@ impl Dialect for Anthropic {
         out.extend_from_slice(b"event: error\ndata: ");
         print_error::print(error, out);
         out.extend_from_slice(b"\n\n");
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        b"event: ping\ndata: {\"type\":\"ping\"}\n\n"
     }
 
     /// 529 is Anthropic's own.

@@ -5,7 +5,7 @@
 use super::answer::answer;
 use super::print_messages::{self, Terms};
 use super::schema::{self, Room, Titles};
-use super::thinking::{self, Plan};
+use super::thinking::{self, Asked, Plan};
 use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
 use crate::dialect::print_blocks::cache_control;
@@ -34,7 +34,8 @@ pub(crate) fn print(
 ) -> Result<(), Error> {
     let names = request.names;
     let claude = ctx.claude;
-    let plan = thinking::plan(request, claude, losses);
+    let unsigned = || thinking::unsigned_tool_turn(request);
+    let plan = thinking::plan(&Asked::of(request, &unsigned), claude, losses);
     if request.max_tokens.is_none() {
         let note = format!("the upstream demands a cap, so {} is sent", plan.cap);
         losses.added(names.max_tokens, &note);
@@ -62,7 +63,7 @@ pub(crate) fn print(
         tool_choice(request, claude, losses, &mut json);
     }
     output(plan, answer.schema(), &mut json);
-    sampling(&request.sampling, Limits::of(claude, newest, plan), losses, &mut json);
+    sampling(&request.sampling, Limits::of(claude, ctx.version, plan), losses, &mut json);
     stop(request, losses, &mut json);
     if request.stream {
         json.member_raw("stream", "true");
@@ -236,14 +237,16 @@ fn output(plan: Plan, schema: Option<&[u8]>, json: &mut Json<'_>) {
 
 /// What the upstream takes of the sampling fields.
 #[derive(Clone, Copy)]
-struct Limits {
+pub(super) struct Limits {
     /// Why none is taken.
-    none: Option<&'static str>,
-    one_of_two: bool,
+    pub(super) none: Option<&'static str>,
+    pub(super) one_of_two: bool,
+    newest: bool,
 }
 
 impl Limits {
-    fn of(claude: &Claude, newest: bool, plan: Plan) -> Self {
+    pub(super) fn of(claude: &Claude, version: &str, plan: Plan) -> Self {
+        let newest = version >= VERSION_2026_10;
         let none = if newest {
             Some("removed in version 2026-10-21 of the upstream's API")
         } else if claude.sampling == Takes::DefaultOnly {
@@ -253,7 +256,19 @@ impl Limits {
         } else {
             None
         };
-        Self { none, one_of_two: claude.sampling == Takes::OneOfTwo }
+        Self { none, one_of_two: claude.sampling == Takes::OneOfTwo, newest }
+    }
+
+    /// Whether a value is what holds without the field, so that models which take the default only
+    /// take it. While it thinks, a model takes a `top_p` from 0.95 on.
+    pub(super) fn holds_anyway(self, name: &str, value: &[u8]) -> bool {
+        let near = value.strip_prefix(b"0.9").and_then(<[u8]>::first);
+        !self.newest
+            && match name {
+                "temperature" => matches!(value, b"1" | b"1.0"),
+                "top_p" => matches!(value, b"1" | b"1.0") || near.is_some_and(|d| *d >= b'5'),
+                _ => false,
+            }
     }
 }
 

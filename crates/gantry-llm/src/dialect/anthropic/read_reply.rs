@@ -2,7 +2,7 @@
 //!
 //! `translate::reply` calls it. Blocks of tools that ran at Anthropic are left out and reported.
 
-use super::usage::Usage;
+use super::usage::{Usage, Used};
 use super::wire_block::{Block, says_something};
 use crate::context::Error;
 use crate::dialect::read_error;
@@ -15,11 +15,11 @@ use crate::neutral::{
 wire! {
     struct Message<'a> {
         may content: Vec<Block<'a>>,
-        may stop_reason: Str<'a>,
-        may stop_sequence: Str<'a>,
-        may stop_details: Raw<'a>,
-        may usage: Usage,
         may error: Raw<'a>,
+        lax stop_reason: Str<'a>,
+        lax stop_sequence: Str<'a>,
+        lax stop_details: Raw<'a>,
+        lax usage: Usage,
     }
 
     struct StopDetails<'a> {
@@ -52,12 +52,14 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
             ),
         }
     }
+    let mut used = Used::default();
+    used.take(wire.usage, false);
     let told = Told { reason: wire.stop_reason.as_deref(), said: !parts.is_empty() };
     Ok(Reply {
         parts,
         stop: stop(told, wire.stop_sequence, wire.stop_details, losses)
             .map_err(|message| Error::new("stop_reason", message))?,
-        usage: wire.usage.map(|usage| usage.read()),
+        usage: used.usage(),
     })
 }
 

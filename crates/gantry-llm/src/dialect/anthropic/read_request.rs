@@ -12,7 +12,8 @@ use crate::neutral::{
     StrOr, Text, ThinkingMode, Tier, Tool, ToolChoice, Turn,
 };
 
-const NAMES: Names = Names {
+/// How this dialect spells the fields of a request.
+pub(super) const NAMES: Names = Names {
     stop: "stop_sequences",
     max_tokens: "max_tokens",
     effort: "output_config.effort",

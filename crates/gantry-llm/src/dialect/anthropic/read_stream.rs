@@ -4,7 +4,7 @@
 //! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
 
 use super::read_reply::{Told, stop};
-use super::usage::Usage;
+use super::usage::{Usage, Used};
 use super::wire_block::{Block, says_something};
 use crate::context::Failure;
 use crate::dialect::StreamParser;
@@ -18,13 +18,13 @@ wire! {
     struct Data<'a> {
         must kind as "type": Str<'a>,
         sub delta: Delta<'a>,
-        may message: Start,
         may content_block: Block<'a>,
-        may usage: Usage,
+        lax message: Start,
+        lax usage: Usage,
     }
 
     struct Start {
-        may usage: Usage,
+        lax usage: Usage,
     }
 
     /// All deltas in one: of blocks, and of the message.
@@ -34,9 +34,9 @@ wire! {
         may partial_json: Text<'a>,
         may thinking: Text<'a>,
         may signature: Text<'a>,
-        may stop_reason: Str<'a>,
-        may stop_sequence: Str<'a>,
-        may stop_details: Raw<'a>,
+        lax stop_reason: Str<'a>,
+        lax stop_sequence: Str<'a>,
+        lax stop_details: Raw<'a>,
     }
 }
 
@@ -62,14 +62,14 @@ pub(crate) struct Parser {
     calls: usize,
     /// A block has begun.
     said: bool,
-    usage: Option<Usage>,
+    used: Used,
     done: bool,
     losses: Losses,
 }
 
 impl StreamParser for Parser {
     fn usage(&self) -> Option<TokenUsage> {
-        self.usage.as_ref().map(Usage::read)
+        self.used.usage()
     }
 
     fn is_done(&self) -> bool {
@@ -91,7 +91,7 @@ impl StreamParser for Parser {
         match &*data.kind {
             "message_start" => {
                 sink.send(Event::Start);
-                self.report(data.message.and_then(|message| message.usage), sink);
+                self.report(data.message.and_then(|message| message.usage), true, sink);
             }
             "content_block_start" => {
                 if let Some(block) = data.content_block {
@@ -111,7 +111,7 @@ impl StreamParser for Parser {
                         .map_err(|_| Failure::Upstream(read_error::read(200, bytes)))?;
                     sink.send(Event::Stop(stop));
                 }
-                self.report(data.usage, sink);
+                self.report(data.usage, false, sink);
             }
             "message_stop" => {
                 self.done = true;
@@ -133,11 +133,11 @@ impl StreamParser for Parser {
 }
 
 impl Parser {
-    fn report(&mut self, usage: Option<Usage>, sink: &mut dyn Sink) {
-        if let Some(usage) = usage {
-            let known = self.usage.get_or_insert_default();
-            known.update(&usage);
-            sink.send(Event::Usage(known.read()));
+    fn report(&mut self, usage: Option<Usage>, begins: bool, sink: &mut dyn Sink) {
+        if self.used.take(usage, begins)
+            && let Some(usage) = self.used.usage()
+        {
+            sink.send(Event::Usage(usage));
         }
     }
 

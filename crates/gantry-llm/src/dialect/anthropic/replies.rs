@@ -3,7 +3,7 @@
 //! The row of the operation `messages` names them.
 
 use crate::finish::ends;
-use crate::observe::usage::Counts;
+use crate::observe::usage::{Convention, Counts};
 use crate::observe::value::{
     array, error, error_of, keep_first, object as members, owned, says_something, string, text_len,
 };
@@ -52,6 +52,7 @@ fn read_event(event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
         return Seen::Error(error);
     }
     notes.output_bytes += part.text_bytes;
+    notes.count_usage();
     let name = kind.as_deref().or(event.name).unwrap_or_default();
     if name.is_empty() && found.is_error {
         return Seen::Error(error_of(data));
@@ -61,8 +62,11 @@ fn read_event(event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
         "content_block_start" => block_start(&part),
         "content_block_delta" => block_delta(&part),
         "message_delta" => {
-            notes.counts_output |= found.usage;
-            if found.finish { Seen::Finish } else { Seen::Usage }
+            if found.finish {
+                Seen::Finish
+            } else {
+                Seen::Usage
+            }
         }
         "message_stop" => {
             notes.ended = true;
@@ -95,7 +99,6 @@ fn reply(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resul
         }
         Ok(())
     })?;
-    notes.counts_output |= found.usage;
     judge(notes, found);
     Ok(())
 }
@@ -121,7 +124,8 @@ fn top<'a>(
                 found.is_error |= says_something(cursor)?;
             }
             b"message" => {
-                members(cursor, |cursor, name| message_member(notes, found, cursor, name))?
+                members(cursor, |cursor, name| message_member(notes, found, cursor, name))?;
+                notes.usage_begins();
             }
             b"content_block" | b"delta" => *inner = part(found, notes, cursor)?,
             b"usage" => usage(notes, found, cursor)?,
@@ -185,12 +189,9 @@ fn stop_reason(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) ->
 }
 
 fn usage(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    let mut counts = notes.counts.unwrap_or_default();
-    found.usage |= counts.merge_anthropic(cursor)?;
-    if counts != Counts::default() || found.usage {
-        notes.usage = Some(counts.anthropic());
-        notes.doubted = counts.doubted;
-        notes.counts = Some(counts);
+    if let Some(counts) = Counts::read(cursor, Convention::Exclusive)? {
+        notes.usage_sent(counts, Convention::Exclusive);
+        found.usage = true;
     }
     Ok(())
 }

@@ -4,18 +4,50 @@
 //! it take a budget, which must be at least 1024 and below `max_tokens`.
 
 use crate::dialect::json::Json;
-use crate::neutral::{Body, Display, Effort, Losses, Request, Role, ThinkingMode, ToolChoice};
+use crate::neutral::{
+    Body, Display, Effort, Losses, Names, Reasoning, Request, Role, ThinkingMode, ToolChoice,
+};
 use gantry_model::facts::{Claude, Thinking};
 
 /// Least budget that Anthropic takes, in tokens.
 const BUDGET_MIN: u64 = 1024;
+
+/// What a request says about thinking, however it came.
+pub(super) struct Asked<'r> {
+    pub(super) names: &'static Names,
+    pub(super) reasoning: Reasoning,
+    /// Output cap in tokens.
+    pub(super) max_tokens: Option<u64>,
+    /// A tool call is forced.
+    pub(super) forced: bool,
+    /// Whether the last assistant turn calls tools without the signed thinking that budgeted
+    /// thinking demands before them; looked up only where it matters.
+    pub(super) unsigned: &'r dyn Fn() -> bool,
+    /// Translated from a chat: an effort alone asks for thinking, and the answer shows it unless
+    /// the caller says otherwise.
+    pub(super) chat: bool,
+}
+
+impl<'r> Asked<'r> {
+    /// A translated request.
+    pub(super) fn of(request: &Request<'_>, unsigned: &'r dyn Fn() -> bool) -> Self {
+        Self {
+            names: request.names,
+            reasoning: request.reasoning,
+            max_tokens: request.max_tokens,
+            forced: matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))),
+            unsigned,
+            chat: true,
+        }
+    }
+}
 
 /// What to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) mode: Option<ThinkingMode>,
     pub(super) effort: Option<Effort>,
-    display: Option<Display>,
+    pub(super) display: Option<Display>,
     /// Output cap in tokens.
     pub(super) cap: u64,
 }
@@ -31,8 +63,15 @@ impl Plan {
 
     /// Prints the member `thinking`, if there is something to say.
     pub(super) fn print(&self, json: &mut Json<'_>) {
+        if self.mode.is_some() {
+            json.key("thinking");
+            self.value(json);
+        }
+    }
+
+    /// Prints the value of the member.
+    pub(super) fn value(&self, json: &mut Json<'_>) {
         let Some(mode) = self.mode else { return };
-        json.key("thinking");
         json.open(b'{');
         match mode {
             ThinkingMode::Adaptive => json.member_str("type", "adaptive"),
@@ -52,26 +91,31 @@ impl Plan {
     }
 }
 
-/// The plan for a request to a model of which `claude` is known. The output cap is the caller's;
-/// one that Gantry has to choose leaves room for the thinking, which counts toward it.
-pub(super) fn plan(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Plan {
+/// The plan for a request to a model of which `claude` is known. The output cap is the caller's,
+/// as far as the model takes it; one that Gantry has to choose leaves room for the thinking, which
+/// counts toward it.
+pub(super) fn plan(request: &Asked<'_>, claude: &Claude, losses: &mut Losses) -> Plan {
     let names = request.names;
     let (effort, mode) = wanted(request, claude, losses);
-    let forced = matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_)));
     let asked = if request.reasoning.mode.is_some() { names.thinking } else { names.effort };
     let mode = match mode {
-        Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_)) if forced && claude.forced_tools => {
+        Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_))
+            if request.forced && claude.forced_tools =>
+        {
             losses.approximated(asked, "without thinking, because a tool call is forced");
             None
         }
-        Some(ThinkingMode::Budget(_)) if unsigned_tool_turn(request) => {
+        Some(ThinkingMode::Budget(_)) if (request.unsigned)() => {
             let note = "without thinking, because an earlier tool call lacks its signed thinking";
             losses.approximated(asked, note);
             None
         }
         other => other,
     };
-    let cap = request.max_tokens.unwrap_or_else(|| default_cap(mode, claude));
+    let cap = match request.max_tokens {
+        Some(asked) => clamped(asked, names, claude, losses),
+        None => default_cap(mode, claude),
+    };
     let mode = match mode {
         Some(ThinkingMode::Budget(budget)) => {
             let fitted = fit(budget, cap);
@@ -88,6 +132,16 @@ pub(super) fn plan(request: &Request<'_>, claude: &Claude, losses: &mut Losses) 
     Plan { mode, effort, display, cap }
 }
 
+/// The caller's output cap, as far as the model takes it.
+fn clamped(asked: u64, names: &Names, claude: &Claude, losses: &mut Losses) -> u64 {
+    let most = claude.output_tokens_max.map(u64::from).filter(|most| asked > *most);
+    if let Some(most) = most {
+        let note = format!("sent as {most}, the most that the model takes");
+        losses.approximated(names.max_tokens, &note);
+    }
+    most.unwrap_or(asked)
+}
+
 /// The output cap of a request that has none.
 fn default_cap(mode: Option<ThinkingMode>, claude: &Claude) -> u64 {
     let plain = u64::from(claude.output_tokens);
@@ -99,10 +153,10 @@ fn default_cap(mode: Option<ThinkingMode>, claude: &Claude) -> u64 {
     claude.output_tokens_max.map_or(cap, |max| cap.min(u64::from(max)))
 }
 
-/// Chat replies show reasoning: where a model would leave its text out by itself, a summary is
-/// asked for, unless the caller says otherwise.
+/// Where a model would leave the text of its reasoning out by itself, a summary is asked for in
+/// the name of callers who are shown it, unless they say otherwise.
 fn display(
-    request: &Request<'_>,
+    request: &Asked<'_>,
     mode: Option<ThinkingMode>,
     claude: &Claude,
     losses: &mut Losses,
@@ -110,7 +164,8 @@ fn display(
     let wanted = request.reasoning.display;
     match mode {
         Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_)) => {
-            wanted.or(claude.hides_thinking.then_some(Display::Summarized))
+            let hidden = claude.hides_thinking && request.chat;
+            wanted.or(hidden.then_some(Display::Summarized))
         }
         Some(ThinkingMode::BetweenTools | ThinkingMode::Disabled) | None => {
             if wanted == Some(Display::Summarized) {
@@ -124,9 +179,16 @@ fn display(
 
 type Wanted = (Option<Effort>, Option<ThinkingMode>);
 
-fn wanted(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Wanted {
+fn wanted(request: &Asked<'_>, claude: &Claude, losses: &mut Losses) -> Wanted {
     let names = request.names;
-    let mode = request.reasoning.mode;
+    let mode = match request.reasoning.mode {
+        Some(ThinkingMode::BetweenTools) if refuses_between_tools(claude) => {
+            let note = "the model does not take `between_tools`: sent as the least that it thinks";
+            losses.approximated(names.thinking, note);
+            return off(names.thinking, claude, &mut Losses::default());
+        }
+        mode => mode,
+    };
     let by_budget = claude.thinking == Thinking::Budget;
     let effort = match request.reasoning.effort {
         Some(Effort::None) if mode.is_none() => return off(names.effort, claude, losses),
@@ -148,9 +210,15 @@ fn wanted(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Wanted
     };
     let only_adaptive = !matches!(claude.thinking, Thinking::Budget | Thinking::Any);
     match (effort, mode) {
-        (Some(effort), None) if by_budget => {
+        (Some(effort), None) if by_budget && request.chat => {
             losses.approximated(names.effort, "sent as a thinking budget");
             (None, Some(ThinkingMode::Budget(budget_of(effort))))
+        }
+        (effort, Some(ThinkingMode::Adaptive)) if by_budget => {
+            let note = "sent as a thinking budget, which is all the model takes";
+            losses.approximated(names.thinking, note);
+            // Adaptive thinking without an effort thinks with a high one.
+            (None, Some(ThinkingMode::Budget(budget_of(effort.unwrap_or(Effort::High)))))
         }
         (Some(_), mode) if by_budget => {
             losses.dropped(names.effort, "the model takes a thinking budget only");
@@ -169,8 +237,18 @@ fn wanted(request: &Request<'_>, claude: &Claude, losses: &mut Losses) -> Wanted
             losses.approximated(names.thinking, note);
             (Some(Effort::of_budget(tokens)), Some(ThinkingMode::Adaptive))
         }
-        (Some(effort), None) => (Some(effort), Some(ThinkingMode::Adaptive)),
+        (Some(effort), None) if request.chat => (Some(effort), Some(ThinkingMode::Adaptive)),
         (effort, mode) => (effort, mode),
+    }
+}
+
+/// Whether it is known that the model does not think between tool calls alone.
+fn refuses_between_tools(claude: &Claude) -> bool {
+    match claude.thinking {
+        Thinking::BetweenTools => false,
+        // Of names that say no version nothing is known.
+        Thinking::Any => !claude.thinks_unasked,
+        Thinking::Budget | Thinking::Adaptive | Thinking::Always => true,
     }
 }
 
@@ -214,7 +292,7 @@ fn fit(budget: u64, cap: u64) -> Option<ThinkingMode> {
 
 /// Whether the last assistant turn calls tools without the signed thinking that budgeted thinking
 /// demands before them. Callers lose it when their client drops unknown fields.
-fn unsigned_tool_turn(request: &Request<'_>) -> bool {
+pub(super) fn unsigned_tool_turn(request: &Request<'_>) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.role == Role::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));

@@ -1,79 +1,50 @@
-//! Token usage as Anthropic reports it.
+//! Token usage as Anthropic reports it, read by `observe` as for the record.
 //!
 //! `input_tokens` excludes cache reads and writes; the neutral form includes them. In streams the
 //! counts are cumulative and come in pieces: a later piece replaces what it names, never adds; but
-//! a zero on the input's side replaces nothing, as some servers fill in that side only once.
+//! a zero replaces nothing, as some servers fill in a side only once.
 
 use crate::dialect::json::Json;
-use crate::dialect::wire::wire;
+use crate::dialect::reader::{Read, Reader};
+use crate::dialect::wire::FromJson;
+use crate::observe::usage::{Convention, Counts};
+use crate::scan::cursor::Cursor;
 use gantry_model::usage::TokenUsage;
 
-wire! {
-    /// A `usage` object, or what is known of it so far.
-    #[derive(Clone, Copy, Debug)]
-    pub(super) struct Usage {
-        may input_tokens: u64,
-        may output_tokens: u64,
-        may cache_creation_input_tokens: u64,
-        may cache_read_input_tokens: u64,
-        may cache_creation: CacheCreation,
-        may output_tokens_details: OutputDetails,
-    }
+/// A `usage` object; nothing that it holds is an error.
+#[derive(Debug, Default)]
+pub(super) struct Usage(Option<Counts>);
 
-    #[derive(Clone, Copy, Debug)]
-    pub(super) struct CacheCreation {
-        may ephemeral_1h_input_tokens: u64,
-    }
+/// What is known of a reply's usage.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    counts: Counts,
+    any: bool,
+}
 
-    #[derive(Clone, Copy, Debug)]
-    pub(super) struct OutputDetails {
-        may thinking_tokens: u64,
+impl FromJson<'_> for Usage {
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        let raw = reader.raw()?;
+        let mut cursor = Cursor::new(raw.get().as_bytes());
+        self.0 = Counts::read(&mut cursor, Convention::Exclusive).ok().flatten();
+        Ok(())
     }
 }
 
-impl Usage {
-    /// Takes over what a later report says.
-    pub(super) fn update(&mut self, later: &Self) {
-        keep(&mut self.input_tokens, later.input_tokens);
-        self.output_tokens = later.output_tokens.or(self.output_tokens);
-        keep(&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens);
-        keep(&mut self.cache_read_input_tokens, later.cache_read_input_tokens);
-        if let Some(creation) = later.cache_creation {
-            let known = self.cache_creation.get_or_insert_default();
-            keep(&mut known.ephemeral_1h_input_tokens, creation.ephemeral_1h_input_tokens);
-        }
-        if let Some(details) = later.output_tokens_details {
-            let known = self.output_tokens_details.get_or_insert_default();
-            keep(&mut known.thinking_tokens, details.thinking_tokens);
-        }
+impl Used {
+    /// Takes over what an event or a reply says; returns whether it says anything. `begins`: it
+    /// comes before the answer.
+    pub(super) fn take(&mut self, sent: Option<Usage>, begins: bool) -> bool {
+        let counts = sent.and_then(|usage| usage.0);
+        let Some(counts) = counts.filter(Counts::say_something) else { return false };
+        self.counts.take(&counts, begins);
+        self.any = true;
+        true
     }
 
-    /// The counts in normal form.
-    pub(super) fn read(&self) -> TokenUsage {
-        let cache_read = self.cache_read_input_tokens.unwrap_or(0);
-        let cache_write = self.cache_creation_input_tokens.unwrap_or(0);
-        let fresh = self.input_tokens.unwrap_or(0);
-        TokenUsage {
-            input: fresh.saturating_add(cache_read).saturating_add(cache_write),
-            cache_read,
-            cache_write,
-            cache_write_1h: self
-                .cache_creation
-                .and_then(|by_lifetime| by_lifetime.ephemeral_1h_input_tokens)
-                .unwrap_or(0),
-            output: self.output_tokens.unwrap_or(0),
-            reasoning: self
-                .output_tokens_details
-                .and_then(|details| details.thinking_tokens)
-                .unwrap_or(0),
-        }
-    }
-}
-
-/// Replaces a count unless the new one is absent, or zero while there is one already.
-fn keep(kept: &mut Option<u64>, new: Option<u64>) {
-    if new.is_some_and(|new| new > 0) || kept.is_none() {
-        *kept = new.or(*kept);
+    /// The counts in normal form; `None` when none said anything.
+    pub(super) fn usage(&self) -> Option<TokenUsage> {
+        self.any.then(|| self.counts.reading(Convention::Exclusive).usage)
     }
 }
 

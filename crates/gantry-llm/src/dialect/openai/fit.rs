@@ -4,8 +4,16 @@
 //! is not known everything is taken as it came.
 
 use crate::context::RequestContext;
-use crate::neutral::{Effort, Losses, Reasoning, Request, ThinkingMode};
+use crate::neutral::{Effort, Losses, Names, Reasoning, Request, ThinkingMode};
 use gantry_model::facts::ModelTraits;
+
+/// What a request says of reasoning, however it came.
+pub(super) struct Asked {
+    pub(super) names: &'static Names,
+    pub(super) reasoning: Reasoning,
+    /// Whether it holds functions.
+    pub(super) tools: bool,
+}
 
 /// What one model takes of one request.
 pub(super) struct Fit<'q> {
@@ -16,10 +24,16 @@ pub(super) struct Fit<'q> {
 
 impl<'q> Fit<'q> {
     pub(super) fn of(request: &Request<'_>, ctx: &RequestContext<'q>, losses: &mut Losses) -> Self {
+        let (names, reasoning) = (request.names, request.reasoning);
+        let asked = Asked { names, reasoning, tools: !request.tools.is_empty() };
+        Self::new(&asked, ctx, losses)
+    }
+
+    pub(super) fn new(request: &Asked, ctx: &RequestContext<'q>, losses: &mut Losses) -> Self {
         let traits = ctx.traits;
         let tools_effort = traits.and_then(|traits| traits.tools_effort.as_deref());
-        let effort = match tools_effort.filter(|_| !request.tools.is_empty()) {
-            Some(only) => with_tools(request, only, losses),
+        let effort = match tools_effort.filter(|_| request.tools) {
+            Some(only) => with_tools(request, only, traits, losses),
             None => asked(request, traits, losses),
         };
         Self { traits, effort }
@@ -32,13 +46,18 @@ impl<'q> Fit<'q> {
             losses.approximated(request.names.max_tokens, "the least that can be asked for is 1");
             return Some(1);
         }
-        let most = self.traits.and_then(|traits| traits.output_tokens_max).map(u64::from);
-        if let Some(most) = most.filter(|most| asked > *most) {
+        if let Some(most) = self.below(asked) {
             let note = format!("sent as {most}, the most that the model takes");
             losses.approximated(request.names.max_tokens, &note);
             return Some(most);
         }
         Some(asked)
+    }
+
+    /// The highest output cap that the model takes, where `asked` is above it.
+    pub(super) fn below(&self, asked: u64) -> Option<u64> {
+        let most = self.traits?.output_tokens_max.map(u64::from)?;
+        Some(most).filter(|most| asked > *most)
     }
 
     /// Why the model refuses a field of the upstream's request, if it does.
@@ -57,11 +76,18 @@ impl<'q> Fit<'q> {
 }
 
 /// The effort for a model that takes functions with one effort only.
-fn with_tools<'q>(request: &Request<'_>, only: &'q str, losses: &mut Losses) -> Option<&'q str> {
+fn with_tools<'q>(
+    request: &Asked,
+    only: &'q str,
+    traits: Option<&ModelTraits>,
+    losses: &mut Losses,
+) -> Option<&'q str> {
     let Reasoning { effort, mode, .. } = request.reasoning;
     let names = request.names;
     let note = format!("sent as `{only}`, the one effort with which the model takes functions");
+    let usual = traits.and_then(|traits| traits.default_effort.as_deref());
     match (effort, mode) {
+        (None, None) if usual == Some(only) => return None,
         (None, None) => losses.added("reasoning_effort", &note),
         (Some(effort), _) if effort.as_str() != only => losses.approximated(names.effort, &note),
         (None, Some(ThinkingMode::Disabled)) if only == Effort::None.as_str() => {}
@@ -73,7 +99,7 @@ fn with_tools<'q>(request: &Request<'_>, only: &'q str, losses: &mut Losses) -> 
 
 /// The effort that was asked for, as far as the model takes it.
 fn asked(
-    request: &Request<'_>,
+    request: &Asked,
     traits: Option<&ModelTraits>,
     losses: &mut Losses,
 ) -> Option<&'static str> {
@@ -95,7 +121,7 @@ fn asked(
 }
 
 /// Reports what is lost with a model that has no effort to set.
-fn takes_none(request: &Request<'_>, losses: &mut Losses) {
+fn takes_none(request: &Asked, losses: &mut Losses) {
     let Reasoning { effort, mode, .. } = request.reasoning;
     let note = "the model takes no `reasoning_effort`";
     if !matches!(effort, None | Some(Effort::None)) {
@@ -107,7 +133,7 @@ fn takes_none(request: &Request<'_>, losses: &mut Losses) {
 }
 
 /// The effort that the request means. `efforts`: what the model takes; empty: not known.
-fn wanted(request: &Request<'_>, efforts: &[String], losses: &mut Losses) -> Option<Effort> {
+fn wanted(request: &Asked, efforts: &[String], losses: &mut Losses) -> Option<Effort> {
     let Reasoning { effort, mode, .. } = request.reasoning;
     let names = request.names;
     match (effort, mode) {

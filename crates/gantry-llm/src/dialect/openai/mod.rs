@@ -4,6 +4,7 @@
 //! OpenRouter, Azure) are accepted where they are unambiguous.
 
 mod fit;
+mod fit_fields;
 mod media;
 mod print_error;
 mod print_messages;
@@ -27,6 +28,7 @@ use super::{Dialect, Edits, Forwarded, StreamParser, StreamPrinter};
 use crate::context::{Error, ReplyContext, RequestContext, StreamContext};
 use crate::neutral::{ErrorKind, ErrorView, Losses, Reply, Request};
 use crate::scan::ScanError;
+use crate::splice::Draft;
 
 /// OpenAI's wire format, at OpenAI, at Azure and at the many servers that copy it.
 #[derive(Debug)]
@@ -53,6 +55,19 @@ impl Dialect for OpenAi {
 
     fn edits(&self, request: &Forwarded<'_>) -> Result<Edits, ScanError> {
         usage_wish::edits(request)
+    }
+
+    fn fit(
+        &self,
+        draft: &mut Draft<'_>,
+        ctx: &RequestContext<'_>,
+        losses: &mut Losses,
+    ) -> Result<(), ScanError> {
+        // Only conversations have a model's facts.
+        if draft.get("messages").is_none() {
+            return Ok(());
+        }
+        fit_fields::fit(draft, ctx, losses)
     }
 
     fn read_reply<'a>(&self, body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {

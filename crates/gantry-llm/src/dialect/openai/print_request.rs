@@ -9,9 +9,6 @@ use crate::dialect::json::Json;
 use crate::neutral::{Format, Losses, Request, Sampling, Str, Tier, Tool, ToolChoice};
 use gantry_model::facts::Quirks;
 
-/// Most stop sequences that OpenAI takes.
-const STOPS_MAX: usize = 4;
-
 /// Longest `user` that OpenAI takes, in characters.
 const USER_CHARS_MAX: usize = 64;
 
@@ -34,10 +31,12 @@ pub(crate) fn print(
     let fit = Fit::of(request, ctx, losses);
     tools(request, &fit, losses, &mut json)?;
     if let Some(max) = fit.max_tokens(request, losses) {
-        json.member_u64(&ctx.quirks.max_tokens_field, max);
+        let older = fit.refuses("max_tokens").is_none();
+        let usual = ctx.quirks.max_tokens_field.as_str();
+        json.member_u64(if older { usual } else { "max_completion_tokens" }, max);
     }
     sampling(&request.sampling, &fit, losses, &mut json);
-    stop(request, &fit, losses, &mut json);
+    stop(request, &fit, ctx.quirks, losses, &mut json);
     if let Some(format) = &request.format {
         response_format(format, request.names.format, losses, &mut json);
     }
@@ -155,20 +154,27 @@ fn sampling(sampling: &Sampling<'_>, fit: &Fit<'_>, losses: &mut Losses, json: &
     }
 }
 
-fn stop(request: &Request<'_>, fit: &Fit<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn stop(
+    request: &Request<'_>,
+    fit: &Fit<'_>,
+    quirks: &Quirks,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) {
     if request.stop.is_empty() {
         return;
     }
     if let Some(note) = fit.refuses("stop") {
         return losses.dropped(request.names.stop, note);
     }
-    for index in STOPS_MAX..request.stop.len() {
+    let most = quirks.limits.stops_max.map_or(usize::MAX, |most| most as usize);
+    for index in most..request.stop.len() {
         let path = format!("{}[{index}]", request.names.stop);
-        losses.dropped(path, "the upstream takes four at most");
+        losses.dropped(path, &format!("the upstream takes {most} at most"));
     }
     json.key("stop");
     json.open(b'[');
-    for text in request.stop.iter().take(STOPS_MAX) {
+    for text in request.stop.iter().take(most) {
         json.str(text);
     }
     json.close(b']');

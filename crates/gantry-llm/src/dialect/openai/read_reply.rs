@@ -4,7 +4,7 @@
 //! only the first choice counts, since no other dialect has several.
 
 use super::read_messages::{arguments, thinking_block};
-use super::usage::Usage;
+use super::usage::{Timings, Usage, Used};
 use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall, thought_signature};
 use crate::context::Error;
 use crate::dialect::read_error;
@@ -17,34 +17,41 @@ use crate::neutral::{
 wire! {
     struct Completion<'a> {
         sub choices: Few<Choice<'a>>,
-        may usage: Usage,
         may error: Raw<'a>,
+        lax usage: Usage,
+        // Groq's place of it, and llama.cpp's.
+        lax x_groq: XGroq,
+        lax timings: Timings,
         // Perplexity.
-        may citations: Raw<'a>,
-        may search_results: Raw<'a>,
+        lax citations: Raw<'a>,
+        lax search_results: Raw<'a>,
+    }
+
+    pub(super) struct XGroq {
+        lax usage: Usage,
     }
 
     struct Choice<'a> {
         may message: Message<'a>,
         may error: Raw<'a>,
-        may finish_reason: Str<'a>,
+        lax finish_reason: Str<'a>,
         // vLLM: the stop sequence that was met, or the id of the token.
-        may stop_reason: Raw<'a>,
-        may logprobs: Skipped,
+        lax stop_reason: Raw<'a>,
+        lax logprobs: Skipped,
     }
 
     struct Message<'a> {
         may content: StrOr<Text<'a>, Vec<TextPart<'a>>>,
-        may refusal: Text<'a>,
-        may reasoning_content: Text<'a>,
-        may reasoning: StrOr<Text<'a>, Skipped>,
-        may thinking_blocks: Vec<ThinkingBlock<'a>>,
-        // OpenRouter's, beside `reasoning`.
-        may reasoning_details: Raw<'a>,
         may tool_calls: Vec<WireCall<'a>>,
         may function_call: FunctionCall<'a>,
-        may annotations: Vec<Skipped>,
-        may audio: Skipped,
+        lax refusal: Text<'a>,
+        lax reasoning_content: Text<'a>,
+        lax reasoning: StrOr<Text<'a>, Skipped>,
+        lax thinking_blocks: Vec<ThinkingBlock<'a>>,
+        // OpenRouter's, beside `reasoning`.
+        lax reasoning_details: Raw<'a>,
+        lax annotations: Vec<Skipped>,
+        lax audio: Skipped,
     }
 
     /// Some servers answer with a list of parts.
@@ -132,7 +139,9 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     let seen = Seen { said: !parts.is_empty(), calls, refused };
     let stop = stop(finish, choice.stop_reason, seen, losses)
         .map_err(|message| Error::new("choices[0].finish_reason", message))?;
-    Ok(Reply { parts, stop, usage: wire.usage.map(|usage| usage.read()) })
+    let mut used = Used::default();
+    used.take([wire.usage, wire.x_groq.and_then(|groq| groq.usage)], wire.timings);
+    Ok(Reply { parts, stop, usage: used.usage() })
 }
 
 fn parts<'a>(message: Message<'a>, losses: &mut Losses) -> Vec<Part<'a>> {

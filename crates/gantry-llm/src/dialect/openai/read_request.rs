@@ -15,7 +15,8 @@ use crate::neutral::{
     ThinkingMode, Tier, Tool, ToolChoice,
 };
 
-const NAMES: Names = Names {
+/// How this dialect spells the fields of a request.
+pub(super) const NAMES: Names = Names {
     stop: "stop",
     max_tokens: "max_completion_tokens",
     effort: "reasoning_effort",
@@ -26,7 +27,7 @@ const NAMES: Names = Names {
 };
 
 /// Fields whose value changes nothing, so that leaving them out is no loss.
-const HARMLESS: [(&str, &str); 12] = [
+pub(super) const HARMLESS: [(&str, &str); 12] = [
     ("n", "1"),
     ("logprobs", "false"),
     ("top_logprobs", "0"),

@@ -4,8 +4,8 @@
 //! calls that began, and the reason to stop. The end is `[DONE]`.
 
 use super::read_messages::thinking_block;
-use super::read_reply::{REASONING_DETAILS, Seen, TextPart, report, says_something, stop};
-use super::usage::Usage;
+use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, says_something, stop};
+use super::usage::{Timings, Usage, Used};
 use super::wire_request::{ThinkingBlock, thought_signature};
 use crate::context::Error;
 use crate::context::Failure;
@@ -20,38 +20,34 @@ use gantry_model::usage::TokenUsage;
 wire! {
     struct Chunk<'a> {
         sub choices: Few<Choice<'a>>,
-        may usage: Usage,
-        // Groq's place of the usage.
-        may x_groq: XGroq,
         may error: Raw<'a>,
-        may citations: Raw<'a>,
-        may search_results: Raw<'a>,
-    }
-
-    struct XGroq {
-        may usage: Usage,
+        lax usage: Usage,
+        lax x_groq: XGroq,
+        lax timings: Timings,
+        lax citations: Raw<'a>,
+        lax search_results: Raw<'a>,
     }
 
     struct Choice<'a> {
         sub delta: Delta<'a>,
         may error: Raw<'a>,
         may index: u64,
-        may finish_reason: Str<'a>,
-        may stop_reason: Raw<'a>,
-        may logprobs: Skipped,
+        lax finish_reason: Str<'a>,
+        lax stop_reason: Raw<'a>,
+        lax logprobs: Skipped,
     }
 
     struct Delta<'a> {
         may content: StrOr<Text<'a>, Vec<TextPart<'a>>>,
-        may refusal: Text<'a>,
-        may reasoning_content: Text<'a>,
-        may reasoning: StrOr<Text<'a>, Skipped>,
-        may thinking_blocks: Vec<ThinkingBlock<'a>>,
-        may reasoning_details: Raw<'a>,
         may tool_calls: Vec<ToolDelta<'a>>,
         may function_call: FunctionDelta<'a>,
-        may annotations: Vec<Skipped>,
-        may audio: Skipped,
+        lax refusal: Text<'a>,
+        lax reasoning_content: Text<'a>,
+        lax reasoning: StrOr<Text<'a>, Skipped>,
+        lax thinking_blocks: Vec<ThinkingBlock<'a>>,
+        lax reasoning_details: Raw<'a>,
+        lax annotations: Vec<Skipped>,
+        lax audio: Skipped,
     }
 
     struct ToolDelta<'a> {
@@ -91,7 +87,7 @@ pub(crate) struct Parser {
     /// Reasoning text has come since the last signature.
     thought: bool,
     calls: Vec<Call>,
-    usage: Option<TokenUsage>,
+    used: Used,
     /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
     finished: bool,
     done: bool,
@@ -138,6 +134,7 @@ impl Head {
         let silent = wire::parse_into(&mut known, &whole).is_ok()
             && known.error.is_none()
             && known.usage.is_none()
+            && known.timings.is_none()
             && known.x_groq.is_none();
         self.bytes.clear();
         if silent {
@@ -148,7 +145,7 @@ impl Head {
 
 impl StreamParser for Parser {
     fn usage(&self) -> Option<TokenUsage> {
-        self.usage
+        self.used.usage()
     }
 
     fn is_done(&self) -> bool {
@@ -198,9 +195,10 @@ impl StreamParser for Parser {
                 return Err(Failure::Upstream(read_error::read(200, data)));
             }
         }
-        if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
-            let usage = usage.read();
-            self.usage = Some(usage);
+        let usages = [chunk.usage, chunk.x_groq.and_then(|groq| groq.usage)];
+        if self.used.take(usages, chunk.timings)
+            && let Some(usage) = self.used.usage()
+        {
             sink.send(Event::Usage(usage));
         }
         Ok(())

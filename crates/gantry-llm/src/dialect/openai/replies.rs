@@ -3,7 +3,7 @@
 //! The rows of OpenAI's operations name them.
 
 use crate::finish::ends;
-use crate::observe::usage::Counts;
+use crate::observe::usage::{Convention, Counts};
 use crate::observe::value::{
     array, error, error_of, keep_first, object as members, owned, says_something, string, text_len,
 };
@@ -54,7 +54,9 @@ impl Replies for Choices {
 
 impl Replies for Embeddings {
     fn reply(&self, body: &[u8], notes: &mut Notes) -> Result<(), Malformed> {
-        notes.whole(body, embeddings, "data")
+        notes.whole(body, embeddings, "data")?;
+        notes.has_no_output();
+        Ok(())
     }
 
     fn event(&self, event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
@@ -105,8 +107,8 @@ fn object(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resu
             })?,
             // llama.cpp adds its own counts to the last chunk, with or without `usage`.
             b"timings" => {
-                if let Some(counts) = Counts::timings(cursor)?.filter(|_| notes.usage.is_none()) {
-                    note(notes, &counts);
+                if let Some(counts) = Counts::timings(cursor)? {
+                    notes.usage_sent(counts, Convention::Inclusive);
                 }
             }
             _ => cursor.ignore()?,
@@ -118,17 +120,11 @@ fn object(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resu
 }
 
 fn usage(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    if let Some(counts) = Counts::read_openai(cursor)? {
-        note(notes, &counts);
+    if let Some(counts) = Counts::read(cursor, Convention::Inclusive)? {
+        notes.usage_sent(counts, Convention::Inclusive);
         found.usage = true;
     }
     Ok(())
-}
-
-fn note(notes: &mut Notes, counts: &Counts) {
-    notes.usage = Some(counts.openai());
-    notes.doubted = counts.doubted;
-    notes.counts_output = true;
 }
 
 fn choice(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {

@@ -1,70 +1,66 @@
-//! Token usage as OpenAI and compatible servers report it.
+//! Token usage as OpenAI and compatible servers report it, read by `observe` as for the record.
 //!
 //! `prompt_tokens` includes cached tokens, `completion_tokens` includes reasoning: the neutral
 //! convention too.
 
 use crate::dialect::json::Json;
-use crate::dialect::wire::wire;
+use crate::dialect::reader::{Read, Reader};
+use crate::dialect::wire::FromJson;
+use crate::observe::usage::{Convention, Counts};
+use crate::scan::cursor::Cursor;
 use gantry_model::usage::TokenUsage;
 
-wire! {
-    pub(super) struct Usage {
-        may prompt_tokens: u64,
-        may completion_tokens: u64,
-        may total_tokens: u64,
-        may prompt_tokens_details: PromptDetails,
-        may completion_tokens_details: CompletionDetails,
-        // DeepSeek's and Moonshot's names of the cached tokens.
-        may prompt_cache_hit_tokens: u64,
-        may cached_tokens: u64,
-        // Perplexity's place of them.
-        may reasoning_tokens: u64,
-    }
+/// A `usage` object; nothing that it holds is an error.
+#[derive(Debug, Default)]
+pub(super) struct Usage(Option<Counts>);
 
-    pub(super) struct PromptDetails {
-        may cached_tokens: u64,
-        may cache_write_tokens: u64,
-    }
+/// llama.cpp's counts.
+#[derive(Debug, Default)]
+pub(super) struct Timings(Option<Counts>);
 
-    pub(super) struct CompletionDetails {
-        may reasoning_tokens: u64,
+/// What is known of a reply's usage.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    counts: Counts,
+    any: bool,
+}
+
+impl FromJson<'_> for Usage {
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        let raw = reader.raw()?;
+        let mut cursor = Cursor::new(raw.get().as_bytes());
+        self.0 = Counts::read(&mut cursor, Convention::Inclusive).ok().flatten();
+        Ok(())
     }
 }
 
-impl Usage {
-    /// The counts in normal form, as `observe` reads them for the record.
-    pub(super) fn read(&self) -> TokenUsage {
-        let prompt = self.prompt_tokens_details.as_ref();
-        let completion = self.completion_tokens_details.as_ref();
-        let input = self.prompt_tokens.unwrap_or(0);
-        let cache_read = most([
-            prompt.and_then(|details| details.cached_tokens),
-            self.prompt_cache_hit_tokens,
-            self.cached_tokens,
-        ]);
-        let cache_write = most([prompt.and_then(|details| details.cache_write_tokens)]);
-        let inside = completion.and_then(|details| details.reasoning_tokens);
-        let reasoning = most([inside, self.reasoning_tokens]);
-        let mut output = self.completion_tokens.unwrap_or(0);
-        // xAI counts reasoning beside the completion; only the total shows it.
-        let beside = input.saturating_add(output).saturating_add(reasoning);
-        if reasoning > 0 && self.total_tokens == Some(beside) {
-            output = output.saturating_add(reasoning);
-        }
-        TokenUsage {
-            input,
-            cache_read: cache_read.min(input),
-            cache_write: cache_write.min(input),
-            cache_write_1h: 0,
-            output,
-            reasoning: reasoning.min(output),
-        }
+impl FromJson<'_> for Timings {
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        let raw = reader.raw()?;
+        self.0 = Counts::timings(&mut Cursor::new(raw.get().as_bytes())).ok().flatten();
+        Ok(())
     }
 }
 
-/// One count that servers put in several places, some of which they leave at zero.
-fn most<const N: usize>(places: [Option<u64>; N]) -> u64 {
-    places.into_iter().flatten().max().unwrap_or(0)
+impl Used {
+    /// Takes over what a chunk or a reply says; returns whether it says anything.
+    pub(super) fn take(&mut self, sent: [Option<Usage>; 2], timings: Option<Timings>) -> bool {
+        let usages = sent.into_iter().flatten().filter_map(|usage| usage.0);
+        let mut said = false;
+        for counts in usages.chain(timings.and_then(|timings| timings.0)) {
+            if counts.say_something() {
+                self.counts.take(&counts, false);
+                said = true;
+            }
+        }
+        self.any |= said;
+        said
+    }
+
+    /// The counts in normal form; `None` when none said anything.
+    pub(super) fn usage(&self) -> Option<TokenUsage> {
+        self.any.then(|| self.counts.reading(Convention::Inclusive).usage)
+    }
 }
 
 /// Prints the `usage` object.
