@@ -192,7 +192,8 @@ fn looks_like_a_models(path: &str) -> bool {
     let path = path.trim_end_matches('/');
     let root = path.split('/').next().unwrap_or(path);
     let ends = || MODEL_ENDS.iter().any(|end| path.ends_with(end));
-    !root.is_empty() && !path.starts_with(CONTROL) && (MODEL_ROOTS.contains(&root) || ends())
+    let plain = !root.is_empty() && !root.bytes().any(|byte| byte.is_ascii_uppercase());
+    plain && !path.starts_with(CONTROL) && (MODEL_ROOTS.contains(&root) || ends())
 }
 
 #[cfg(test)]
