@@ -3,6 +3,7 @@
 use crate::route;
 use gantry_http::server::{Rejected, Rejection};
 use gantry_llm::errors::ErrorKind;
+use gantry_llm::translate::Code;
 use gantry_model::cut;
 use std::time::Duration;
 
@@ -62,6 +63,10 @@ pub(crate) enum RefusalKind {
     UnknownModel,
     WrongOperation,
     Untranslatable,
+    /// The upstream keeps no conversations; clients then send all messages.
+    ThreadUnsupported,
+    /// The conversation is not known to the upstream; clients then begin a new one.
+    ThreadNotFound,
     NoMatch,
     NoTarget,
     Unavailable,
@@ -77,6 +82,16 @@ pub(crate) enum RefusalKind {
 }
 
 impl RefusalKind {
+    /// Why a request has no form at the target; `code` is what clients know it by, if anything.
+    #[must_use]
+    pub(crate) fn untranslatable(code: Option<&str>) -> Self {
+        match code.and_then(Code::parse) {
+            Some(Code::ThreadUnsupported) => Self::ThreadUnsupported,
+            Some(Code::ThreadNotFound) => Self::ThreadNotFound,
+            None => Self::Untranslatable,
+        }
+    }
+
     /// Name in records, metrics and as `code` of the error body.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
@@ -96,6 +111,8 @@ impl RefusalKind {
             Self::UnknownModel => "model_not_found",
             Self::WrongOperation => "operation_not_supported",
             Self::Untranslatable => "not_translatable",
+            Self::ThreadUnsupported => Code::ThreadUnsupported.as_str(),
+            Self::ThreadNotFound => Code::ThreadNotFound.as_str(),
             Self::NoMatch => "no_matching_target",
             Self::NoTarget => "no_target",
             Self::Unavailable => "model_unavailable",
@@ -114,7 +131,7 @@ impl RefusalKind {
         match self {
             Self::Unauthenticated => ErrorKind::Authentication,
             Self::Forbidden => ErrorKind::Permission,
-            Self::BadRoute | Self::UnknownModel => ErrorKind::NotFound,
+            Self::BadRoute | Self::UnknownModel | Self::ThreadNotFound => ErrorKind::NotFound,
             Self::TooLarge => ErrorKind::TooLarge,
             Self::BadMethod
             | Self::BadHeader
@@ -125,7 +142,8 @@ impl RefusalKind {
             | Self::Malformed
             | Self::WrongOperation
             | Self::NoMatch
-            | Self::Untranslatable => ErrorKind::InvalidRequest,
+            | Self::Untranslatable
+            | Self::ThreadUnsupported => ErrorKind::InvalidRequest,
             Self::SlowBody | Self::FirstTokenTimeout | Self::UpstreamTimeout => ErrorKind::Timeout,
             Self::NoTarget | Self::Unavailable | Self::Busy => ErrorKind::Overloaded,
             Self::Blocked => ErrorKind::ContentFilter,
@@ -142,10 +160,11 @@ impl RefusalKind {
             | Self::WrongOperation
             | Self::NoMatch
             | Self::Untranslatable
+            | Self::ThreadUnsupported
             | Self::Blocked => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
-            Self::BadRoute | Self::UnknownModel => 404,
+            Self::BadRoute | Self::UnknownModel | Self::ThreadNotFound => 404,
             Self::BadMethod => 405,
             Self::SlowBody | Self::FirstTokenTimeout => 408,
             Self::HeadTooLarge => 431,

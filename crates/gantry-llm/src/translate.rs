@@ -8,17 +8,21 @@
 //! Decisions that hold for all requests:
 //! - Signed thinking is sent back to Anthropic only. OpenAI upstreams with the quirk
 //!   `reasoning_back` get the text of thinking beside the tool calls that it led to.
+//! - Tool results stand behind their calls, whatever the caller put between.
+//! - A request whose only tools cannot be sent is refused; of several, the others are sent.
 //! - Parameters without a counterpart are dropped and reported; content without one (audio, file
 //!   ids) is refused.
 
 mod size;
 
-pub use crate::context::{Error, ReplyContext, RequestContext};
+pub use crate::context::{Code, Error, ReplyContext, RequestContext};
 pub use crate::neutral::ToolNames;
 pub use crate::whole::TranslatedReply;
 
 use crate::dialect::Dialect;
-use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Text};
+use crate::neutral::{
+    self, Arguments, Body, Document, LeftOut, Losses, Media, Part, Request, Text, ToolChoice,
+};
 use crate::whole;
 use gantry_model::record::Loss;
 
@@ -60,6 +64,8 @@ pub fn request(
     let mut losses = Losses::default();
     let mut request = from.read_request(body, &mut losses)?;
     request.stream = ctx.stream.unwrap_or(request.stream);
+    neutral::results_first(&mut request.turns);
+    refuse_without_tools(&request)?;
     let tool_names = match &ctx.quirks.limits.tool_name {
         Some(limit) => ToolNames::fit(&mut request, limit, &mut losses),
         None => ToolNames::default(),
@@ -133,6 +139,18 @@ impl PromptSize {
             Media::Text(text) => self.text_bytes += text.len(),
             Media::Base64 { .. } | Media::Url(_) => self.documents += 1,
         }
+    }
+}
+
+/// Refuses a request whose only tools cannot be sent: what the model made up in their place would
+/// pass for what they found.
+fn refuse_without_tools(request: &Request<'_>) -> Result<(), Error> {
+    let unused = request.tool_choice == Some(ToolChoice::None);
+    match &request.left_out {
+        Some(LeftOut { place, why }) if request.tools.is_empty() && !unused => {
+            Err(Error::new(place, format!("{why}, and the request has no other tool")))
+        }
+        _ => Ok(()),
     }
 }
 

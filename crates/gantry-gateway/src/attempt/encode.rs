@@ -42,8 +42,8 @@ pub(super) struct Encoded {
 /// Why a call cannot be put to a target.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("{field}: {message}")]
-    Untranslatable { field: String, message: String },
+    #[error("{}: {}", .0.field, .0.message)]
+    Untranslatable(translate::Error),
     #[error("{wish}, and the target would lose {lost}")]
     Strict { wish: &'static str, lost: String },
     #[error("the model's upstream has no {0}")]
@@ -52,6 +52,16 @@ pub(super) enum Error {
     Splice(#[from] ScanError),
     #[error("append the caller's query to the upstream's path")]
     Path(#[from] http::uri::InvalidUri),
+}
+
+impl Error {
+    /// What clients know the error by, if anything.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Untranslatable(error) => error.code.map(translate::Code::as_str),
+            Self::Strict { .. } | Self::Operation(_) | Self::Splice(_) | Self::Path(_) => None,
+        }
+    }
 }
 
 /// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model.
@@ -216,8 +226,7 @@ struct Foreign {
 fn translated(call: &Call, hop: &Hop, fits: bool) -> Result<Foreign, Error> {
     let context = request_context(hop, version(hop), Some(call.stream));
     let (from, to) = (call.dialect(), hop.model.dialect());
-    let done = translate::request(from, to, &call.body, &context)
-        .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
+    let done = translate::request(from, to, &call.body, &context).map_err(Error::Untranslatable)?;
     let (mut losses, mut added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
     for name in from.feature_headers() {

@@ -36,7 +36,7 @@ use crate::shared::Worker;
 use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
-use gantry_llm::errors::ErrorKind;
+use gantry_llm::errors::{ErrorKind, ErrorView};
 use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
@@ -256,10 +256,12 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Box<Reply
 
 fn untranslatable(call: &Call, hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
     let message = error.to_string();
+    let code = error.code().map(str::to_owned);
     let (outcome, error) = (Outcome::Untranslatable.name().into(), message.clone());
     let attempt = Attempt { outcome, error, ..Attempt::default() };
     ledger.note(Fact::AttemptEnded(at(call, hop, attempt)));
-    Failure::silent(Outcome::Untranslatable, send::view(ErrorKind::InvalidRequest, 400, message))
+    let view = send::view(ErrorKind::InvalidRequest, 400, message);
+    Failure::silent(Outcome::Untranslatable, ErrorView { code, ..view })
 }
 
 /// A provider that refuses Gantry's key: not the caller's, who can do nothing about it. A bare 401
@@ -293,7 +295,8 @@ fn give_up(
     ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
     let (kind, public) = match failure.outcome {
         Outcome::Untranslatable => {
-            return Err(Refusal::caller(RefusalKind::Untranslatable, failure.error.message));
+            let kind = RefusalKind::untranslatable(failure.error.code.as_deref());
+            return Err(Refusal::caller(kind, failure.error.message));
         }
         Outcome::Timeout => (RefusalKind::UpstreamTimeout, "did not answer in time"),
         Outcome::FirstTokenTimeout => {

@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub generation: Generation,
     pub tenant: String,
     pub keys: Arc<Keys>,
-    /// By every name a caller may use: `account/model`, slugs and aliases.
+    /// By every name a caller may use: `account/model`, slugs, aliases and short names.
     pub models: Arc<Models>,
     pub retry: Option<RetryConfig>,
     pub logging: Option<LoggingSettings>,
@@ -113,7 +113,17 @@ pub struct Model {
     pub types: Vec<ModelType>,
     pub price: Option<ModelPrice>,
     pub access: Access,
+    /// What lists show of it.
+    pub listing: Listing,
     pub health: Arc<Health>,
+}
+
+/// What lists show of a model beside its name.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    pub title: Option<String>,
+    /// Of its release by the vendor.
+    pub released_ms: Option<UnixMs>,
 }
 
 impl Model {

@@ -7,6 +7,7 @@
 mod error;
 mod fitted;
 mod losses;
+mod order;
 mod place;
 mod reply;
 mod request;
@@ -15,11 +16,13 @@ mod tool_names;
 
 pub use error::{ErrorKind, ErrorView};
 pub use losses::{Losses, Unknown};
+pub(crate) use order::results_first;
 pub use place::Place;
-pub use reply::{Event, Reply, Sink, Stop, StopReason};
+pub use reply::{Block, Event, Reply, Sink, Stop, StopReason};
 pub use request::{
-    Arguments, Body, Cache, Display, Document, Effort, Format, Media, Names, Part, Reasoning,
-    Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    Arguments, Body, Cache, Display, Document, Effort, Format, LeftOut, Media, Names, Part,
+    Reasoning, Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult,
+    Turn,
 };
 pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};

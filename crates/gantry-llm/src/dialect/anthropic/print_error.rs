@@ -2,6 +2,7 @@
 //!
 //! `mod.rs` calls it for Gantry's own refusals and for errors of upstreams of other dialects.
 
+use crate::context::Code;
 use crate::dialect::json::{Json, Piece};
 use crate::dialect::read_error::PROMPT_AND_CAP;
 use crate::dialect::wire::{self, wire};
@@ -21,9 +22,20 @@ pub(super) fn print(error: &ErrorView, out: &mut Vec<u8>) {
         (_, Some(param)) => json.concat([param, ": ", &error.message].map(Piece::Str)),
         (_, None) => json.str(&error.message),
     }
+    details(error.code.as_deref(), &mut json);
     json.close(b'}');
     json.member_str("request_id", &error.request_id);
     json.close(b'}');
+}
+
+/// What the SDK's tool runner reads to send the whole conversation again.
+fn details(code: Option<&str>, json: &mut Json<'_>) {
+    if let Some(code) = code.and_then(Code::parse) {
+        json.key("details");
+        json.open(b'{');
+        json.member_str("error_code", code.as_str());
+        json.close(b'}');
+    }
 }
 
 /// Anthropic's error has no code for this: clients, Claude Code among them, know it by the wording

@@ -33,6 +33,8 @@ wire! {
         may thinking: Text<'a>,
         may signature: Text<'a>,
         may data: Text<'a>,
+        may tool_name: Str<'a>,
+        may encrypted_content: Skipped,
     }
 
     /// Where an image or a document comes from.
@@ -42,7 +44,7 @@ wire! {
         may media_type: Str<'a>,
         may data: Text<'a>,
         may url: Text<'a>,
-        may content: Raw<'a>,
+        may content: StrOr<Text<'a>, Raw<'a>>,
     }
 
     struct CallerKind<'a> {

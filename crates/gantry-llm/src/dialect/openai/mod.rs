@@ -17,6 +17,7 @@ mod read_request;
 mod read_stream;
 mod replies;
 mod schema;
+mod stream_calls;
 mod usage;
 mod usage_wish;
 mod wire_request;

@@ -24,14 +24,7 @@ pub(super) fn print(
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
-    let mut kept = Vec::with_capacity(turns.len());
-    for turn in turns {
-        if turn.role == Role::User && turn.parts.is_empty() {
-            losses.dropped(turn.place, "nothing is left of it to send");
-        } else {
-            kept.push(turn);
-        }
-    }
+    let kept = kept(turns, losses);
     if kept.is_empty() {
         return Err(Error::new("messages", "hold nothing that can be sent to this upstream"));
     }
@@ -60,6 +53,42 @@ pub(super) fn print(
         }
     }
     Ok(())
+}
+
+/// The turns to send. An assistant's message without a word or a call is none to models, and some
+/// servers refuse the whole conversation because of it (Mistral, Kimi).
+fn kept<'t, 'a>(turns: &'t [Turn<'a>], losses: &mut Losses) -> Vec<&'t Turn<'a>> {
+    let mut kept = Vec::with_capacity(turns.len());
+    for alike in turns.chunk_by(|one, next| one.role == next.role) {
+        let Some(Turn { role: Role::Assistant, .. }) = alike.first() else {
+            for turn in alike {
+                if turn.role == Role::User && turn.parts.is_empty() {
+                    losses.dropped(turn.place, "nothing is left of it to send");
+                } else {
+                    kept.push(turn);
+                }
+            }
+            continue;
+        };
+        let parts = || alike.iter().flat_map(|turn| &turn.parts);
+        if parts().any(speaks) {
+            kept.extend(alike);
+            continue;
+        }
+        report_assistant(parts(), false, losses);
+        for part in parts() {
+            if text_of(part).is_some_and(|text| !text.is_empty()) {
+                losses.dropped_often(part.place, "a message of blank text says nothing");
+            }
+        }
+    }
+    kept
+}
+
+/// Whether a part of an assistant's message says or calls something.
+fn speaks(part: &Part<'_>) -> bool {
+    let call = matches!(part.body, Body::ToolCall(_));
+    call || text_of(part).is_some_and(|text| !text.is_blank())
 }
 
 fn merges(role: Role) -> bool {
@@ -274,7 +303,7 @@ fn assistant(turns: &[&Turn<'_>], quirks: &Quirks, losses: &mut Losses, json: &m
     report_assistant(parts(), back, losses);
     json.open(b'{');
     json.run(r#""role":"assistant","content":"#);
-    if parts().any(|part| text_of(part).is_some()) || !calls {
+    if parts().filter_map(text_of).any(|text| !text.is_empty()) {
         json.concat(by_turn(turns, text_of));
     } else {
         json.run("null");

@@ -210,7 +210,7 @@ fn read_call<'a>(
 }
 
 /// What the answer held, which counts more than what `finish_reason` says.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     /// Anything at all.
     pub(super) said: bool,
