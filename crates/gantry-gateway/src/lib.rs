@@ -6,6 +6,7 @@
 
 mod addresses;
 mod admit;
+mod aside;
 mod attempt;
 mod authenticate;
 mod bodies;
