@@ -224,8 +224,8 @@ pub enum Edit {
     Data(Vec<u8>),
 }
 
-/// Whole events, changed as `edit` says. Comments, names and all else of an event stay as they came,
-/// so that what keeps a connection alive goes on too.
+/// Whole events, changed as `edit` says. Comments, names and all else of an event stay as they
+/// came, so that what keeps a connection alive goes on too.
 #[must_use]
 pub fn edited(complete: &[u8], mut edit: impl FnMut(&Event<'_>) -> Edit) -> Bytes {
     let mut out = Vec::with_capacity(complete.len() + 32);

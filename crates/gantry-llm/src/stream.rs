@@ -28,6 +28,8 @@ pub struct StreamTranslator {
     upstream_error: Option<ErrorView>,
     screen: Option<Box<dyn Screen>>,
     blocked: Option<String>,
+    /// The parser's and the printer's.
+    losses: Vec<Loss>,
 }
 
 impl StreamTranslator {
@@ -44,6 +46,7 @@ impl StreamTranslator {
             upstream_error: None,
             screen: None,
             blocked: None,
+            losses: Vec::new(),
         }
     }
 
@@ -94,6 +97,7 @@ impl StreamTranslator {
             true => parser.event(event_name, data, sink),
             false => parser.event(event_name, data, &mut Restoring { names, sink }),
         };
+        self.gather();
         match taken {
             Ok(()) => Ok(()),
             Err(Failure::Malformed(error)) => Err(error),
@@ -117,10 +121,19 @@ impl StreamTranslator {
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut output = Output { printer: &mut *self.printer, out };
         let done = self.parser.close(&mut output);
+        self.gather();
         if done {
             return Ok(());
         }
         Err(Error::new("", "the upstream ended the stream in the middle"))
+    }
+
+    /// Takes over new losses. Neither list ever gets shorter.
+    fn gather(&mut self) {
+        let (read, printed) = (self.parser.losses(), self.printer.losses());
+        if read.len() + printed.len() != self.losses.len() {
+            self.losses = [read, printed].concat();
+        }
     }
 
     /// Appends an error event in the caller's dialect, for failures after the first byte. The
@@ -144,7 +157,7 @@ impl StreamTranslator {
     /// What was left out so far, each kind once.
     #[must_use]
     pub fn losses(&self) -> &[Loss] {
-        self.parser.losses()
+        &self.losses
     }
 
     /// Why the answer ended, in the caller's dialect, once known.

@@ -126,7 +126,10 @@ impl Pump {
                     let body = collected.take();
                     return Poll::Ready(match read {
                         Ok(()) => self.reply(body),
-                        Err(broken) => Step::Failed(broken),
+                        Err(broken) => {
+                            self.observer.unread(body.len());
+                            Step::Failed(broken)
+                        }
                     });
                 }
             };
@@ -141,6 +144,7 @@ impl Pump {
             let complete = match splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {
+                    self.observer.unread(splitter.held());
                     return Poll::Ready(Step::Failed(Break::TooLarge(error.to_string())));
                 }
             };
@@ -155,6 +159,9 @@ impl Pump {
         if self.metered
             && let Err(malformed) = self.observer.reply(&body)
         {
+            if matches!(malformed, Malformed::Json(_)) {
+                self.unread(&body);
+            }
             return match malformed {
                 Malformed::Error(_) => {
                     let error = Some(self.view(&body));
@@ -177,6 +184,22 @@ impl Pump {
                 Step::Failed(Break::NoReply(format!("{}: {}", error.field, error.message)))
             }
         }
+    }
+
+    /// Takes note of what begins as an answer does and cannot be read.
+    fn unread(&mut self, data: &[u8]) {
+        if data.trim_ascii_start().starts_with(b"{") {
+            self.observer.unread(data.len());
+        }
+    }
+
+    /// What was read of a reply that becomes none.
+    pub(super) fn into_seen(mut self) -> Observer {
+        self.observer.unread(match &self.framer {
+            Framer::Whole(collected, _) => collected.len(),
+            Framer::Events(splitter) => splitter.held(),
+        });
+        self.observer
     }
 
     /// The event that a body ended with whose blank line never came, if it is complete as data.
@@ -226,6 +249,7 @@ impl Pump {
                 Seen::Usage => (reframe, alive) = (reframe | self.strip_usage, false),
                 Seen::Error(_) => error = Some(self.view(&event.data)),
                 Seen::Malformed => {
+                    self.unread(&event.data);
                     return self.malformed(&event.data);
                 }
                 Seen::Preamble | Seen::Ignored => {}

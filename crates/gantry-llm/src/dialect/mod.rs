@@ -9,6 +9,7 @@ mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;
 mod print_blocks;
+mod progress;
 mod read_error;
 pub(crate) mod reader;
 pub(crate) mod reply_headers;
@@ -193,6 +194,11 @@ pub trait StreamPrinter: Debug + Send {
 
     /// Why the answer ended, in this dialect, once known.
     fn finish_reason(&self) -> Option<&'static str>;
+
+    /// What could not be printed as it was meant so far.
+    fn losses(&self) -> &[Loss] {
+        &[]
+    }
 }
 
 /// Every dialect of this binary.

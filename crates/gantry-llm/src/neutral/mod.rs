@@ -18,7 +18,7 @@ pub use error::{ErrorKind, ErrorView};
 pub use losses::{Losses, Unknown};
 pub(crate) use order::results_first;
 pub use place::Place;
-pub use reply::{Event, Reply, Sink, Stop, StopReason};
+pub use reply::{Block, Event, Reply, Sink, Stop, StopReason};
 pub use request::{
     Arguments, Body, Cache, Display, Document, Effort, Format, LeftOut, Media, Names, Part,
     Reasoning, Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult,

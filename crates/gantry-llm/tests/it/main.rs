@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod calls;
 mod fit;
 mod golden;
 mod roundtrip;

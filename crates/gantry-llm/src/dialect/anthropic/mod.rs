@@ -5,12 +5,12 @@
 mod answer;
 mod client_tools;
 mod fit;
+mod input;
 mod print_error;
 mod print_messages;
 mod print_reply;
 mod print_request;
 mod print_stream;
-mod progress;
 mod read_messages;
 mod read_reply;
 mod read_request;

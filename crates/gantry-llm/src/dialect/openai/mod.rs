@@ -3,6 +3,7 @@
 //! Facts: openai-openapi 2.3 and the Python SDK; extensions of compatible servers (vLLM, DeepSeek,
 //! OpenRouter, Azure) are accepted where they are unambiguous.
 
+mod cache;
 mod fit;
 mod fit_fields;
 mod media;
@@ -17,6 +18,7 @@ mod read_request;
 mod read_stream;
 mod replies;
 mod schema;
+mod stream_calls;
 mod usage;
 mod usage_wish;
 mod wire_request;

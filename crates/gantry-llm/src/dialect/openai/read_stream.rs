@@ -5,14 +5,15 @@
 
 use super::read_messages::thinking_block;
 use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, stop};
+use super::stream_calls::{Calls, FunctionDelta, ToolDelta};
 use super::usage::{Timings, Usage, Used};
-use super::wire_request::{ThinkingBlock, thought_signature};
+use super::wire_request::ThinkingBlock;
 use crate::context::Error;
 use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
-use crate::neutral::{Body, Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
+use crate::neutral::{Body, Event, Losses, Raw, Sink, Str, StrOr, Text};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
@@ -47,32 +48,6 @@ wire! {
         lax annotations: Vec<Skipped>,
         lax audio: Skipped,
     }
-
-    struct ToolDelta<'a> {
-        may index: u64,
-        may id: Str<'a>,
-        may function: FunctionDelta<'a>,
-        may extra_content: Raw<'a>,
-    }
-
-    struct FunctionDelta<'a> {
-        may name: Str<'a>,
-        // Whole, as an object, from some servers.
-        may arguments: StrOr<Text<'a>, Raw<'a>>,
-    }
-}
-
-/// A tool call that began.
-#[derive(Debug, Default)]
-struct Call {
-    index: Option<u64>,
-    id: String,
-    /// Whether its name is known and the printer has been told.
-    started: bool,
-    /// Arguments that came before the name.
-    early: String,
-    /// The signature that came before the name.
-    signature: Option<String>,
 }
 
 /// State of one stream.
@@ -82,10 +57,12 @@ pub(crate) struct Parser {
     refused: bool,
     /// Reasoning text has come since the last signature.
     thought: bool,
-    calls: Vec<Call>,
+    calls: Calls,
     used: Used,
     /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
     finished: bool,
+    /// The finish reason, and what had been seen when it was told.
+    finish: Option<(String, Seen)>,
     done: bool,
     head: Head,
     losses: Losses,
@@ -168,7 +145,8 @@ impl StreamParser for Parser {
         }
         if data == b"[DONE]" {
             if !self.finished {
-                sink.send(Event::Stop(self.default_stop()));
+                let stop = stop(None, None, self.seen(), &mut self.losses);
+                sink.send(Event::Stop(stop));
             }
             self.end(sink);
             return Ok(());
@@ -218,14 +196,21 @@ impl Parser {
         self.delta(&mut choice.delta, sink);
         if let Some(finish) = choice.finish_reason.take() {
             self.finished = true;
-            let seen =
-                Seen { calls: self.calls.iter().any(|call| call.started), refused: self.refused };
+            let seen = self.seen();
             let stop = stop(Some(&finish), choice.stop_reason, seen, &mut self.losses);
             sink.send(Event::Stop(stop));
+            self.finish = Some((finish.to_string(), seen));
         }
     }
 
+    fn seen(&self) -> Seen {
+        Seen { calls: self.calls.any(), refused: self.refused }
+    }
+
     fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
+        if delta.tool_calls.is_none() {
+            self.calls.close_empty(sink);
+        }
         self.thinking(delta, sink);
         match delta.content.take() {
             Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
@@ -245,11 +230,12 @@ impl Parser {
             sink.send(Event::Refusal(text));
         }
         for tool in delta.tool_calls.take().unwrap_or_default() {
-            self.tool(tool, sink);
+            self.calls.take(tool, &mut self.losses, sink);
         }
         if let Some(function) = delta.function_call.take() {
             let function = Some(function);
-            self.tool(ToolDelta { index: Some(0), function, ..ToolDelta::default() }, sink);
+            let tool = ToolDelta { index: Some(0), function, ..ToolDelta::default() };
+            self.calls.take(tool, &mut self.losses, sink);
         }
         if delta.annotations.as_ref().is_some_and(|list| !list.is_empty()) {
             self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
@@ -287,89 +273,17 @@ impl Parser {
         report(&[(REASONING_DETAILS, delta.reasoning_details)], &mut self.losses);
     }
 
-    fn tool(&mut self, delta: ToolDelta<'_>, sink: &mut dyn Sink) {
-        let Some(function) = delta.function else {
-            self.losses.once("reply.choices[0].message.tool_calls", "not a function call");
-            return;
-        };
-        let name = function.name.filter(|name| !name.is_empty());
-        let id = delta.id.as_deref().unwrap_or_default();
-        let at = self.call_of(delta.index, id, name.is_some());
-        let Some(call) = self.calls.get_mut(at) else { return };
-        let signature = thought_signature(delta.extra_content);
-        if signature.is_some() && call.started {
-            let note = "a signature behind the call that it is of";
-            self.losses.once("reply.choices[0].message.tool_calls.extra_content", note);
-        }
-        let arguments = match function.arguments {
-            Some(StrOr::Str(text)) => text,
-            Some(StrOr::Other(raw)) => Text::Owned(raw.get().to_owned()),
-            None => Text::default(),
-        };
-        match name {
-            Some(name) if !call.started => {
-                call.started = true;
-                let id = Str::from(&*call.id);
-                let signature = signature.or(call.signature.take().map(Text::Owned));
-                sink.send(Event::ToolStart { call: at, id, name, signature });
-                let early = std::mem::take(&mut call.early);
-                if !early.is_empty() {
-                    sink.send(Event::ToolArguments { call: at, fragment: early.into() });
-                }
-            }
-            _ if !call.started => {
-                let early = signature.map(|signature| signature.decode().into_owned());
-                call.signature = early.or(call.signature.take());
-            }
-            _ => {}
-        }
-        if call.started && !arguments.is_empty() {
-            sink.send(Event::ToolArguments { call: at, fragment: arguments });
-        } else if !call.started {
-            arguments.push_to(&mut call.early);
-        }
-    }
-
-    /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
-    /// out, or always send 0, begin a new call with a new id. An id that changes without a name
-    /// begins nothing, because some servers make up another one for each fragment.
-    fn call_of(&mut self, index: Option<u64>, id: &str, named: bool) -> usize {
-        let last = self.calls.len().checked_sub(1);
-        let known = match index {
-            Some(_) => self.calls.iter().rposition(|call| call.index == index),
-            None if id.is_empty() => last,
-            None => {
-                let same = self.calls.iter().rposition(|call| call.id == id);
-                same.or(last.filter(|_| !named))
-            }
-        };
-        if let Some(at) = known
-            && let Some(call) = self.calls.get_mut(at)
-        {
-            if call.id.is_empty() && !call.started {
-                id.clone_into(&mut call.id);
-            }
-            if !named || id.is_empty() || call.id.is_empty() || call.id == id {
-                return at;
-            }
-        }
-        self.calls.push(Call { index, id: id.to_owned(), ..Call::default() });
-        self.calls.len() - 1
-    }
-
     /// All has been said.
     fn end(&mut self, sink: &mut dyn Sink) {
         self.done = true;
-        if self.calls.iter().any(|call| !call.started) {
-            let note = "a call that was never named is left out";
-            self.losses.once("reply.choices[0].message.tool_calls", note);
+        self.calls.close_empty(sink);
+        self.calls.report(&mut self.losses);
+        // What came behind the finish reason may give it another meaning.
+        if let Some((finish, told)) = self.finish.take()
+            && told != self.seen()
+        {
+            sink.send(Event::Stop(stop(Some(&finish), None, self.seen(), &mut self.losses)));
         }
         sink.send(Event::End);
-    }
-
-    /// The stop of a stream that ended with `[DONE]` but named no reason.
-    fn default_stop(&self) -> Stop<'static> {
-        let calls = self.calls.iter().any(|call| call.started);
-        Stop::plain(if calls { StopReason::ToolUse } else { StopReason::End })
     }
 }
