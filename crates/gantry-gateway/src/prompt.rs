@@ -53,6 +53,6 @@ impl Prompt {
 pub(crate) fn prompt_tokens(dialect: &dyn Dialect, body: &[u8]) -> u64 {
     let size = gantry_llm::translate::prompt_text_bytes(dialect, body);
     let attached = (size.images + size.documents) as u64;
-    gantry_model::estimate::prompt_tokens(size.text_bytes as u64, 1)
+    gantry_model::estimate::prompt_tokens(size.text_bytes as u64, size.messages as u64)
         .saturating_add(attached.saturating_mul(TOKENS_PER_ATTACHMENT))
 }

@@ -24,7 +24,7 @@ mod send;
 mod sign;
 
 pub(crate) use broken::Break;
-pub(crate) use pump::{Pump, Step};
+pub(crate) use pump::{Pump, Step, Told};
 pub(crate) use reply::{End, Frames, Gated, Head, Reply};
 pub(crate) use send::error_blames_target;
 
@@ -38,6 +38,7 @@ use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
 use gantry_llm::errors::{ErrorKind, ErrorView};
+use gantry_llm::observe::{Observer, Spent};
 use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
@@ -201,6 +202,25 @@ impl Underway<'_> {
                 ..Attempt::default()
             },
         });
+        if let Err(failure) = done
+            && failure.may_be_billed()
+        {
+            self.billed(failure.seen.as_deref());
+        }
+    }
+
+    /// Tells the ledger what the upstream may bill although it brought no answer.
+    fn billed(&mut self, seen: Option<&Observer>) {
+        let Target { call, hop, begun, .. } = self.target;
+        if !begun.get() || call.exchange.unit != Unit::Tokens {
+            return;
+        }
+        let prompt = || crate::prompt::prompt_tokens(call.dialect(), &call.body);
+        let spent = match seen {
+            Some(seen) => seen.spent(prompt),
+            None => Spent::of_prompt(prompt()),
+        };
+        self.ledger.note(Fact::AttemptBilled { model: &hop.model, spent });
     }
 
     /// Tells the ledger of the attempt, which ends now.
@@ -235,8 +255,7 @@ impl Drop for Underway<'_> {
             if begun.get() && call.exchange.unit == Unit::Tokens {
                 let (model, losses) = (&hop.model, &self.target.encoded.losses);
                 self.ledger.note(Fact::Resolved { model, losses });
-                let tokens = crate::prompt::prompt_tokens(call.dialect(), &call.body);
-                self.ledger.note(Fact::PromptBilled(tokens));
+                self.billed(None);
             }
         }
     }
@@ -278,6 +297,19 @@ fn untranslatable(call: &Call, hop: &Hop, error: &encode::Error, ledger: &mut Le
     Failure::silent(Outcome::Untranslatable, ErrorView { code, ..view })
 }
 
+/// A provider that refuses Gantry's key: not the caller's, who can do nothing about it. A bare 401
+/// would send the caller to look for a mistake in a token that is right.
+fn key_refused(call: &Call, hop: &Hop, failure: Failure) -> Refusal {
+    let Failure { status, error, .. } = failure;
+    let public = format!(
+        "the provider refused the key that the gateway itself has for the model `{}` (status \
+         {status}): {}; your token is right, tell whoever runs the gateway",
+        call.model, error.message
+    );
+    let note = format!("the provider `{}` refused the key", hop.model.upstream.provider);
+    Refusal { note: Some(note), ..Refusal::operator(RefusalKind::UpstreamKey, public) }
+}
+
 /// The last failure becomes the caller's answer: the upstream's own error, or a refusal.
 fn give_up(
     call: &Call,
@@ -286,6 +318,10 @@ fn give_up(
     ledger: &mut Ledger,
 ) -> Result<Box<Reply>, Refusal> {
     failure.error.request_id = ledger.id().to_string();
+    if failure.refuses_key() {
+        ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
+        return Err(key_refused(call, hop, failure));
+    }
     if let Some(reply) = failure.reply {
         return Ok(send::upstream_error(call, hop, &failure.error, *reply));
     }
