@@ -59,7 +59,7 @@ wire! {
 }
 
 /// Whether a body is an error as OpenAI's clients read it: `{"error": {"message": …}}`.
-pub(super) fn is_envelope(body: &[u8]) -> bool {
+pub(crate) fn is_envelope(body: &[u8]) -> bool {
     let mut envelope = Envelope::default();
     wire::parse_into(&mut envelope, body).is_ok()
         && envelope.error.is_some_and(|raw| {

@@ -99,7 +99,7 @@ impl Dialect for OpenAi {
     }
 
     fn owns_error(&self, body: &[u8]) -> bool {
-        print_error::is_envelope(body)
+        openai_error::is_envelope(body)
     }
 
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>) {

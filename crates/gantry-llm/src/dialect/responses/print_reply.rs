@@ -7,7 +7,7 @@ use super::print_stream::Printer;
 use crate::context::{ReplyContext, StreamContext};
 use crate::dialect::StreamPrinter as _;
 use crate::dialect::json::Json;
-use crate::neutral::{Arguments, Body, Event, Part, Reply, Text};
+use crate::neutral::{Arguments, Block, Body, Event, Part, Reply, Text};
 
 /// Prints a reply body; returns why it ended.
 pub(super) fn print(reply: &Reply<'_>, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> &'static str {
@@ -40,7 +40,7 @@ fn part_events(part: &Part<'_>, calls: &mut usize, send: &mut dyn FnMut(Event<'_
                 send(Event::Signature(signature.clone()));
             }
             // Each has a signature of its own.
-            send(Event::BlockEnd);
+            send(Event::BlockEnd(Block::Thinking));
         }
         Body::RedactedThinking(data) => send(Event::RedactedThinking(data.clone())),
         Body::ToolCall(call) => {

@@ -10,7 +10,7 @@ use super::seal::Seal;
 use crate::context::StreamContext;
 use crate::dialect::StreamPrinter;
 use crate::dialect::json::{Json, copy};
-use crate::neutral::{Event, Stop, StopReason, Str, Text};
+use crate::neutral::{Block, Event, Stop, StopReason, Str, Text};
 use gantry_model::usage::TokenUsage;
 use std::collections::BTreeMap;
 
@@ -365,16 +365,35 @@ impl Printer {
         });
     }
 
+    /// Another block than the open ones may end, when a server fills several by turns.
+    fn end_of(&mut self, block: Block, out: &mut Vec<u8>) {
+        match (block, &self.open) {
+            (Block::Call(number), _) => {
+                if let Some(call) = self.calls.remove(&number) {
+                    self.complete(number, call, out);
+                }
+            }
+            (Block::Text, Some(Open::Message { .. }))
+            | (Block::Thinking, Some(Open::Reasoning { .. })) => self.close(out),
+            (Block::Text | Block::Thinking, _) => {}
+        }
+    }
+
     fn close_calls(&mut self, out: &mut Vec<u8>) {
         for (number, call) in std::mem::take(&mut self.calls) {
-            if call.arguments.is_empty() {
-                self.calls.insert(number, call);
-                self.arguments(number, &Text::Plain("{}"), out);
-                let Some(filled) = self.calls.remove(&number) else { continue };
-                self.close_call(&filled, out);
-            } else {
-                self.close_call(&call, out);
-            }
+            self.complete(number, call, out);
+        }
+    }
+
+    /// Ends a call; one without arguments has empty ones.
+    fn complete(&mut self, number: usize, call: Call, out: &mut Vec<u8>) {
+        if !call.arguments.is_empty() {
+            return self.close_call(&call, out);
+        }
+        self.calls.insert(number, call);
+        self.arguments(number, &Text::Plain("{}"), out);
+        if let Some(filled) = self.calls.remove(&number) {
+            self.close_call(&filled, out);
         }
     }
 
@@ -462,10 +481,7 @@ impl StreamPrinter for Printer {
                 self.call(call, (id, name), out);
             }
             Event::ToolArguments { call, fragment } => self.arguments(call, &fragment, out),
-            Event::BlockEnd => {
-                self.close(out);
-                self.close_calls(out);
-            }
+            Event::BlockEnd(block) => self.end_of(block, out),
             Event::Stop(stop) => self.stop(&stop),
             Event::Usage(tokens) => self.usage = Some(tokens),
             Event::End => drop(self.finish(out)),
