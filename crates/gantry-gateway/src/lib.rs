@@ -5,6 +5,7 @@
 //! prices are in the snapshot. It knows nothing of the control plane.
 
 mod admit;
+mod aside;
 mod attempt;
 mod authenticate;
 mod bodies;

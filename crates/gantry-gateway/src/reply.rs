@@ -104,8 +104,8 @@ impl Done {
 }
 
 impl Answer {
-    pub(crate) fn upstream(call: &Call, reply: Box<Reply>) -> Self {
-        Self::Upstream(Answered { reply, prompt: Prompt::of(call) })
+    pub(crate) async fn upstream(call: &Call, reply: Box<Reply>) -> Self {
+        Self::Upstream(Answered { reply, prompt: Prompt::of(call).await })
     }
 
     fn into_response(self, ledger: Ledger) -> Response<ReplyBody> {

@@ -281,11 +281,13 @@ impl Observer {
     /// When it is not a JSON object, has no `choices` (`data`, `content`), is an error, or says
     /// nothing at all.
     pub fn reply(&mut self, body: &[u8]) -> Result<(), Malformed> {
-        self.replies.reply(body, &mut self.notes)?;
+        let read = self.replies.reply(body, &mut self.notes);
+        // Also of what is none all was read that it says of tokens.
+        self.notes.ended = !matches!(read, Err(Malformed::Json(_)));
+        read?;
         if self.notes.is_empty() {
             return Err(Malformed::Empty);
         }
-        self.notes.ended = true;
         Ok(())
     }
 
@@ -311,6 +313,18 @@ impl Observer {
         let ended = notes.ended || notes.finish_reason.is_some();
         let progress = Progress { ended, bytes: notes.output_bytes, counted: notes.counted };
         spent::of(notes.reading, progress, prompt)
+    }
+
+    /// Takes note of bytes of an answer that could not be read: they count as its text.
+    pub fn unread(&mut self, bytes: usize) {
+        self.notes.output_bytes += bytes as u64;
+    }
+
+    /// Whether there is something of an answer, be it a count or what could not be read.
+    #[must_use]
+    pub fn has_some(&self) -> bool {
+        let notes = &self.notes;
+        notes.content || notes.output_bytes > 0 || notes.reading.is_some()
     }
 
     /// Why the model stopped, in the upstream's words; of several choices, the last one's.

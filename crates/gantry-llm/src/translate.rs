@@ -48,6 +48,8 @@ pub struct PromptSize {
     pub images: usize,
     /// Documents whose text is not known, such as PDF files.
     pub documents: usize,
+    /// Messages of a chat; none of a text alone, as for embeddings and completions.
+    pub messages: usize,
 }
 
 /// Translates a request body from the caller's dialect to the upstream's.
@@ -99,10 +101,10 @@ pub fn reply(
 #[must_use]
 pub fn prompt_text_bytes(dialect: &dyn Dialect, body: &[u8]) -> PromptSize {
     let Ok(request) = dialect.read_request(body, &mut Losses::default()) else {
-        let none = PromptSize { text_bytes: body.len(), images: 0, documents: 0 };
+        let none = PromptSize { text_bytes: body.len(), ..PromptSize::default() };
         return size::of(body).unwrap_or(none);
     };
-    let mut size = PromptSize::default();
+    let mut size = PromptSize { messages: request.turns.len(), ..PromptSize::default() };
     request.turns.iter().flat_map(|turn| &turn.parts).for_each(|part| size.add(part));
     for tool in &request.tools {
         size.text_bytes += tool.name.len()
@@ -176,7 +178,8 @@ mod tests {
             {"type":"text","text":"five5"},
             {"type":"image","source":{"type":"url","url":"https://x"}}]}],
             "tools":[{"name":"ab","input_schema":{}}]}"#;
-        let expected = PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0 };
+        let expected =
+            PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0, messages: 2 };
         assert_eq!(prompt_text_bytes(&OpenAi, chat), expected);
         assert_eq!(prompt_text_bytes(&Anthropic, messages), expected);
     }
@@ -188,7 +191,7 @@ mod tests {
              "source":{"type":"text","media_type":"text/plain","data":"four"}},
             {"type":"document",
              "source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}}]}]}"#;
-        let expected = PromptSize { text_bytes: 2 + 3 + 4, images: 0, documents: 1 };
+        let expected = PromptSize { text_bytes: 2 + 3 + 4, images: 0, documents: 1, messages: 1 };
         assert_eq!(prompt_text_bytes(&Anthropic, body), expected);
     }
 
@@ -201,7 +204,12 @@ mod tests {
             let part = part.replace("BASE64", &base64);
             format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{text},{part}]}}]}}"#)
         };
-        let size = |text_bytes, images, documents| PromptSize { text_bytes, images, documents };
+        let size = |text_bytes, images, documents| PromptSize {
+            text_bytes,
+            images,
+            documents,
+            ..PromptSize::default()
+        };
         let cases = [
             (
                 chat(r#"{"type":"input_audio","input_audio":{"data":"BASE64","format":"wav"}}"#),
@@ -228,6 +236,7 @@ mod tests {
         ];
         for (body, expected) in cases {
             let shown = body.get(..120).unwrap_or(&body);
+            let expected = PromptSize { messages: body.matches("\"role\"").count(), ..expected };
             let found = prompt_text_bytes(&OpenAi, body.as_bytes());
             assert_eq!(found, expected, "{shown}");
         }

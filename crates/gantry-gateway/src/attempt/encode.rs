@@ -3,6 +3,7 @@
 //! Same dialect: the caller's bytes with a few fields spliced. Other dialect: translated, with a
 //! report of what did not fit.
 
+use crate::aside;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::route::Hop;
@@ -64,8 +65,12 @@ impl Error {
     }
 }
 
-/// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model.
-pub(super) fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
+/// What became of a translation.
+type Done = Result<translate::Translated, translate::Error>;
+
+/// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model. A
+/// long translation is made beside the worker.
+pub(super) async fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
     let mut added;
     let (mut headers, mut tool_names) = (Vec::new(), ToolNames::default());
@@ -76,7 +81,11 @@ pub(super) fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Erro
             (done.body, done.losses, done.usage_added)
         }
         false => {
-            let done = translated(call, hop, fits)?;
+            let made = match aside::is_long(&call.body) {
+                true => translated_aside(call, hop).await,
+                false => None,
+            };
+            let done = translated(call, hop, fits, made)?;
             (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
             (done.body, done.losses, false)
         }
@@ -223,10 +232,22 @@ struct Foreign {
     tool_names: ToolNames,
 }
 
-fn translated(call: &Call, hop: &Hop, fits: bool) -> Result<Foreign, Error> {
-    let context = request_context(hop, version(hop), Some(call.stream));
+async fn translated_aside(call: &Call, hop: &Hop) -> Option<Done> {
+    let (body, hop, from, stream) = (call.body.clone(), hop.clone(), call.dialect(), call.stream);
+    let work = move || {
+        let context = request_context(&hop, version(&hop), Some(stream));
+        translate::request(from, hop.model.dialect(), &body, &context)
+    };
+    aside::aside(work).await
+}
+
+fn translated(call: &Call, hop: &Hop, fits: bool, made: Option<Done>) -> Result<Foreign, Error> {
     let (from, to) = (call.dialect(), hop.model.dialect());
-    let done = translate::request(from, to, &call.body, &context).map_err(Error::Untranslatable)?;
+    let here = || {
+        let context = request_context(hop, version(hop), Some(call.stream));
+        translate::request(from, to, &call.body, &context)
+    };
+    let done = made.unwrap_or_else(here).map_err(Error::Untranslatable)?;
     let (mut losses, mut added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
     for name in from.feature_headers() {

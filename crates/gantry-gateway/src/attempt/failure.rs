@@ -3,6 +3,7 @@
 use crate::headers;
 use gantry_http::http1::Fields;
 use gantry_llm::errors::ErrorView;
+use gantry_llm::observe::Observer;
 use gantry_model::ids::UnixMs;
 use gantry_runtime::clock::HTTP_DATE;
 use http::header;
@@ -55,6 +56,8 @@ pub(crate) struct Failure {
     pub(crate) detail: String,
     /// Whether the target had less time than the gateway would have given it.
     pub(crate) hurried: bool,
+    /// What was read of a reply that became none.
+    pub(crate) seen: Option<Box<Observer>>,
 }
 
 /// An upstream's error reply as it came.
@@ -75,6 +78,7 @@ impl Failure {
             retry_after: None,
             detail: String::new(),
             hurried: false,
+            seen: None,
         }
     }
 
@@ -89,6 +93,20 @@ impl Failure {
             | Outcome::Timeout
             | Outcome::FirstTokenTimeout
             | Outcome::Malformed => true,
+        }
+    }
+
+    /// Whether the upstream, which has got the request, may bill it: unless it said that it failed,
+    /// or sent what is no answer of a model at all, such as a proxy's page.
+    pub(super) fn may_be_billed(&self) -> bool {
+        match self.outcome {
+            Outcome::Connect | Outcome::Untranslatable | Outcome::Status => false,
+            Outcome::Timeout | Outcome::FirstTokenTimeout | Outcome::Reset | Outcome::TooLarge => {
+                true
+            }
+            Outcome::StreamError | Outcome::Malformed => {
+                self.seen.as_ref().is_some_and(|seen| seen.has_some())
+            }
         }
     }
 

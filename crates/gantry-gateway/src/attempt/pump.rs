@@ -131,7 +131,10 @@ impl Pump {
                     let body = collected.take();
                     return Poll::Ready(match read {
                         Ok(()) => self.reply(body),
-                        Err(broken) => Step::Failed(broken),
+                        Err(broken) => {
+                            self.observer.unread(body.len());
+                            Step::Failed(broken)
+                        }
                     });
                 }
             };
@@ -146,6 +149,7 @@ impl Pump {
             let complete = match splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {
+                    self.observer.unread(splitter.held());
                     return Poll::Ready(Step::Failed(Break::TooLarge(error.to_string())));
                 }
             };
@@ -161,6 +165,9 @@ impl Pump {
         if self.metered
             && let Err(malformed) = self.observer.reply(&body)
         {
+            if matches!(malformed, Malformed::Json(_)) {
+                self.unread(&body);
+            }
             return match malformed {
                 Malformed::Error(_) => {
                     let error = Some(self.view(&body));
@@ -185,6 +192,7 @@ impl Pump {
         }
     }
 
+<<<<<<< HEAD
     /// What a body ended with, and then its end.
     fn last_step(&mut self) -> Step {
         if let Some(step) = self.last_event() {
@@ -196,6 +204,24 @@ impl Pump {
         }
     }
 
+=======
+    /// Takes note of what begins as an answer does and cannot be read.
+    fn unread(&mut self, data: &[u8]) {
+        if data.trim_ascii_start().starts_with(b"{") {
+            self.observer.unread(data.len());
+        }
+    }
+
+    /// What was read of a reply that becomes none.
+    pub(super) fn into_seen(mut self) -> Observer {
+        self.observer.unread(match &self.framer {
+            Framer::Whole(collected, _) => collected.len(),
+            Framer::Events(splitter) => splitter.held(),
+        });
+        self.observer
+    }
+
+>>>>>>> next
     /// The event that a body ended with whose blank line never came, if it is complete as data.
     /// What it means for the stream is seen at the next step. A torn one counts as not sent.
     fn last_event(&mut self) -> Option<Step> {
@@ -249,6 +275,7 @@ impl Pump {
                 Seen::Usage => (reframe, alive) = (reframe | self.strip_usage, false),
                 Seen::Error(_) => error = Some(self.view(&event.data)),
                 Seen::Malformed => {
+                    self.unread(&event.data);
                     return self.malformed(&event.data);
                 }
                 Seen::Preamble | Seen::Ignored => {}

@@ -40,14 +40,25 @@ pub(super) async fn send(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>
     let (call, config) = (target.call, &target.worker.shared.config);
     let limit = Limit::of(call.stream, &call.wishes, config, begin.left);
     let patience = begin.patience;
-    let done = within(limit.time, patience, target.worker, exchange(target, begin)).await;
-    done.unwrap_or_else(|| {
+    // It outlives the wait, for what came of a reply is to be counted.
+    let mut slot = None;
+    let exchange = exchange(target, begin, &mut slot);
+    let done = within(limit.time, patience, target.worker, exchange).await;
+    let mut done = done.unwrap_or_else(|| {
         let error = view(ErrorKind::Timeout, limit.status, limit.message());
         Err(Failure { hurried: limit.hurried, ..Failure::silent(limit.outcome, error) })
-    })
+    });
+    if let Err(failure) = &mut done {
+        failure.seen = slot.filter(|pump| pump.metered).map(|pump| Box::new(pump.into_seen()));
+    }
+    done
 }
 
-async fn exchange(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failure> {
+async fn exchange(
+    target: &Target<'_>,
+    begin: Begin,
+    slot: &mut Option<Pump>,
+) -> Result<Box<Reply>, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let mut head = request_head(call, hop, encoded, begin.span.as_ref());
     let unsigned = Unsigned {
@@ -66,7 +77,7 @@ async fn exchange(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failu
     if !reply.status.is_success() {
         return Err(refused(target, reply).await);
     }
-    gate(target, reply, begin.now_us).await
+    gate(target, reply, begin.now_us, slot).await
 }
 
 /// No reply at all. Its addresses are for whoever runs the gateway.
@@ -109,11 +120,12 @@ async fn gate(
     target: &Target<'_>,
     reply: pool::Reply,
     started_us: u64,
+    slot: &mut Option<Pump>,
 ) -> Result<Box<Reply>, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
     let fields = reply.fields;
-    let mut pump = Pump::new(hop, reply.body, fittings(target));
+    let pump = slot.insert(Pump::new(hop, reply.body, fittings(target)));
     let (mut held, mut held_bytes, mut tokens) = (Held::default(), 0, 0);
     let end = loop {
         match poll_fn(|cx| pump.poll_step(cx)).await {
@@ -153,6 +165,8 @@ async fn gate(
         started_us,
     };
     let Held { first, more } = held;
+    // It was put there above.
+    let Some(pump) = slot.take() else { return Err(early_break(&Break::Empty)) };
     let gated = Gated { pump, stream: call.stream, first, more, tokens, end };
     Ok(Box::new(Reply { head, frames: Frames::Gated(gated) }))
 }

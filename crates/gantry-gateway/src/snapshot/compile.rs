@@ -6,6 +6,7 @@
 
 use super::access::{Access, Lists};
 use super::entries::{digest, read, settings};
+use super::served::{Priced, ServedPrices};
 use super::{Broken, Entry, Key, Keys, Listing, Model, Models, Policy, Snapshot, Target, Virtual};
 use crate::route::health::Registry;
 use crate::route::{lot, strategy_name};
@@ -120,7 +121,18 @@ fn models(source: &SnapshotSource, with: (&Registry, &Apis)) -> Models {
         compiler.resolve(name, &resolve, 0);
     }
     compiler.add_short_names();
+    compiler.served.fill(compiler.models.values().filter_map(priced));
     compiler.models
+}
+
+fn priced(entry: &Entry) -> Option<Priced<'_>> {
+    let Entry::Real(model) = entry else { return None };
+    Some(Priced {
+        id: &model.id,
+        provider: &model.upstream.provider,
+        upstream_model: &model.upstream_model,
+        price: model.price.as_ref()?,
+    })
 }
 
 #[derive(Default)]
@@ -130,6 +142,7 @@ struct Compiler {
     /// Further names of routes, by their whole names.
     short: BTreeMap<String, Vec<String>>,
     lists: Lists,
+    served: ServedPrices,
     /// By the models' whole names.
     listings: HashMap<String, Listing>,
     /// Whole names by names that nothing else had when the snapshot was made.
@@ -174,6 +187,7 @@ impl Compiler {
             traits,
             claude,
             types,
+            served_prices: price.is_none().then(|| self.served.clone()),
             price,
             health: health.of(&name),
             access,

@@ -6,9 +6,11 @@
 mod access;
 mod compile;
 mod entries;
+mod served;
 
 pub use access::Access;
 pub use compile::compile;
+pub use served::ServedPrices;
 
 use crate::route::health::Health;
 use gantry_llm::dialect::Dialect;
@@ -112,6 +114,8 @@ pub struct Model {
     /// Empty: not restricted.
     pub types: Vec<ModelType>,
     pub price: Option<ModelPrice>,
+    /// Where it has no price itself, those of the models that may answer in its place.
+    pub served_prices: Option<ServedPrices>,
     pub access: Access,
     /// What lists show of it.
     pub listing: Listing,
@@ -135,6 +139,14 @@ impl Model {
     #[must_use]
     pub fn quirks(&self) -> &Quirks {
         &self.quirks
+    }
+
+    /// Its own price, else that of the model which the upstream says has answered.
+    #[must_use]
+    pub fn price_of(&self, served: Option<&str>) -> Option<&ModelPrice> {
+        let asked = (self.id.as_str(), self.upstream.provider.as_str());
+        let other = || self.served_prices.as_ref()?.get(asked, served?);
+        self.price.as_ref().or_else(other)
     }
 }
 

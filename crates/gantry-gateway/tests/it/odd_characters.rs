@@ -49,6 +49,19 @@ async fn halves_in_requests_and_whole_replies_become_unknown_characters() {
     }
 }
 
+/// The text of a stream.
+fn said(path: &str, stream: &str) -> String {
+    let piece = |event: gantry_llm::sse::Event<'_>| {
+        let data = serde_json::from_slice(&event.data).unwrap_or(serde_json::Value::Null);
+        let piece = match path {
+            "/v1/messages" => &data["delta"]["text"],
+            _ => &data["choices"][0]["delta"]["content"],
+        };
+        piece.as_str().unwrap_or_default().to_owned()
+    };
+    gantry_llm::sse::events(stream.as_bytes()).map(piece).collect()
+}
+
 #[tokio::test]
 async fn halves_in_two_pieces_of_a_stream_are_joined() {
     let chunk = |text: &str| {
@@ -64,16 +77,7 @@ async fn halves_in_two_pieces_of_a_stream_are_joined() {
             let gateway = gateway(&mock).await;
             mock.script(vec![raw(&[&chunk(first), &chunk(second), &end])]);
             let answer = gateway.post(path, &request("x", true)).await;
-            let mut said = String::new();
-            for event in gantry_llm::sse::events(text(&answer).as_bytes()) {
-                let data = serde_json::from_slice(&event.data).unwrap_or(serde_json::Value::Null);
-                let piece = match path {
-                    "/v1/messages" => &data["delta"]["text"],
-                    _ => &data["choices"][0]["delta"]["content"],
-                };
-                said.push_str(piece.as_str().unwrap_or_default());
-            }
-            assert_eq!(said, expected, "{path}: {}", text(&answer));
+            assert_eq!(said(path, &text(&answer)), expected, "{path}: {}", text(&answer));
             assert_eq!(gateway.record().refusal, "", "{path}");
         }
     }

@@ -1,7 +1,7 @@
 //! Reads JSON text from left to right, without building anything.
 //!
-//! The wire structs of all dialects are filled by it. The grammar is RFC 8259's. Halves of surrogate
-//! pairs that stand alone become U+FFFD. Values that nobody asked for are checked too.
+//! The wire structs of all dialects are filled by it. The grammar is RFC 8259's. Halves of
+//! surrogate pairs that stand alone become U+FFFD. Values that nobody asked for are checked too.
 
 use crate::neutral::{Number, Raw, Text};
 use crate::surrogates::mended_text;
@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
         let raw = self.raw()?;
         let Some(strays) = &mut self.strays else { return Ok(()) };
         match raw.get() {
-            "null" | "[]" | "{}" => {}
+            text if is_hollow(text) => {}
             _ if strays.at.len() < STRAYS_MAX => strays.at.push(start),
             _ => strays.more += 1,
         }
@@ -462,6 +462,29 @@ impl<'a> Reader<'a> {
         let message = format!("invalid type: {found}, expected {expected}");
         Box::new(Fault { at, message })
     }
+}
+
+/// Whether a value says nothing: null, false, empty, or an object of such values.
+pub(crate) fn is_hollow(json: &str) -> bool {
+    hollow(&mut Reader::new(json)).unwrap_or(false)
+}
+
+fn hollow(reader: &mut Reader<'_>) -> Read<bool> {
+    let mut all = true;
+    match reader.peek() {
+        Some(b'"') => return Ok(reader.string()?.is_empty()),
+        Some(b'{') => reader.object(|reader, _| {
+            all &= hollow(reader)?;
+            Ok(())
+        })?,
+        Some(b'[') => reader.list(|reader| {
+            all = false;
+            reader.skip()
+        })?,
+        Some(b'f' | b'n') => reader.skip()?,
+        _ => all = false,
+    }
+    Ok(all)
 }
 
 /// Where the bytes from `at` on stop being the plain inside of a string.

@@ -6,6 +6,7 @@
 use super::wire_block::{Block, CacheControl, Message, says_something};
 use super::{client_tools, read_messages};
 use crate::context::{Code, Error};
+use crate::dialect::reader::is_hollow;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
     Effort, Format, LeftOut, Losses, Names, Number, Place, Raw, Reasoning, Request, Role, Sampling,
@@ -22,6 +23,10 @@ pub(super) const NAMES: Names = Names {
     tier: "service_tier",
     user: "metadata.user_id",
 };
+
+/// Fields whose value changes nothing, so that leaving them out is no loss.
+const HARMLESS: [(&str, &str); 1] =
+    [("billing_policy", r#"{"type":"billing_policy","bill_to":"self"}"#)];
 
 wire! {
     struct MessagesRequest<'a> {
@@ -41,6 +46,7 @@ wire! {
         may temperature: Number<'a>,
         may top_p: Number<'a>,
         may top_k: Number<'a>,
+        may cache_control: CacheControl<'a>,
         may thread: Thread<'a>,
         may compaction: Raw<'a>,
         may mcp_servers: Raw<'a>,
@@ -91,6 +97,12 @@ wire! {
     }
 }
 
+/// Whether a field changes nothing, however it is spaced.
+fn harmless(name: &str, raw: &Raw<'_>) -> bool {
+    let tight: String = raw.get().split_whitespace().collect();
+    HARMLESS.contains(&(name, &tight))
+}
+
 /// Parses a request body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
     let mut wire = MessagesRequest::default();
@@ -99,8 +111,10 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
     if messages.is_empty() {
         return Err(Error::new("messages", "must hold at least one message"));
     }
-    for (name, _) in &wire.unknown {
-        losses.dropped(name, "has no counterpart at the upstream");
+    for (name, raw) in &wire.unknown {
+        if !is_hollow(raw.get()) && !harmless(name, raw) {
+            losses.dropped(name, "has no counterpart at the upstream");
+        }
     }
     refuse_state(&mut wire)?;
     let mut turns = Vec::with_capacity(messages.len() + 1);
@@ -110,6 +124,12 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         turns.push(Turn { role: Role::System, parts, place });
     }
     read_messages::read(messages, &mut turns, losses)?;
+    if let (Some(control), Some(last)) =
+        (wire.cache_control.take(), turns.last_mut().and_then(|turn| turn.parts.last_mut()))
+    {
+        // The one on the request stands for one on the last block.
+        last.cache.get_or_insert(control.read());
+    }
     let (tools, mut left_out) = tools(wire.tools.take().unwrap_or_default(), losses);
     if says_something(wire.mcp_servers) {
         let why = "servers of tools are called by Anthropic only";

@@ -3,7 +3,7 @@
 //! One struct stands for all types of block; the parsers look at `type` and take what belongs to
 //! it. Members whose shape differs between types stay raw.
 
-use crate::dialect::reader::{Read, Reader};
+use crate::dialect::reader::{Read, Reader, is_hollow};
 use crate::dialect::wire::{self, FromJson, Skipped, wire};
 use crate::neutral::{Cache, Raw, Str, StrOr, Text};
 
@@ -85,5 +85,5 @@ impl CacheControl<'_> {
 
 /// Whether a member is there and says something: not null, empty or false.
 pub(super) fn says_something(raw: Option<Raw<'_>>) -> bool {
-    raw.is_some_and(|raw| !matches!(raw.get(), "[]" | "{}" | "null" | "false"))
+    raw.is_some_and(|raw| !is_hollow(raw.get()))
 }

@@ -3,6 +3,7 @@
 //! Facts: openai-openapi 2.3 and the Python SDK; extensions of compatible servers (vLLM, DeepSeek,
 //! OpenRouter, Azure) are accepted where they are unambiguous.
 
+mod cache;
 mod fit;
 mod fit_fields;
 mod media;

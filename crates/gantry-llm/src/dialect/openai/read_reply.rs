@@ -8,6 +8,7 @@ use super::usage::{Timings, Usage, Used};
 use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall, thought_signature};
 use crate::context::Error;
 use crate::dialect::read_error;
+use crate::dialect::reader::is_hollow;
 use crate::dialect::wire::{self, Few, Skipped, wire};
 use crate::neutral::{
     Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, StrOr, Text, ToolCall,
@@ -35,7 +36,7 @@ wire! {
         lax finish_reason: Str<'a>,
         // vLLM: the stop sequence that was met, or the id of the token.
         lax stop_reason: Raw<'a>,
-        lax logprobs: Skipped,
+        lax logprobs: Raw<'a>,
     }
 
     struct Message<'a> {
@@ -90,7 +91,7 @@ impl<'a> TextPart<'a> {
 /// Reports members of a reply or a chunk that no other dialect has.
 pub(super) fn report(members: &[(&str, Option<Raw<'_>>)], losses: &mut Losses) {
     for (path, raw) in members {
-        if raw.is_some_and(|raw| !matches!(raw.get(), "[]" | "{}" | "\"\"" | "false")) {
+        if raw.is_some_and(|raw| !is_hollow(raw.get())) {
             losses.once(path, "has no counterpart");
         }
     }
@@ -118,7 +119,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     if !rest.is_empty() {
         losses.dropped("reply.choices[1]", "only the first choice is kept");
     }
-    if choice.logprobs.is_some() {
+    if choice.logprobs.is_some_and(|raw| !is_hollow(raw.get())) {
         losses.dropped("reply.choices[0].logprobs", "has no counterpart");
     }
     let message =

@@ -9,6 +9,7 @@ use super::wire_request::{
     Tool as WireTool, ToolChoice as WireChoice, cache,
 };
 use crate::context::Error;
+use crate::dialect::reader::is_hollow;
 use crate::dialect::wire;
 use crate::neutral::{
     Cache, Display, Effort, Format, LeftOut, Losses, Names, Place, Reasoning, Request, Sampling,
@@ -27,7 +28,7 @@ pub(super) const NAMES: Names = Names {
 };
 
 /// Fields whose value changes nothing, so that leaving them out is no loss.
-pub(super) const HARMLESS: [(&str, &str); 12] = [
+pub(super) const HARMLESS: [(&str, &str); 13] = [
     ("n", "1"),
     ("logprobs", "false"),
     ("top_logprobs", "0"),
@@ -40,6 +41,7 @@ pub(super) const HARMLESS: [(&str, &str); 12] = [
     ("metadata", "{}"),
     ("verbosity", "\"medium\""),
     ("modalities", "[\"text\"]"),
+    ("prompt_cache_options", "{\"mode\":\"implicit\"}"),
 ];
 
 /// Parses a request body.
@@ -51,7 +53,8 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         return Err(Error::new("messages", "must hold at least one message"));
     }
     for (name, raw) in &wire.unknown {
-        if !HARMLESS.contains(&(name, raw.get())) {
+        let tight: String = raw.get().split_whitespace().collect();
+        if !is_hollow(&tight) && !HARMLESS.contains(&(name, &tight)) {
             losses.dropped(name, "has no counterpart at the upstream");
         }
     }
