@@ -192,7 +192,6 @@ impl Pump {
         }
     }
 
-<<<<<<< HEAD
     /// What a body ended with, and then its end.
     fn last_step(&mut self) -> Step {
         if let Some(step) = self.last_event() {
@@ -204,7 +203,6 @@ impl Pump {
         }
     }
 
-=======
     /// Takes note of what begins as an answer does and cannot be read.
     fn unread(&mut self, data: &[u8]) {
         if data.trim_ascii_start().starts_with(b"{") {
@@ -221,7 +219,6 @@ impl Pump {
         self.observer
     }
 
->>>>>>> next
     /// The event that a body ended with whose blank line never came, if it is complete as data.
     /// What it means for the stream is seen at the next step. A torn one counts as not sent.
     fn last_event(&mut self) -> Option<Step> {
