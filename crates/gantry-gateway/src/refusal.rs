@@ -71,6 +71,8 @@ pub(crate) enum RefusalKind {
     NoTarget,
     Unavailable,
     UpstreamFailed,
+    /// The upstream refuses the gateway's own key.
+    UpstreamKey,
     UpstreamTimeout,
     FirstTokenTimeout,
     /// The bodies of all requests hold as many bytes as they may.
@@ -115,6 +117,7 @@ impl RefusalKind {
             Self::NoTarget => "no_target",
             Self::Unavailable => "model_unavailable",
             Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamKey => "upstream_key_refused",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::FirstTokenTimeout => "first_token_timeout",
             Self::Busy => "gateway_busy",
@@ -144,7 +147,7 @@ impl RefusalKind {
             Self::SlowBody | Self::FirstTokenTimeout | Self::UpstreamTimeout => ErrorKind::Timeout,
             Self::NoTarget | Self::Unavailable | Self::Busy => ErrorKind::Overloaded,
             Self::Blocked => ErrorKind::ContentFilter,
-            Self::UpstreamFailed => ErrorKind::Upstream,
+            Self::UpstreamFailed | Self::UpstreamKey => ErrorKind::Upstream,
         }
     }
 
@@ -169,7 +172,7 @@ impl RefusalKind {
             Self::HttpVersion => 505,
             Self::TooLarge => 413,
             Self::Encoding => 415,
-            Self::UpstreamFailed => 502,
+            Self::UpstreamFailed | Self::UpstreamKey => 502,
             Self::NoTarget | Self::Unavailable | Self::Busy => 503,
             Self::UpstreamTimeout => 504,
         }
@@ -177,6 +180,14 @@ impl RefusalKind {
 }
 
 impl Refusal {
+    /// Whether the same request cannot fare better when it is sent again. Official clients retry
+    /// some of these statuses, and those of coding agents a wrong token too, without a word.
+    #[must_use]
+    pub(crate) fn is_final(&self) -> bool {
+        let caller = self.fault == Fault::Caller && self.kind != RefusalKind::SlowBody;
+        caller || self.kind == RefusalKind::UpstreamKey
+    }
+
     /// The caller's mistake.
     #[must_use]
     pub(crate) fn caller(kind: RefusalKind, public: impl Into<String>) -> Self {

@@ -140,6 +140,9 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     if let Some(wait) = refusal.retry_after {
         print_wait(&mut lines, wait);
     }
+    if refusal.is_final() {
+        lines.line(headers::SHOULD_RETRY.as_bytes(), b"false");
+    }
     if let Some(methods) = &refusal.allow {
         lines.line(ALLOW.as_str().as_bytes(), methods.as_bytes());
     }

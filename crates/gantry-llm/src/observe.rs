@@ -11,6 +11,7 @@ mod tests;
 pub(crate) mod usage;
 pub(crate) mod value;
 
+use crate::finish;
 use crate::scan::Fault;
 use crate::scan::ScanError;
 use crate::scan::cursor::Cursor;
@@ -153,6 +154,21 @@ pub(crate) struct Found {
     pub(crate) error: Option<Box<UpstreamError>>,
     /// The whole object calls itself an error.
     pub(crate) is_error: bool,
+}
+
+impl Found {
+    /// Keeps the first error.
+    pub(crate) fn fail(&mut self, error: Option<Box<UpstreamError>>) {
+        self.error = self.error.take().or(error);
+    }
+}
+
+/// The error that a reason to stop stands for; `said` says whether there is an answer.
+pub(crate) fn failed(reason: &str, said: bool) -> Option<Box<UpstreamError>> {
+    finish::fails(reason, said).then(|| {
+        let message = Some(finish::sentence(reason));
+        Box::new(UpstreamError { kind: Some(reason.to_owned()), code: None, message })
+    })
 }
 
 /// Reads the members of a reply; the cursor stands on its `{`.

@@ -199,6 +199,12 @@ impl<'a> Iterator for Events<'a> {
 }
 
 impl<'a> Events<'a> {
+    /// How many bytes are not read yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Takes the next line without its end; `None` when nothing is left.
     fn line(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() {

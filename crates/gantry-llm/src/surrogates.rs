@@ -1,7 +1,7 @@
 //! Halves of surrogate pairs in JSON text: `\ud83d` without its `\ude42`.
 //!
 //! Some servers and clients cut a character in two, and strict readers refuse the whole text for
-//! it. Such a half becomes U+FFFD, for callers and upstreams alike, translated or not; whoever takes
+//! it. Such a half becomes U+FFFD, for callers and upstreams alike, translated or not; who takes
 //! a body in calls [`mended`], and `rejoin` does what goes over several events. It never touches
 //! text that has both halves.
 

@@ -415,6 +415,7 @@ fn carried(field: Field<'_>) -> bool {
             | b"transfer-encoding"
             | b"upgrade"
             | b"x-api-key"
+            | b"x-goog-api-key"
             | b"x-real-ip"
     );
     let ours: [&[u8]; 5] = [b"x-tfy-", b"x-gantry-", b"x-forwarded-", b"proxy-", b"sec-"];

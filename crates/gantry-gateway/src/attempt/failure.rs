@@ -2,7 +2,7 @@
 
 use crate::headers;
 use gantry_http::http1::Fields;
-use gantry_llm::errors::ErrorView;
+use gantry_llm::errors::{ErrorKind, ErrorView};
 use gantry_llm::observe::Observer;
 use gantry_model::ids::UnixMs;
 use gantry_runtime::clock::HTTP_DATE;
@@ -65,6 +65,8 @@ pub(crate) struct Failure {
 pub(crate) struct UpstreamReply {
     pub(crate) fields: Fields,
     pub(crate) body: bytes::Bytes,
+    /// Its status; `None` when the error came with 200.
+    pub(crate) came_with: Option<u16>,
 }
 
 impl Failure {
@@ -80,6 +82,23 @@ impl Failure {
             hurried: false,
             seen: None,
         }
+    }
+
+    /// Whether the upstream refuses the credentials that Gantry calls it with. A 403 that is about
+    /// the prompt has words of its own.
+    pub(crate) fn refuses_key(&self) -> bool {
+        let said = matches!(self.outcome, Outcome::Status | Outcome::StreamError);
+        said && match self.error.kind {
+            ErrorKind::Authentication => true,
+            ErrorKind::Permission => !self.is_of_prompt(),
+            _ => false,
+        }
+    }
+
+    fn is_of_prompt(&self) -> bool {
+        const SIGNS: [&str; 4] = ["flagged", "moderation", "policy", "safety"];
+        let said = self.error.message.to_ascii_lowercase();
+        SIGNS.iter().any(|sign| said.contains(sign))
     }
 
     /// Whether it speaks against the target: 5xx, 429, 401, 403 or no reply, if it had its time.

@@ -24,7 +24,7 @@ mod send;
 mod sign;
 
 pub(crate) use broken::Break;
-pub(crate) use pump::{Pump, Step};
+pub(crate) use pump::{Pump, Step, Told};
 pub(crate) use reply::{End, Frames, Gated, Head, Reply};
 pub(crate) use send::error_blames_target;
 
@@ -297,6 +297,19 @@ fn untranslatable(call: &Call, hop: &Hop, error: &encode::Error, ledger: &mut Le
     Failure::silent(Outcome::Untranslatable, ErrorView { code, ..view })
 }
 
+/// A provider that refuses Gantry's key: not the caller's, who can do nothing about it. A bare 401
+/// would send the caller to look for a mistake in a token that is right.
+fn key_refused(call: &Call, hop: &Hop, failure: Failure) -> Refusal {
+    let Failure { status, error, .. } = failure;
+    let public = format!(
+        "the provider refused the key that the gateway itself has for the model `{}` (status \
+         {status}): {}; your token is right, tell whoever runs the gateway",
+        call.model, error.message
+    );
+    let note = format!("the provider `{}` refused the key", hop.model.upstream.provider);
+    Refusal { note: Some(note), ..Refusal::operator(RefusalKind::UpstreamKey, public) }
+}
+
 /// The last failure becomes the caller's answer: the upstream's own error, or a refusal.
 fn give_up(
     call: &Call,
@@ -305,6 +318,10 @@ fn give_up(
     ledger: &mut Ledger,
 ) -> Result<Box<Reply>, Refusal> {
     failure.error.request_id = ledger.id().to_string();
+    if failure.refuses_key() {
+        ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
+        return Err(key_refused(call, hop, failure));
+    }
     if let Some(reply) = failure.reply {
         return Ok(send::upstream_error(call, hop, &failure.error, *reply));
     }

@@ -76,7 +76,7 @@ pub(crate) enum Step {
         bytes: Bytes,
         progress: bool,
         tokens: u32,
-        error: Option<ErrorView>,
+        error: Option<Told>,
     },
     /// The stream ended as its dialect says; the bytes are the last ones.
     Ended {
@@ -85,6 +85,13 @@ pub(crate) enum Step {
     /// A screen stopped the reply, and says why.
     Blocked(String),
     Failed(Break),
+}
+
+/// An error that the upstream sent after status 200.
+pub(crate) struct Told {
+    pub(crate) view: ErrorView,
+    /// The caller gets the upstream's own event, which is in the caller's envelope.
+    pub(crate) shown: bool,
 }
 
 impl Pump {
@@ -170,7 +177,7 @@ impl Pump {
             }
             return match malformed {
                 Malformed::Error(_) => {
-                    let error = Some(self.view(&body));
+                    let error = Some(Told { view: self.view(&body), shown: false });
                     Step::Events { bytes: body, progress: false, tokens: 0, error }
                 }
                 Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
@@ -261,7 +268,10 @@ impl Pump {
         let (mut progress, mut tokens, mut error) = (false, 0, None);
         let (mut reframe, mut alive) = (false, true);
         let mut out = Vec::new();
-        for event in sse::events(&complete) {
+        let mut events = sse::events(&complete);
+        // Where an error stands; nothing behind it goes on.
+        let (mut start, mut end) = (0, complete.len());
+        while let Some(event) = events.next() {
             match self.observer.event(&event) {
                 Seen::Content => {
                     progress = true;
@@ -270,16 +280,21 @@ impl Pump {
                 Seen::Done if self.observer.is_empty() => return Step::Failed(Break::Empty),
                 Seen::Finish | Seen::Done => (progress, alive) = (true, false),
                 Seen::Usage => (reframe, alive) = (reframe | self.strip_usage, false),
-                Seen::Error(_) => error = Some(self.view(&event.data)),
+                Seen::Error(_) => {
+                    let view = self.view(&event.data);
+                    let own = self.upstream.owns_error_event(event.name, &event.data);
+                    error = Some(Told { view, shown: own && self.forwards() });
+                    end = complete.len() - events.left();
+                    break;
+                }
                 Seen::Malformed => {
                     self.unread(&event.data);
                     return self.malformed(&event.data);
                 }
                 Seen::Preamble | Seen::Ignored => {}
             }
-            if error.is_none()
-                && let Err(failed) = self.printer.event((event.name, &event.data), &mut out)
-            {
+            start = complete.len() - events.left();
+            if let Err(failed) = self.printer.event((event.name, &event.data), &mut out) {
                 let mut message = failed.message;
                 self.secrets().text(&mut message);
                 return Step::Failed(Break::Malformed(message));
@@ -288,17 +303,19 @@ impl Pump {
         if let Some(why) = self.printer.blocked() {
             return Step::Blocked(why.to_owned());
         }
-        let mut bytes = match (self.forwards(), reframe) {
-            (false, _) => self.printed(out, alive),
-            (true, true) => self.without_usage(&complete),
-            (true, false) => complete,
-        };
-        if let Some(error) = &mut error {
-            let shows = self.secrets().said(error, &mut bytes);
-            if !shows && self.forwards() {
-                bytes = errors::print_event(self.upstream, error).into();
-            }
+        if let Some(told) = &mut error {
+            let came = complete.slice(start..end);
+            let mut said = came.clone();
+            // An event that shows a credential is printed anew.
+            told.shown &= self.secrets().said(&mut told.view, &mut said) && said == came;
+            end = if told.shown { end } else { start };
         }
+        let kept = complete.slice(..end);
+        let bytes = match (self.forwards(), reframe) {
+            (false, _) => self.printed(out, alive && error.is_none()),
+            (true, true) => self.without_usage(&kept),
+            (true, false) => kept,
+        };
         Step::Events { bytes: self.in_shape(bytes), progress, tokens, error }
     }
 

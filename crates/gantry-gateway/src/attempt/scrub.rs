@@ -50,7 +50,7 @@ impl Secrets {
 
     /// Everything that a failure says.
     pub(super) fn scrub(&self, failure: &mut Failure) {
-        let Some(UpstreamReply { fields, body }) = failure.reply.as_deref_mut() else {
+        let Some(UpstreamReply { fields, body, .. }) = failure.reply.as_deref_mut() else {
             self.view(&mut failure.error);
             return;
         };

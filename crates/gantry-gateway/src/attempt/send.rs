@@ -110,7 +110,11 @@ async fn refused(target: &Target<'_>, mut reply: pool::Reply) -> Failure {
     Failure {
         status,
         retry_after: retry_after(&reply.fields, worker.shared.clock.unix_ms()),
-        reply: Some(Box::new(UpstreamReply { fields: reply.fields, body })),
+        reply: Some(Box::new(UpstreamReply {
+            fields: reply.fields,
+            body,
+            came_with: Some(status),
+        })),
         ..Failure::silent(Outcome::Status, error)
     }
 }
@@ -129,10 +133,14 @@ async fn gate(
     let (mut held, mut held_bytes, mut tokens) = (Held::default(), 0, 0);
     let end = loop {
         match poll_fn(|cx| pump.poll_step(cx)).await {
-            Step::Events { bytes, error: Some(error), progress: false, .. } => {
+            Step::Events { bytes, error: Some(told), progress: false, .. } => {
                 // An event is no body: it is printed anew.
                 let body = if call.stream { Bytes::new() } else { bytes };
-                return Err(stream_error(worker, error, UpstreamReply { fields, body }));
+                return Err(stream_error(
+                    worker,
+                    told.view,
+                    UpstreamReply { fields, body, came_with: None },
+                ));
             }
             Step::Events { bytes, progress, tokens: new, error } => {
                 held_bytes += bytes.len();
@@ -270,7 +278,8 @@ fn meant_status(error: &ErrorView) -> u16 {
     }
 }
 
-/// The upstream's error for the caller: its own bytes within one dialect, else printed anew.
+/// The upstream's error for the caller: its own bytes where they are the caller's envelope, else
+/// printed anew. Within one dialect the status is the upstream's own.
 pub(super) fn upstream_error(
     call: &Call,
     hop: &Hop,
@@ -278,15 +287,18 @@ pub(super) fn upstream_error(
     reply: UpstreamReply,
 ) -> Box<Reply> {
     let dialect = call.dialect();
-    let same = dialect == hop.model.dialect() && !reply.body.is_empty();
-    let body = if same && is_json(&reply.body) {
-        reply.body
-    } else {
-        errors::print_body(dialect, error).into()
+    let UpstreamReply { fields, body, came_with } = reply;
+    let same = dialect == hop.model.dialect();
+    let body = match same && dialect.owns_error(&body) {
+        true => body,
+        false => errors::print_body(dialect, error).into(),
     };
     let head = Head {
-        status: errors::status_for(dialect, error),
-        fields: reply.fields,
+        status: match came_with {
+            Some(status @ 400..) if same => status,
+            _ => errors::status_for(dialect, error),
+        },
+        fields,
         // Perhaps by stars only, in place of a credential.
         altered: true,
         ..Head::of(&hop.model)

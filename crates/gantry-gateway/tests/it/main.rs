@@ -26,6 +26,7 @@ mod leaving;
 mod limits;
 mod long_bodies;
 mod odd_characters;
+mod outcomes;
 mod privacy;
 mod records;
 mod routing;

@@ -85,10 +85,10 @@ async fn the_rest_of_an_error_stays_as_the_upstream_wrote_it() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;
     let body = format!(r#"{{"error":{{"message":"bad {UPSTREAM_KEY}","extra":[1.0]}}}}"#);
-    mock.always(reply(401, &body));
+    mock.always(reply(400, &body));
     let answer = gateway.post("/v1/chat/completions", &chat("gpt/m")).await;
     assert_eq!(text(&answer), r#"{"error":{"message":"bad ***","extra":[1.0]}}"#);
-    assert_eq!(answer.status, 401);
+    assert_eq!(answer.status, 400);
     let answer = gateway.post("/v1/messages", &messages("gpt/m", false)).await;
     assert_eq!(json(&answer)["error"]["message"], "bad ***");
     for record in gateway.records() {

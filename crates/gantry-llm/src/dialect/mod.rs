@@ -118,6 +118,17 @@ pub trait Dialect: Debug + Sync {
         read_error::read(status, body)
     }
 
+    /// Whether an error body is in the envelope in which clients of this dialect look for words, so
+    /// that it may go on as it is. Any other is printed anew.
+    fn owns_error(&self, _body: &[u8]) -> bool {
+        false
+    }
+
+    /// The same of an error event with this name.
+    fn owns_error_event(&self, _name: Option<&str>, data: &[u8]) -> bool {
+        self.owns_error(data)
+    }
+
     /// Appends the body of an error reply.
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>);
 

@@ -11,6 +11,7 @@
 mod calls;
 mod fit;
 mod golden;
+mod outcomes;
 mod roundtrip;
 mod streams;
 mod support;

@@ -106,6 +106,15 @@ impl Dialect for Anthropic {
         Box::new(print_stream::Printer::new(ctx))
     }
 
+    fn owns_error(&self, body: &[u8]) -> bool {
+        print_error::is_envelope(body)
+    }
+
+    /// Its clients look at the name first.
+    fn owns_error_event(&self, name: Option<&str>, data: &[u8]) -> bool {
+        name == Some("error") && self.owns_error(data)
+    }
+
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>) {
         print_error::print(error, out);
     }

@@ -5,7 +5,8 @@
 use crate::context::Code;
 use crate::dialect::json::{Json, Piece};
 use crate::dialect::read_error::PROMPT_AND_CAP;
-use crate::neutral::{ErrorKind, ErrorView};
+use crate::dialect::wire::{self, wire};
+use crate::neutral::{ErrorKind, ErrorView, Raw, Str};
 
 /// The body of an error reply, and the data of an error event.
 pub(super) fn print(error: &ErrorView, out: &mut Vec<u8>) {
@@ -44,6 +45,32 @@ fn context_length(message: &str, json: &mut Json<'_>) {
     let known = message.contains(PROMPT) || message.contains(PROMPT_AND_CAP);
     let head = if known { ["", ""] } else { [PROMPT, ": "] };
     json.concat(head.into_iter().chain([message]).map(Piece::Str));
+}
+
+wire! {
+    struct Envelope<'a> {
+        may kind as "type": Str<'a>,
+        may error: Raw<'a>,
+    }
+
+    struct Detail<'a> {
+        may kind as "type": Str<'a>,
+        may message: Str<'a>,
+    }
+}
+
+/// Whether a body is an error as Anthropic's clients read it:
+/// `{"type": "error", "error": {"type": …, "message": …}}`.
+pub(super) fn is_envelope(body: &[u8]) -> bool {
+    let mut envelope = Envelope::default();
+    wire::parse_into(&mut envelope, body).is_ok()
+        && envelope.kind.as_deref() == Some("error")
+        && envelope.error.is_some_and(|raw| {
+            let detail = wire::parse_text::<Detail<'_>>(raw.get()).unwrap_or_default();
+            [detail.kind, detail.message]
+                .into_iter()
+                .all(|text| text.is_some_and(|text| !text.is_empty()))
+        })
 }
 
 /// Anthropic's `error.type` of a kind.

@@ -3,7 +3,7 @@
 //! `stream` feeds it one SSE event at a time. The `type` in the data counts, not the event's name,
 //! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
 
-use super::read_reply::stop;
+use super::read_reply::{Told, stop};
 use super::usage::{Usage, Used};
 use super::wire_block::Block;
 use crate::context::Failure;
@@ -65,6 +65,8 @@ enum Kind {
 pub(crate) struct Parser {
     open: Vec<Open>,
     calls: usize,
+    /// A block has begun.
+    said: bool,
     used: Used,
     done: bool,
     losses: Losses,
@@ -112,9 +114,11 @@ impl StreamParser for Parser {
             "message_delta" => {
                 let delta = data.delta;
                 if delta.stop_reason.is_some() {
-                    let reason = delta.stop_reason.as_deref();
+                    let told = Told { reason: delta.stop_reason.as_deref(), said: self.said };
                     let (sequence, details) = (delta.stop_sequence, delta.stop_details);
-                    sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));
+                    let stop = stop(told, sequence, details, &mut self.losses)
+                        .map_err(|_| Failure::Upstream(read_error::read(200, bytes)))?;
+                    sink.send(Event::Stop(stop));
                 }
                 self.report(data.usage, false, sink);
             }
@@ -161,6 +165,7 @@ impl Parser {
             self.block_stop(at, sink);
         }
         let mut kind = Kind::Plain(neutral::Block::Text);
+        self.said = true;
         match &*block.kind {
             "text" => {
                 if let Some(text) = block.text.filter(|text| !text.is_empty()) {

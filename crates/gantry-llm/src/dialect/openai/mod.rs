@@ -99,6 +99,10 @@ impl Dialect for OpenAi {
         b"data: [DONE]\n\n"
     }
 
+    fn owns_error(&self, body: &[u8]) -> bool {
+        print_error::is_envelope(body)
+    }
+
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>) {
         print_error::print(error, out);
     }

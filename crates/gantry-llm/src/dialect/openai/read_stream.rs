@@ -4,7 +4,7 @@
 //! calls that began, and the reason to stop. The end is `[DONE]`.
 
 use super::read_messages::thinking_block;
-use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, stop};
+use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, says_something, stop};
 use super::stream_calls::{Calls, FunctionDelta, ToolDelta};
 use super::usage::{Timings, Usage, Used};
 use super::wire_request::ThinkingBlock;
@@ -13,6 +13,7 @@ use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
+use crate::finish::ends;
 use crate::neutral::{Body, Event, Losses, Raw, Sink, Str, StrOr, Text};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -30,6 +31,7 @@ wire! {
 
     struct Choice<'a> {
         sub delta: Delta<'a>,
+        may error: Raw<'a>,
         may index: u64,
         lax finish_reason: Str<'a>,
         lax stop_reason: Raw<'a>,
@@ -54,6 +56,8 @@ wire! {
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     started: bool,
+    /// The model has said something.
+    said: bool,
     refused: bool,
     /// Reasoning text has come since the last signature.
     thought: bool,
@@ -146,7 +150,7 @@ impl StreamParser for Parser {
         if data == b"[DONE]" {
             if !self.finished {
                 let stop = stop(None, None, self.seen(), &mut self.losses);
-                sink.send(Event::Stop(stop));
+                stop.into_iter().for_each(|stop| sink.send(Event::Stop(stop)));
             }
             self.end(sink);
             return Ok(());
@@ -157,14 +161,17 @@ impl StreamParser for Parser {
             return Err(Failure::Upstream(read_error::read(200, data)));
         }
         self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
-        if chunk.error.is_some() {
+        let failed = chunk.choices.iter_mut().any(|choice| says_something(choice.error));
+        if failed || says_something(chunk.error) {
             return Err(Failure::Upstream(read_error::read(200, data)));
         }
         let beside =
             [("reply.citations", chunk.citations), ("reply.search_results", chunk.search_results)];
         report(&beside, &mut self.losses);
         for choice in chunk.choices.iter_mut() {
-            self.choice(choice, sink);
+            if !self.choice(choice, sink) {
+                return Err(Failure::Upstream(read_error::read(200, data)));
+            }
         }
         let usages = [chunk.usage, chunk.x_groq.and_then(|groq| groq.usage)];
         if self.used.take(usages, chunk.timings)
@@ -181,10 +188,11 @@ impl StreamParser for Parser {
 }
 
 impl Parser {
-    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) {
+    /// Takes a choice; `false` when its reason to stop says that there is no answer.
+    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) -> bool {
         if choice.index.is_some_and(|index| index > 0) {
             self.losses.once("reply.choices[1]", "only the first choice is kept");
-            return;
+            return true;
         }
         if !self.started {
             self.started = true;
@@ -194,17 +202,21 @@ impl Parser {
             self.losses.once("reply.choices[0].logprobs", "has no counterpart");
         }
         self.delta(&mut choice.delta, sink);
-        if let Some(finish) = choice.finish_reason.take() {
+        if let Some(finish) = choice.finish_reason.take().filter(|finish| ends(finish)) {
             self.finished = true;
             let seen = self.seen();
-            let stop = stop(Some(&finish), choice.stop_reason, seen, &mut self.losses);
-            sink.send(Event::Stop(stop));
+            match stop(Some(&finish), choice.stop_reason, seen, &mut self.losses) {
+                Ok(stop) => sink.send(Event::Stop(stop)),
+                Err(_) => return false,
+            }
             self.finish = Some((finish.to_string(), seen));
         }
+        true
     }
 
     fn seen(&self) -> Seen {
-        Seen { calls: self.calls.any(), refused: self.refused }
+        let calls = self.calls.any();
+        Seen { said: self.said || calls, calls, refused: self.refused }
     }
 
     fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
@@ -213,8 +225,12 @@ impl Parser {
         }
         self.thinking(delta, sink);
         match delta.content.take() {
-            Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
+            Some(StrOr::Str(text)) if !text.is_empty() => {
+                self.said = true;
+                sink.send(Event::Text(text));
+            }
             Some(StrOr::Other(list)) => {
+                self.said |= !list.is_empty();
                 for body in list.into_iter().flat_map(|part| part.read(&mut self.losses)) {
                     match body {
                         Body::Thinking { text, .. } => sink.send(Event::Thinking(text)),
@@ -226,7 +242,7 @@ impl Parser {
             Some(StrOr::Str(_)) | None => {}
         }
         if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
-            self.refused = true;
+            (self.said, self.refused) = (true, true);
             sink.send(Event::Refusal(text));
         }
         for tool in delta.tool_calls.take().unwrap_or_default() {
@@ -250,12 +266,13 @@ impl Parser {
         // Some servers send the same text under both names.
         match (delta.reasoning_content.take(), delta.reasoning.take()) {
             (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
-                self.thought = true;
+                (self.said, self.thought) = (true, true);
                 sink.send(Event::Thinking(text));
             }
             _ => {}
         }
         for block in delta.thinking_blocks.take().unwrap_or_default() {
+            self.said = true;
             match thinking_block(block) {
                 Body::Thinking { text, signature } => {
                     if !self.thought && (signature.is_some() || !text.is_empty()) {
@@ -281,8 +298,9 @@ impl Parser {
         // What came behind the finish reason may give it another meaning.
         if let Some((finish, told)) = self.finish.take()
             && told != self.seen()
+            && let Ok(stop) = stop(Some(&finish), None, self.seen(), &mut self.losses)
         {
-            sink.send(Event::Stop(stop(Some(&finish), None, self.seen(), &mut self.losses)));
+            sink.send(Event::Stop(stop));
         }
         sink.send(Event::End);
     }
