@@ -18,6 +18,7 @@ use gantry_http::server::{BodyError, RequestBody};
 use gantry_llm::dialect::Dialect;
 use gantry_llm::operation::{Api, BodyCodec, Exchange, Framer, Matched, Operation};
 use gantry_llm::scan;
+use gantry_llm::surrogates::mended;
 use gantry_model::cut;
 use gantry_model::ids::UnixMs;
 use gantry_model::snapshot;
@@ -124,7 +125,7 @@ pub(crate) async fn decode(
     let stream = matched.stream.unwrap_or(head.streams()) && exchange.framer != Framer::Nothing;
     let include_usage = head.include_usage.unwrap_or_default();
     let stream_options = head.stream_options.clone();
-    let index = std::mem::take(&mut head.index);
+    let (index, surrogates) = (std::mem::take(&mut head.index), head.surrogates);
     if model.is_empty() {
         let public = "the request body: `model` is missing; name one as `account/model`";
         return Err(Refusal::caller(RefusalKind::Malformed, public));
@@ -146,7 +147,8 @@ pub(crate) async fn decode(
         identity: identified.caller.clone(),
         metadata,
         index,
-        body,
+        // As long as before, so that the index fits.
+        body: if surrogates { mended(body) } else { body },
         body_came_us,
     })
 }

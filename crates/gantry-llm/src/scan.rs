@@ -59,6 +59,8 @@ pub struct Head<'a> {
     pub tools: Option<Range<usize>>,
     /// Where all top-level members stand.
     pub index: Index,
+    /// Whether there are escapes of surrogates, in pairs or not: see [`crate::surrogates`].
+    pub surrogates: bool,
 }
 
 impl Head<'_> {
@@ -114,6 +116,7 @@ impl<'a> Capture<'a> {
         let mut index = Index::default();
         index.fill(cursor, |cursor, key| self.member(cursor, key))?;
         self.head.index = index;
+        self.head.surrogates = cursor.surrogates();
         Ok(())
     }
 

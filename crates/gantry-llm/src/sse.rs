@@ -246,7 +246,7 @@ pub fn edited(complete: &[u8], mut edit: impl FnMut(&Event<'_>) -> Edit) -> Byte
 }
 
 /// The pieces of `complete` that each end with a blank line: events, and comments between them.
-fn blocks(complete: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn blocks(complete: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut lines = Events { rest: complete };
     std::iter::from_fn(move || {
         let from = lines.rest;

@@ -15,8 +15,10 @@ use gantry_http::pool::ReplyBody;
 use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::observe::{Malformed, Observer, Replies, Seen};
+use gantry_llm::rejoin::Rejoin;
 use gantry_llm::shape::Shape;
 use gantry_llm::sse::{self, Edit, Splitter};
+use gantry_llm::surrogates::mended;
 use gantry_model::usage::TokenUsage;
 use gantry_runtime::errors::sentence;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub(crate) struct Pump {
     policies: Vec<Arc<Policy>>,
     body: ReplyBody,
     framer: Framer,
+    /// Joins characters that were cut in two.
+    rejoin: Rejoin,
     pub(crate) observer: Observer,
     /// Whether the reply has tokens to count at all.
     pub(crate) metered: bool,
@@ -99,6 +103,7 @@ impl Pump {
             policies: adding.cloned().collect(),
             body,
             framer,
+            rejoin: Rejoin::default(),
             observer: Observer::new(replies),
             metered,
             printer,
@@ -141,7 +146,7 @@ impl Pump {
                 }
             };
             let data = match ready!(self.body.poll_piece(cx)) {
-                None => return Poll::Ready(self.last_event().unwrap_or_else(|| self.end())),
+                None => return Poll::Ready(self.last_step()),
                 Some(Ok(data)) => data,
                 Some(Err(_)) if self.observer.ended() => return Poll::Ready(self.end()),
                 Some(Err(error)) => {
@@ -163,6 +168,7 @@ impl Pump {
 
     /// The one frame of a whole reply. An error that came with status 200 keeps its bytes.
     fn reply(&mut self, body: Bytes) -> Step {
+        let body = if self.metered { mended(body) } else { body };
         if self.metered
             && let Err(malformed) = self.observer.reply(&body)
         {
@@ -190,6 +196,17 @@ impl Pump {
             Err(error) => {
                 Step::Failed(Break::NoReply(format!("{}: {}", error.field, error.message)))
             }
+        }
+    }
+
+    /// What a body ended with, and then its end.
+    fn last_step(&mut self) -> Step {
+        if let Some(step) = self.last_event() {
+            return step;
+        }
+        match self.rejoin.finish() {
+            Some(held) => self.read_whole(held),
+            None => self.end(),
         }
     }
 
@@ -242,6 +259,12 @@ impl Pump {
     }
 
     fn read(&mut self, complete: Bytes) -> Step {
+        let complete = self.rejoin.pass(complete);
+        self.read_whole(complete)
+    }
+
+    /// Reads events whose characters are whole.
+    fn read_whole(&mut self, complete: Bytes) -> Step {
         let (mut progress, mut tokens, mut error) = (false, 0, None);
         let (mut reframe, mut alive) = (false, true);
         let mut out = Vec::new();

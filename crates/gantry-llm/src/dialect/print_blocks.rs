@@ -5,6 +5,7 @@
 use crate::dialect::json::Json;
 use crate::dialect::wire;
 use crate::neutral::{Arguments, Cache, Text, ToolCall};
+use crate::surrogates::mended_text;
 use std::borrow::Cow;
 
 /// A thinking block.
@@ -34,8 +35,8 @@ pub(crate) fn input(call: &ToolCall<'_>, json: &mut Json<'_>) -> bool {
     let trimmed = text.trim();
     match &call.arguments {
         Arguments::Text(_) if trimmed.is_empty() => json.raw("{}"),
-        Arguments::Text(_) if wire::is_object(trimmed) => json.raw(trimmed),
-        Arguments::Json(_) if trimmed.starts_with('{') => json.raw(trimmed),
+        Arguments::Text(_) if wire::is_object(trimmed) => json.raw(&mended_text(trimmed)),
+        Arguments::Json(_) if trimmed.starts_with('{') => json.raw(&mended_text(trimmed)),
         Arguments::Text(_) | Arguments::Json(_) => {
             json.open(b'{');
             json.member_str("arguments", &text);

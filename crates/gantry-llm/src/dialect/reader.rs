@@ -1,9 +1,10 @@
 //! Reads JSON text from left to right, without building anything.
 //!
-//! The wire structs of all dialects are filled by it. The grammar is RFC 8259's without unpaired
-//! surrogates, which no text can hold. Values that nobody asked for are checked too.
+//! The wire structs of all dialects are filled by it. The grammar is RFC 8259's. Halves of
+//! surrogate pairs that stand alone become U+FFFD. Values that nobody asked for are checked too.
 
 use crate::neutral::{Number, Raw, Text};
+use crate::surrogates::mended_text;
 
 /// Deepest nesting of objects and lists; beyond it only an attack on the stack nests.
 const DEPTH_MAX: u8 = 128;
@@ -193,19 +194,24 @@ impl<'a> Reader<'a> {
     /// The string whose first quote is the next byte, and which has escapes or never ends.
     #[inline(never)]
     fn escaped_string(&mut self) -> Read<Text<'a>> {
-        let start = self.at;
+        let (start, mut whole) = (self.at, true);
         self.at += 1;
         loop {
             self.at = plain_end(self.text.as_bytes(), self.at);
             match self.byte() {
                 Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => whole &= self.escape()?,
                 Some(_) => return Err(self.fault("control character found in a string")),
                 None => return Err(self.fault("EOF while parsing a string")),
             }
         }
         self.at += 1;
-        Ok(Text::Escaped(self.slice(start, self.at)))
+        let json = self.slice(start, self.at);
+        Ok(if whole {
+            Text::Escaped(json)
+        } else {
+            Text::Owned(Text::Escaped(&mended_text(json)).decode().into_owned())
+        })
     }
 
     /// A number.
@@ -331,18 +337,21 @@ impl<'a> Reader<'a> {
         Ok(key)
     }
 
-    fn escape(&mut self) -> Read<()> {
+    /// Moves over an escape; says whether it stands for a character, and is no half of one.
+    fn escape(&mut self) -> Read<bool> {
         match self.text.as_bytes().get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
                 let high = self.unit(self.at)?;
-                let low = matches!(high, 0xD800..0xDC00).then(|| self.unit(self.at + 6));
-                match (high, low.transpose()?) {
-                    (_, Some(0xDC00..0xE000)) => self.at += 12,
-                    (0xDC00..0xE000, _) | (_, Some(_)) => {
-                        return Err(self.fault("unpaired surrogate in an escape"));
+                let low =
+                    || self.unit(self.at + 6).is_ok_and(|unit| (0xDC00..0xE000).contains(&unit));
+                match high {
+                    0xD800..0xDC00 if low() => self.at += 12,
+                    0xD800..0xE000 => {
+                        self.at += 6;
+                        return Ok(false);
                     }
-                    (_, None) => self.at += 6,
+                    _ => self.at += 6,
                 }
             }
             Some(_) => return Err(self.fault("invalid escape")),
@@ -351,7 +360,7 @@ impl<'a> Reader<'a> {
                 return Err(self.fault("EOF while parsing a string"));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The UTF-16 unit of the `\uXXXX` at `at`.

@@ -16,9 +16,17 @@ pub(super) struct End {
     /// From the string's first byte.
     pub(super) at: usize,
     pub(super) stop: Stop,
-    pub(super) escaped: bool,
+    pub(super) escapes: Escapes,
     /// There was no byte beyond ASCII; one that stands close behind the end counts as well.
     pub(super) ascii: bool,
+}
+
+/// Which escapes a string has.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Escapes {
+    pub(super) any: bool,
+    /// Halves of surrogate pairs, together or not.
+    pub(super) surrogates: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -54,15 +62,15 @@ pub(super) fn string(bytes: &[u8]) -> End {
 
 #[inline(always)]
 fn walk<S: Simd>(simd: S, bytes: &[u8]) -> End {
-    let (mut at, mut seen, mut escaped) = (0, u8x64::splat(simd, 0), false);
+    let (mut at, mut seen, mut escapes) = (0, u8x64::splat(simd, 0), Escapes::default());
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let (plain, specials) = find(simd, rest, &mut seen, &mut escaped);
-        match pass(bytes, at + plain, specials, &mut escaped) {
+        let (plain, specials) = find(simd, rest, &mut seen, &mut escapes);
+        match pass(bytes, at + plain, specials, &mut escapes) {
             Ok(next) => at = next,
             Err((at, stop)) => {
                 let ascii = seen.simd_ge(0x80).to_bitmask() == 0;
-                return End { at, stop, escaped, ascii };
+                return End { at, stop, escapes, ascii };
             }
         }
     }
@@ -72,15 +80,21 @@ fn walk<S: Simd>(simd: S, bytes: &[u8]) -> End {
 /// look at them one by one, and which of the 64 bytes from there are special, one bit each, the
 /// first byte's the lowest. `seen` collects the high bits.
 #[inline(always)]
-fn find<S: Simd>(simd: S, bytes: &[u8], seen: &mut u8x64<S>, escaped: &mut bool) -> (usize, u64) {
+fn find<S: Simd>(
+    simd: S,
+    bytes: &[u8],
+    seen: &mut u8x64<S>,
+    escapes: &mut Escapes,
+) -> (usize, u64) {
     let (mut rest, mut carry) = (bytes, 0);
     while let Some((block, after)) = rest.split_first_chunk::<64>() {
         let block = u8x64::from_slice(simd, block);
         *seen |= block;
         let specials = specials64(block).to_bitmask();
         if specials | carry != 0 {
-            let Some(next) = usual_escapes(block, specials, carry, after) else { break };
-            (*escaped, carry) = (true, next);
+            let usual = usual_escapes(block, (specials, carry), after, escapes);
+            let Some(next) = usual else { break };
+            (escapes.any, carry) = (true, next);
         }
         rest = after;
     }
@@ -100,12 +114,20 @@ fn find<S: Simd>(simd: S, bytes: &[u8], seen: &mut u8x64<S>, escaped: &mut bool)
 /// first byte is escaped. Returns that of the next block, or `None` when the string ends here or
 /// something is rare or wrong.
 #[inline(always)]
-fn usual_escapes<S: Simd>(block: u8x64<S>, specials: u64, carry: u64, after: &[u8]) -> Option<u64> {
+fn usual_escapes<S: Simd>(
+    block: u8x64<S>,
+    (specials, carry): (u64, u64),
+    after: &[u8],
+    escapes: &mut Escapes,
+) -> Option<u64> {
     let backslashes = block.simd_eq(b'\\').to_bitmask();
     let (escaped, next) = escaped_bytes(backslashes, carry);
     let units = block.simd_eq(b'u').to_bitmask() & escaped;
-    if units != 0 && !four_digits_follow(block, units, after) {
-        return None;
+    if units != 0 {
+        if !four_digits_follow(block, units, after) {
+            return None;
+        }
+        escapes.surrogates |= surrogates_among(block, units, after);
     }
     let kinds = block.simd_eq(b'n')
         | block.simd_eq(b't')
@@ -153,6 +175,19 @@ fn four_digits_follow<S: Simd>(block: u8x64<S>, units: u64, after: &[u8]) -> boo
         && after.get(..over).is_some_and(|over| over.iter().all(u8::is_ascii_hexdigit))
 }
 
+/// Whether one of the `units` begins with the digits of a surrogate: `d`, and `8` to `f`.
+#[inline(always)]
+fn surrogates_among<S: Simd>(block: u8x64<S>, units: u64, after: &[u8]) -> bool {
+    let lower = block | u8x64::splat(block.simd, 0x20);
+    let (ds, highs) = (lower.simd_eq(b'd').to_bitmask(), block.simd_ge(b'8').to_bitmask());
+    // The digits of the last two places stand behind the block.
+    let d_behind = after.first().is_some_and(|byte| byte | 0x20 == b'd');
+    let high_behind = |at: usize| after.get(at).is_some_and(|byte| *byte >= b'8');
+    let over = (units >> 62 & ds >> 63 & 1 != 0 && high_behind(0))
+        || (units >> 63 != 0 && d_behind && high_behind(1));
+    units & (ds >> 1) & (highs >> 2) != 0 || over
+}
+
 /// Passes over the escapes of a block at `start`. Returns where the string goes on, behind the
 /// block or behind an escape that crosses its end; or where and why it stops.
 #[inline(always)]
@@ -160,20 +195,23 @@ fn pass(
     bytes: &[u8],
     start: usize,
     mut specials: u64,
-    escaped: &mut bool,
+    escapes: &mut Escapes,
 ) -> Result<usize, (usize, Stop)> {
     while specials != 0 {
         let place = specials.trailing_zeros();
         let at = start + place as usize;
         match bytes.get(at) {
-            Some(b'\\') => *escaped = true,
+            Some(b'\\') => escapes.any = true,
             Some(b'"') => return Err((at, Stop::Quote)),
             Some(_) => return Err((at, Stop::Control)),
             None => return Err((at, Stop::End)),
         }
         let next = match escape_len(bytes, at) {
             0 => return Err((at, Stop::Escape)),
-            len => place + len,
+            len => {
+                escapes.surrogates |= len == 6 && is_surrogate(bytes, at);
+                place + len
+            }
         };
         if next >= BLOCK {
             return Ok(start + next as usize);
@@ -192,6 +230,12 @@ fn specials64<S: Simd>(block: u8x64<S>) -> <u8x64<S> as SimdBase<S>>::Mask {
 #[inline(always)]
 fn specials16<S: Simd>(block: u8x16<S>) -> <u8x16<S> as SimdBase<S>>::Mask {
     block.simd_lt(0x20) | block.simd_eq(b'"') | block.simd_eq(b'\\')
+}
+
+/// Whether the escape of a unit at a backslash is half of a pair.
+#[inline(always)]
+fn is_surrogate(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at + 2..at + 4), Some([b'd' | b'D', high]) if *high >= b'8')
 }
 
 /// The length of the escape at a backslash, 0 when it is none.

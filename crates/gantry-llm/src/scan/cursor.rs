@@ -28,15 +28,21 @@ pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u16,
+    surrogates: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, depth: 0 }
+        Self { bytes, at: 0, depth: 0, surrogates: false }
     }
 
     pub(crate) fn at(&self) -> usize {
         self.at
+    }
+
+    /// Whether escapes of surrogates, in pairs or not, have been passed.
+    pub(crate) fn surrogates(&self) -> bool {
+        self.surrogates
     }
 
     #[inline]
@@ -245,7 +251,8 @@ impl<'a> Cursor<'a> {
         if !end.ascii {
             self.check_utf8(start)?;
         }
-        Ok(end.escaped)
+        self.surrogates |= end.escapes.surrogates;
+        Ok(end.escapes.any)
     }
 
     #[cold]

@@ -363,3 +363,24 @@ fn any_wrong_piece() -> impl Strategy<Value = String> {
 fn any_byte() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), prop::sample::select(b"{}[],:\"\\0123456789.eE+-tfnu \n".to_vec())]
 }
+
+/// Wherever the escape stands among the blocks that are looked at together.
+#[test]
+fn notes_escapes_of_surrogates_at_every_place() {
+    for at in 0..200 {
+        for (escape, noted) in [
+            ("\\ud83d", true),
+            ("\\uDFFF", true),
+            ("\\ud7ff", false),
+            ("\\ue000", false),
+            ("\\u8d8d", false),
+            ("\\\\ud83d", false),
+        ] {
+            for filler in ["a", "\\n"] {
+                let body = format!("{{\"a\":\"{}{escape}{}\"}}", filler.repeat(at), "b".repeat(99));
+                let head = scan(body.as_bytes()).unwrap();
+                assert_eq!(head.surrogates, noted, "{body}");
+            }
+        }
+    }
+}
