@@ -46,7 +46,8 @@ fn message(text: &str, stop: &str) -> (String, Vec<String>) {
         events.push(r#"{"type":"content_block_stop","index":0}"#.to_owned());
     }
     events.push(format!(
-        r#"{{"type":"message_delta","delta":{{"stop_reason":{stop}}},"usage":{{"output_tokens":1}}}}"#
+        r#"{{"type":"message_delta","delta":{{"stop_reason":{stop}}},
+            "usage":{{"output_tokens":1}}}}"#
     ));
     (whole, events)
 }
@@ -72,7 +73,7 @@ fn check(
     let mut translator = StreamTranslator::new(from, to, stream_context(false));
     let (mut error_seen, mut out) = (false, Vec::new());
     for data in events {
-        let framed = format!("data: {data}\n\n");
+        let framed = format!("data: {}\n\n", data.replace('\n', " "));
         let event = sse::events(framed.as_bytes()).next().unwrap();
         error_seen |= matches!(observer.event(&event), Seen::Error(_));
         let _told_below = translator.event(None, data.as_bytes(), &mut out);
