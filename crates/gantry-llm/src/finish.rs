@@ -153,7 +153,7 @@ pub(crate) fn of(reason: &str) -> Finish {
         return Unknown;
     }
     let is = |name: &&str| plain().eq(name.bytes());
-    let row = ROWS.iter().find(|(_, names)| names.iter().any(|name| is(&name)));
+    let row = ROWS.iter().find(|(_, names)| names.iter().any(&is));
     row.map_or(Unknown, |(finish, _)| *finish)
 }
 
