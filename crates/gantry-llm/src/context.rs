@@ -2,7 +2,7 @@
 //!
 //! `dialect`, `translate` and `stream` hand it on to the gateway, which fills it in.
 
-use crate::neutral::{ErrorView, ToolNames};
+use crate::neutral::{Carried, ErrorView};
 use gantry_model::facts::{Claude, ModelTraits, Quirks};
 use std::fmt::Display;
 
@@ -91,7 +91,7 @@ pub struct ReplyContext<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
     /// Of the translated request.
-    pub tool_names: &'a ToolNames,
+    pub carried: &'a Carried,
     /// Seconds since 1970.
     pub created_s: u64,
 }
@@ -107,7 +107,7 @@ pub struct StreamContext {
     /// Whether the caller asked for `stream_options.include_usage`.
     pub include_usage: bool,
     /// Of the translated request.
-    pub tool_names: ToolNames,
+    pub carried: Carried,
 }
 
 /// Why an event could not be taken.

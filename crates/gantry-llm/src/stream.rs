@@ -8,7 +8,7 @@ pub use crate::context::{Failure, StreamContext};
 
 use crate::context::Error;
 use crate::dialect::{Dialect, StreamParser, StreamPrinter};
-use crate::neutral::{ErrorView, Event, Restoring, Sink, ToolNames};
+use crate::neutral::{Carried, ErrorView, Event, Restoring, Sink};
 use crate::screen::{Screen, Screening};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -24,7 +24,7 @@ pub struct StreamTranslator {
     to: &'static dyn Dialect,
     same: bool,
     request_id: String,
-    tool_names: ToolNames,
+    carried: Carried,
     upstream_error: Option<ErrorView>,
     screen: Option<Box<dyn Screen>>,
     blocked: Option<String>,
@@ -42,7 +42,7 @@ impl StreamTranslator {
             to,
             same: from == to,
             request_id: ctx.request_id,
-            tool_names: ctx.tool_names,
+            carried: ctx.carried,
             upstream_error: None,
             screen: None,
             blocked: None,
@@ -83,7 +83,7 @@ impl StreamTranslator {
         }
         // About what the printers put around the data, so that one allocation does.
         out.reserve(data.len() + EVENT_FRAME_BYTES);
-        let (parser, names) = (&mut self.parser, &self.tool_names);
+        let (parser, names) = (&mut self.parser, &self.carried.names);
         let mut output = Output { printer: &mut *self.printer, out };
         let mut screening;
         let sink: &mut dyn Sink = match self.screen.as_deref_mut() {
@@ -102,7 +102,7 @@ impl StreamTranslator {
             Ok(()) => Ok(()),
             Err(Failure::Malformed(error)) => Err(error),
             Err(Failure::Upstream(mut view)) => {
-                self.tool_names.restore_text(&mut view.message);
+                self.carried.names.restore_text(&mut view.message);
                 let error = Error::new("error", view.message.clone());
                 view.request_id.clone_from(&self.request_id);
                 self.upstream_error = Some(view);

@@ -16,7 +16,7 @@
 mod size;
 
 pub use crate::context::{Code, Error, ReplyContext, RequestContext};
-pub use crate::neutral::ToolNames;
+pub use crate::neutral::Carried;
 pub use crate::whole::TranslatedReply;
 
 use crate::dialect::Dialect;
@@ -37,7 +37,7 @@ pub struct Translated {
     /// Header fields that the body needs, such as `anthropic-beta`.
     pub headers: Vec<(&'static str, &'static str)>,
     /// What the reply's translation must be given.
-    pub tool_names: ToolNames,
+    pub carried: Carried,
 }
 
 /// Text and pictures of a prompt, for an estimate of its tokens.
@@ -68,15 +68,14 @@ pub fn request(
     request.stream = ctx.stream.unwrap_or(request.stream);
     neutral::results_first(&mut request.turns);
     refuse_without_tools(&request)?;
-    let tool_names = match &ctx.quirks.limits.tool_name {
-        Some(limit) => ToolNames::fit(&mut request, limit, &mut losses),
-        None => ToolNames::default(),
-    };
+    let limit = ctx.quirks.limits.tool_name.as_ref();
+    let mut carried = Carried::of(&mut request, limit, &mut losses);
+    carried.echo = from.echo(body);
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
     to.print_request(&request, ctx, &mut losses, &mut out)?;
     let headers = to.needed_headers(&request);
     let added = losses.take_added();
-    Ok(Translated { body: out, losses: losses.into_vec(), added, headers, tool_names })
+    Ok(Translated { body: out, losses: losses.into_vec(), added, headers, carried })
 }
 
 /// Translates a whole reply from the upstream's dialect to the caller's.

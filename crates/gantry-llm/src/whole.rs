@@ -23,8 +23,8 @@ pub(crate) fn read<'a>(
     losses: &mut Losses,
 ) -> Result<Reply<'a>, Error> {
     let mut reply = from.read_reply(body, losses)?;
-    if !ctx.tool_names.is_empty() {
-        ctx.tool_names.restore(&mut reply.parts);
+    if !ctx.carried.names.is_empty() {
+        ctx.carried.names.restore(&mut reply.parts);
     }
     Ok(reply)
 }

@@ -16,7 +16,7 @@ use gantry_llm::neutral::Losses;
 use gantry_llm::operation::{self, BodyCodec, Elsewhere, Exchange, Operation};
 use gantry_llm::scan::{Index, ScanError};
 use gantry_llm::splice::Draft;
-use gantry_llm::translate::{self, RequestContext, ToolNames};
+use gantry_llm::translate::{self, Carried, RequestContext};
 use gantry_model::pieces::Pieces;
 use gantry_model::record::{Loss, LossKind};
 use http::uri::PathAndQuery;
@@ -37,7 +37,7 @@ pub(super) struct Encoded {
     /// Header fields that the translated body needs.
     pub(super) headers: Vec<(&'static str, &'static str)>,
     /// For the reply's translation.
-    pub(super) tool_names: ToolNames,
+    pub(super) carried: Carried,
 }
 
 /// Why a call cannot be put to a target.
@@ -73,7 +73,7 @@ type Done = Result<translate::Translated, translate::Error>;
 pub(super) async fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
     let mut added;
-    let (mut headers, mut tool_names) = (Vec::new(), ToolNames::default());
+    let (mut headers, mut carried) = (Vec::new(), Carried::default());
     let (body, mut losses, usage_added) = match call.dialect() == hop.model.dialect() {
         true => {
             let done = spliced(call, hop, fits)?;
@@ -86,7 +86,7 @@ pub(super) async fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded
                 false => None,
             };
             let done = translated(call, hop, fits, made)?;
-            (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
+            (added, headers, carried) = (done.added, done.headers, done.carried);
             (done.body, done.losses, false)
         }
     };
@@ -101,7 +101,7 @@ pub(super) async fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded
     }
     losses.append(&mut added);
     let path = path(call, hop, operation)?;
-    Ok(Encoded { operation, exchange, path, body, losses, usage_added, headers, tool_names })
+    Ok(Encoded { operation, exchange, path, body, losses, usage_added, headers, carried })
 }
 
 /// The upstream's operation for the caller's: the same, or the one of the same meaning.
@@ -229,7 +229,7 @@ struct Foreign {
     /// What Gantry added, which is no reason for a strict route to refuse.
     added: Vec<Loss>,
     headers: Vec<(&'static str, &'static str)>,
-    tool_names: ToolNames,
+    carried: Carried,
 }
 
 async fn translated_aside(call: &Call, hop: &Hop) -> Option<Done> {
@@ -249,7 +249,7 @@ fn translated(call: &Call, hop: &Hop, fits: bool, made: Option<Done>) -> Result<
     };
     let done = made.unwrap_or_else(here).map_err(Error::Untranslatable)?;
     let (mut losses, mut added, headers) = (done.losses, done.added, done.headers);
-    let tool_names = done.tool_names;
+    let carried = done.carried;
     for name in from.feature_headers() {
         if call.headers.contains(name) {
             let field = (*name).to_owned();
@@ -260,7 +260,7 @@ fn translated(call: &Call, hop: &Hop, fits: bool, made: Option<Done>) -> Result<
     let body = Bytes::from(done.body);
     let known = hop.model.quirks();
     if !overrides(hop) && known.rename.is_empty() && known.unsupported.is_empty() {
-        return Ok(Foreign { body: body.into(), losses, added, headers, tool_names });
+        return Ok(Foreign { body: body.into(), losses, added, headers, carried });
     }
     let index = Index::of(&body)?;
     let mut draft = Draft::new(&body, &index);
@@ -269,7 +269,7 @@ fn translated(call: &Call, hop: &Hop, fits: bool, made: Option<Done>) -> Result<
         added.append(&mut fit(&mut draft, hop, version(hop), &mut losses)?);
     }
     quirks(&mut draft, hop, &mut losses)?;
-    Ok(Foreign { body: draft.finish(), losses, added, headers, tool_names })
+    Ok(Foreign { body: draft.finish(), losses, added, headers, carried })
 }
 
 /// The version that the upstream will be told when the caller speaks another dialect.

@@ -149,7 +149,7 @@ impl WholePrinter {
         let context = ReplyContext {
             model: &self.context.model,
             request_id: &self.context.request_id,
-            tool_names: &self.context.tool_names,
+            carried: &self.context.carried,
             created_s: self.context.created_s,
         };
         let dialects = (self.from, self.to);

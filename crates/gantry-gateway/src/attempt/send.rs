@@ -106,7 +106,7 @@ async fn refused(target: &Target<'_>, mut reply: pool::Reply) -> Failure {
     // Before parsing, which shortens long texts: it must not cut a credential in two.
     Secrets::of(&hop.model, &hop.policies).bytes(&mut body);
     let mut error = errors::parse(hop.model.dialect(), status, &body);
-    encoded.tool_names.restore_text(&mut error.message);
+    encoded.carried.names.restore_text(&mut error.message);
     Failure {
         status,
         retry_after: retry_after(&reply.fields, worker.shared.clock.unix_ms()),
@@ -322,7 +322,7 @@ fn stream_context(worker: &Worker, call: &Call, encoded: &Encoded) -> StreamCont
         request_id: reply_id(),
         created_s: worker.shared.clock.unix_ms() / 1000,
         include_usage: call.include_usage,
-        tool_names: encoded.tool_names.clone(),
+        carried: encoded.carried.clone(),
     }
 }
 

@@ -5,14 +5,17 @@
 //! happen per request, per event and per header field, never per byte.
 
 pub(crate) mod anthropic;
+pub(crate) mod data_url;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;
+pub(crate) mod openai_error;
 mod print_blocks;
 mod progress;
 mod read_error;
 pub(crate) mod reader;
 pub(crate) mod reply_headers;
+pub(crate) mod responses;
 pub(crate) mod wire;
 
 pub use forward::{Edits, Forwarded};
@@ -39,6 +42,12 @@ pub trait Dialect: Debug + Sync {
     /// # Errors
     /// When the body is no request of this dialect, or holds what has no neutral form.
     fn read_request<'a>(&self, body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error>;
+
+    /// What replies repeat of a request: members of a JSON object, each with a comma behind it. The
+    /// request has been read before.
+    fn echo(&self, _body: &[u8]) -> String {
+        String::new()
+    }
 
     /// Appends a request for an upstream to `out`.
     ///
@@ -213,7 +222,7 @@ pub trait StreamPrinter: Debug + Send {
 }
 
 /// Every dialect of this binary.
-pub const ALL: &[&dyn Dialect] = &[&openai::OpenAi, &anthropic::Anthropic];
+pub const ALL: &[&dyn Dialect] = &[&openai::OpenAi, &anthropic::Anthropic, &responses::Responses];
 
 /// The dialects that a gateway knows; by default none.
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,7 @@ fn every_provider_speaks_a_dialect_that_is_listed_once() {
 
 #[test]
 fn reply_headers_pass_only_where_they_concern_the_caller() {
-    let everywhere: &[&str] = &["openai", "anthropic"];
+    let everywhere: &[&str] = &["openai", "anthropic", "openai-responses"];
     let cases: &[(&str, &[&str])] = &[
         ("retry-after", everywhere),
         ("retry-after-ms", everywhere),

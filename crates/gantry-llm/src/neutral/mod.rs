@@ -4,6 +4,7 @@
 //! them. It borrows from the body it was parsed from. It must never name a dialect: a field that
 //! only one dialect has is reported by that dialect's parser and left out here.
 
+mod carried;
 mod error;
 mod fitted;
 mod losses;
@@ -14,6 +15,7 @@ mod request;
 mod text;
 mod tool_names;
 
+pub use carried::Carried;
 pub use error::{ErrorKind, ErrorView};
 pub use losses::{Losses, Unknown};
 pub(crate) use order::results_first;

@@ -155,6 +155,8 @@ pub struct Tool<'a> {
     /// Whether calls must match the schema exactly.
     pub strict: bool,
     pub cache: Option<Cache>,
+    /// The caller knows it as a tool that takes text: the one argument, `input`.
+    pub custom: bool,
 }
 
 /// A tool that no upstream of another dialect has.

@@ -9,12 +9,17 @@ use super::{
 };
 use crate::dialect::anthropic::{Anthropic, Messages};
 use crate::dialect::openai::{Choices, Embeddings, OpenAi};
+use crate::dialect::responses::Responses;
 
 /// OpenAI's API.
 pub static OPENAI: Api = Api { name: "openai", dialect: &OpenAi, header: None };
 
 /// OpenAI's wire format at Azure's paths.
 pub static AZURE: Api = Api { name: "azure-openai", dialect: &OpenAi, header: None };
+
+/// OpenAI's API of responses.
+pub(super) static RESPONSES: Api =
+    Api { name: "openai-responses", dialect: &Responses, header: None };
 
 /// Anthropic's API.
 pub static ANTHROPIC: Api =
@@ -46,6 +51,27 @@ pub static ALL: &[Operation] = &[
             model_types: &["chat"],
             elsewhere: Elsewhere::Translated(Meaning::Answer),
             reshapes: true,
+        }),
+    },
+    Operation {
+        name: "responses",
+        method: Method::Post,
+        paths: &[
+            Path { api: &RESPONSES, pattern: "v1/responses", stream: None },
+            Path { api: &RESPONSES, pattern: "openai/v1/responses", stream: None },
+            Path { api: &RESPONSES, pattern: "openai/responses", stream: None },
+        ],
+        handler: Handler::Upstream(Exchange {
+            dialect: &Responses,
+            address: Address::same("responses"),
+            body: BodyCodec::Json,
+            reply: ReplyCodec::Json,
+            framer: Framer::Sse,
+            replies: None,
+            unit: Unit::Tokens,
+            model_types: &["chat"],
+            elsewhere: Elsewhere::Translated(Meaning::Answer),
+            reshapes: false,
         }),
     },
     Operation {

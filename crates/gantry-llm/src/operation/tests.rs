@@ -21,6 +21,9 @@ fn found(path: &str, method: &str, header: &str) -> Option<(String, String, Opti
 fn knows_every_path_of_every_api() {
     let cases = [
         ("POST", "v1/chat/completions", "chat", "openai", None),
+        ("POST", "v1/responses", "responses", "openai-responses", None),
+        ("POST", "openai/v1/responses", "responses", "openai-responses", None),
+        ("POST", "openai/responses", "responses", "openai-responses", None),
         ("POST", "v1/completions", "completion", "openai", None),
         ("POST", "v1/embeddings/", "embedding", "openai", None),
         ("POST", "v1/messages", "messages", "anthropic", None),
@@ -39,7 +42,7 @@ fn knows_every_path_of_every_api() {
         assert_eq!(found(path, method, ""), Some(expected), "{path}");
     }
     for path in
-        ["v1/chat", "openai/deployments/embeddings", "v1/responses", "v1/", "openai/v1/messages"]
+        ["v1/chat", "openai/deployments/embeddings", "v1/images", "v1/", "openai/v1/messages"]
     {
         assert_eq!(found(path, "POST", ""), None, "{path}");
     }
@@ -64,8 +67,9 @@ fn a_header_chooses_only_where_two_apis_share_a_path() {
 fn mistakes_are_told_in_the_envelope_of_the_nearest_api() {
     let operations = Operations::standard();
     let cases = [
-        ("v1/responses", "", "openai"),
-        ("v1/responses", "anthropic-version", "anthropic"),
+        ("v1/images", "", "openai"),
+        ("v1/images", "anthropic-version", "anthropic"),
+        ("v1/responses/resp_1", "", "openai-responses"),
         ("v1/messages/batches", "", "anthropic"),
         ("v1/chat/nonsense", "anthropic-version", "openai"),
         ("openai/nonsense", "anthropic-version", "azure-openai"),
@@ -81,9 +85,9 @@ fn mistakes_are_told_in_the_envelope_of_the_nearest_api() {
 fn texts_about_paths_and_methods_come_from_the_rows() {
     let operations = Operations::standard();
     assert_eq!(
-        operations.says_unknown("v1/responses"),
-        "no operation at `/v1/responses`; there are chat/completions, completions, embeddings, \
-         models, messages and messages/count_tokens below /v1"
+        operations.says_unknown("v1/images"),
+        "no operation at `/v1/images`; there are chat/completions, responses, completions, \
+         embeddings, models, messages and messages/count_tokens below /v1"
     );
     let Lookup::WrongMethod { allowed, operation, .. } =
         operations.find("v1/messages", "GET", |_| false)

@@ -10,7 +10,7 @@ use gantry_llm::dialect::Dialect;
 use gantry_llm::errors::{self, ErrorView};
 use gantry_llm::stream::StreamTranslator;
 use gantry_llm::translate::{
-    self, Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
+    self, Carried, Error, ReplyContext, RequestContext, Translated, TranslatedReply,
 };
 use gantry_model::facts::Quirks;
 use gantry_model::record::Loss;
@@ -164,13 +164,18 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
     let ctx = ReplyContext {
         model: "shown-model",
         request_id: REQUEST_ID,
-        tool_names: &ToolNames::default(),
+        carried: &Carried::default(),
         created_s: CREATED_S,
     };
     let done = translate::reply(known(&case.from), case.target(), input, &ctx);
     if let Ok(TranslatedReply { body, finish_reason, .. }) = &done {
         let value: Value = serde_json::from_slice(body).unwrap();
-        let printed = [&value["choices"][0]["finish_reason"], &value["stop_reason"]];
+        let printed = [
+            &value["choices"][0]["finish_reason"],
+            &value["stop_reason"],
+            &value["incomplete_details"]["reason"],
+            &value["status"],
+        ];
         assert!(printed.contains(&&json!(finish_reason)), "{finish_reason}");
     }
     body_outputs(done.map(|TranslatedReply { body, losses, .. }| Translated {
@@ -178,7 +183,7 @@ fn reply(case: &Case, input: &[u8]) -> Outputs {
         losses,
         added: Vec::new(),
         headers: Vec::new(),
-        tool_names: ToolNames::default(),
+        carried: Carried::default(),
     }))
 }
 

@@ -12,6 +12,7 @@ mod calls;
 mod fit;
 mod golden;
 mod outcomes;
+mod responses;
 mod roundtrip;
 mod streams;
 mod support;

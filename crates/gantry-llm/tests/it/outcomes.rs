@@ -8,7 +8,7 @@ use gantry_llm::observe::{Malformed, Observer, Replies, Seen};
 use gantry_llm::operation::{self, Handler};
 use gantry_llm::sse;
 use gantry_llm::stream::StreamTranslator;
-use gantry_llm::translate::{self, ReplyContext, ToolNames};
+use gantry_llm::translate::{self, Carried, ReplyContext};
 
 /// What reads the replies of an operation.
 fn replies(name: &str) -> &'static dyn Replies {
@@ -62,9 +62,9 @@ fn check(
     let seen = Observer::new(replies(operation)).reply(whole.as_bytes());
     assert_eq!(matches!(seen, Err(Malformed::Error(_))), fails, "observer: {whole} {seen:?}");
 
-    let names = ToolNames::default();
+    let names = Carried::default();
     let context =
-        ReplyContext { model: "m", request_id: REQUEST_ID, tool_names: &names, created_s: 0 };
+        ReplyContext { model: "m", request_id: REQUEST_ID, carried: &names, created_s: 0 };
     let read = translate::reply(from, to, whole.as_bytes(), &context);
     assert_eq!(read.is_err(), fails, "reader: {whole} {read:?}");
 
@@ -111,9 +111,9 @@ fn a_reason_that_means_failure_is_one_in_every_reader_and_a_filter_is_none() {
 
 #[test]
 fn a_filtered_answer_is_a_refusal_to_callers() {
-    let names = ToolNames::default();
+    let names = Carried::default();
     let context =
-        ReplyContext { model: "m", request_id: REQUEST_ID, tool_names: &names, created_s: 0 };
+        ReplyContext { model: "m", request_id: REQUEST_ID, carried: &names, created_s: 0 };
     for reason in ["content_filter", "SAFETY", "sensitive", "PROHIBITED_CONTENT"] {
         let (whole, _) = chat("", &format!("\"{reason}\""), "");
         let read =

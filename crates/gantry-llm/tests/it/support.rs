@@ -4,7 +4,7 @@ use gantry_kinds::catalogue;
 use gantry_llm::dialect::{Dialect, Dialects};
 use gantry_llm::stream::{StreamContext, StreamTranslator};
 use gantry_llm::translate::{
-    Error, ReplyContext, RequestContext, ToolNames, Translated, TranslatedReply,
+    Carried, Error, ReplyContext, RequestContext, Translated, TranslatedReply,
 };
 use gantry_model::facts::Quirks;
 use serde_json::{Map, Value, json};
@@ -38,7 +38,7 @@ pub(crate) fn reply(from: &str, to: &str, body: &Value) -> TranslatedReply {
     let ctx = ReplyContext {
         model: "shown-model",
         request_id: REQUEST_ID,
-        tool_names: &ToolNames::default(),
+        carried: &Carried::default(),
         created_s: CREATED_S,
     };
     gantry_llm::translate::reply(known(from), known(to), body.to_string().as_bytes(), &ctx).unwrap()
@@ -50,7 +50,7 @@ pub(crate) fn stream_context(include_usage: bool) -> StreamContext {
         request_id: REQUEST_ID.to_owned(),
         created_s: CREATED_S,
         include_usage,
-        tool_names: ToolNames::default(),
+        carried: Carried::default(),
     }
 }
 

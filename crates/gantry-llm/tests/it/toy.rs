@@ -9,7 +9,7 @@ use gantry_llm::observe::{Observer, Seen};
 use gantry_llm::operation::{Lookup, Operations};
 use gantry_llm::sse;
 use gantry_llm::stream::StreamTranslator;
-use gantry_llm::translate::{self, ReplyContext, RequestContext, ToolNames};
+use gantry_llm::translate::{self, Carried, ReplyContext, RequestContext};
 use gantry_model::facts::Quirks;
 use serde_json::{Value, json};
 
@@ -28,8 +28,8 @@ fn request(from: &dyn Dialect, to: &dyn Dialect, body: &[u8]) -> translate::Tran
 }
 
 fn reply(from: &dyn Dialect, to: &dyn Dialect, body: &[u8]) -> Value {
-    let tool_names = &ToolNames::default();
-    let ctx = ReplyContext { model: "m", request_id: REQUEST_ID, tool_names, created_s: 0 };
+    let carried = &Carried::default();
+    let ctx = ReplyContext { model: "m", request_id: REQUEST_ID, carried, created_s: 0 };
     let done = translate::reply(from, to, body, &ctx).unwrap();
     serde_json::from_slice(&done.body).unwrap()
 }

@@ -227,6 +227,7 @@ fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> (Vec<Tool<'a>>, Op
             schema: tool.input_schema.or_else(|| known.map(|known| Raw::new(known.schema))),
             strict: tool.strict.unwrap_or(false),
             cache: tool.cache_control.as_ref().map(CacheControl::read),
+            custom: false,
         });
     }
     (list, left_out)

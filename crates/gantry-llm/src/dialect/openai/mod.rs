@@ -7,7 +7,6 @@ mod cache;
 mod fit;
 mod fit_fields;
 mod media;
-mod print_error;
 mod print_messages;
 mod print_reply;
 mod print_request;
@@ -26,9 +25,9 @@ mod wire_request;
 pub(crate) use replies::{Choices, Embeddings};
 
 use super::reply_headers::of_any;
-use super::{Dialect, Edits, Forwarded, StreamParser, StreamPrinter};
+use super::{Dialect, Edits, Forwarded, StreamParser, StreamPrinter, openai_error};
 use crate::context::{Error, ReplyContext, RequestContext, StreamContext};
-use crate::neutral::{ErrorKind, ErrorView, Losses, Reply, Request};
+use crate::neutral::{ErrorView, Losses, Reply, Request};
 use crate::scan::ScanError;
 use crate::splice::Draft;
 
@@ -100,26 +99,22 @@ impl Dialect for OpenAi {
     }
 
     fn owns_error(&self, body: &[u8]) -> bool {
-        print_error::is_envelope(body)
+        openai_error::is_envelope(body)
     }
 
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>) {
-        print_error::print(error, out);
+        openai_error::print(error, out);
     }
 
     /// Streams end with it, without `[DONE]`.
     fn print_error_event(&self, error: &ErrorView, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
-        print_error::print(error, out);
+        openai_error::print(error, out);
         out.extend_from_slice(b"\n\n");
     }
 
     fn error_status(&self, error: &ErrorView) -> u16 {
-        match error.kind {
-            ErrorKind::InvalidRequest if error.status == 422 => 422,
-            ErrorKind::Billing => 429,
-            _ => error.usual_status(),
-        }
+        openai_error::status(error)
     }
 
     fn feature_headers(&self) -> &'static [&'static str] {

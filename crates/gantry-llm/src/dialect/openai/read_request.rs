@@ -136,6 +136,7 @@ fn read_function<'a>(function: Function<'a>, place: Place, cache: Option<Cache>)
         schema: function.parameters,
         strict: function.strict.unwrap_or(false),
         cache,
+        custom: false,
     }
 }
 

@@ -1,29 +1,51 @@
-//! Prints errors in OpenAI's envelope.
+//! Prints errors in OpenAI's envelope, which its dialects share.
 //!
-//! `mod.rs` calls it for Gantry's own refusals and for errors of upstreams of other dialects.
+//! They call it for Gantry's own refusals and for errors of upstreams of other dialects.
 
 use crate::dialect::json::Json;
 use crate::dialect::wire::{self, wire};
 use crate::neutral::{ErrorKind, ErrorView, Raw, Str};
 
 /// The body of an error reply, and the data of an error event.
-pub(super) fn print(error: &ErrorView, out: &mut Vec<u8>) {
-    let (kind, code) = names(error.kind);
+pub(crate) fn print(error: &ErrorView, out: &mut Vec<u8>) {
     let mut json = Json::new(out);
     json.open(b'{');
     json.key("error");
+    object(error, &mut json);
+    json.close(b'}');
+}
+
+/// What stands as `error` in the envelope.
+pub(crate) fn object(error: &ErrorView, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("message", &error.message);
-    json.member_str("type", kind);
-    for (name, value) in [("param", &error.param), ("code", &error.code)] {
-        json.key(name);
-        match value.as_deref().or(code.filter(|_| name == "code")) {
-            Some(text) => json.str(text),
-            None => json.raw("null"),
-        }
+    json.member_str("type", names(error.kind).0);
+    optional("param", error.param.as_deref(), json);
+    optional("code", code(error), json);
+    json.close(b'}');
+}
+
+/// The error's own code, or the usual one of its kind.
+pub(crate) fn code(error: &ErrorView) -> Option<&str> {
+    error.code.as_deref().or(names(error.kind).1)
+}
+
+/// A member that is null where there is no text.
+pub(crate) fn optional(name: &str, text: Option<&str>, json: &mut Json<'_>) {
+    json.key(name);
+    match text {
+        Some(text) => json.str(text),
+        None => json.raw("null"),
     }
-    json.close(b'}');
-    json.close(b'}');
+}
+
+/// OpenAI's HTTP status of an error.
+pub(crate) fn status(error: &ErrorView) -> u16 {
+    match error.kind {
+        ErrorKind::InvalidRequest if error.status == 422 => 422,
+        ErrorKind::Billing => 429,
+        _ => error.usual_status(),
+    }
 }
 
 wire! {
@@ -37,7 +59,7 @@ wire! {
 }
 
 /// Whether a body is an error as OpenAI's clients read it: `{"error": {"message": …}}`.
-pub(super) fn is_envelope(body: &[u8]) -> bool {
+pub(crate) fn is_envelope(body: &[u8]) -> bool {
     let mut envelope = Envelope::default();
     wire::parse_into(&mut envelope, body).is_ok()
         && envelope.error.is_some_and(|raw| {
