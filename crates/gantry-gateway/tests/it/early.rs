@@ -92,6 +92,9 @@ fn status(code: u16) -> String {
     )
 }
 
+/// Replies, outcomes of the attempts, what the caller sees, and the record's refusal.
+type Case<'a> = (Vec<String>, &'a [&'a str], &'a [&'a str], &'a str);
+
 #[tokio::test]
 async fn what_comes_late_follows_the_comments_and_the_record_tells_how_it_ended() {
     for (family, path) in
@@ -106,8 +109,7 @@ async fn what_comes_late_follows_the_comments_and_the_record_tells_how_it_ended(
             CHAT => "data: [DONE]\n\n",
             _ => "{\"type\":\"message_stop\"}\n\n",
         };
-        // Replies, outcomes of the attempts, what the caller sees, and the record's refusal.
-        let cases: [(Vec<String>, &[&str], &[&str], &str); 6] = [
+        let cases: [Case<'_>; 6] = [
             (vec![ok(family)], &["ok"], &["late", end], ""),
             (vec![status(503), ok(family)], &["status", "ok"], &["late", end], ""),
             (vec![String::new(), ok(family)], &["reset", "ok"], &["late", end], ""),
