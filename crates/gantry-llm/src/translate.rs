@@ -18,7 +18,7 @@ pub use crate::neutral::ToolNames;
 pub use crate::whole::TranslatedReply;
 
 use crate::dialect::Dialect;
-use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Text};
+use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Raw, Text, fit_ids};
 use crate::whole;
 use gantry_model::record::Loss;
 
@@ -60,10 +60,15 @@ pub fn request(
     let mut losses = Losses::default();
     let mut request = from.read_request(body, &mut losses)?;
     request.stream = ctx.stream.unwrap_or(request.stream);
-    let tool_names = match &ctx.quirks.limits.tool_name {
-        Some(limit) => ToolNames::fit(&mut request, limit, &mut losses),
-        None => ToolNames::default(),
-    };
+    let limits = &ctx.quirks.limits;
+    fit_ids(&mut request, limits, &mut losses);
+    let mut schemas = Vec::new();
+    let tool_names = ToolNames::fit(&mut request, limits, &mut schemas, &mut losses);
+    for (index, json) in &schemas {
+        if let Some(tool) = request.tools.get_mut(*index) {
+            tool.schema = Some(Raw::new(json));
+        }
+    }
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
     to.print_request(&request, ctx, &mut losses, &mut out)?;
     let headers = to.needed_headers(&request);

@@ -5,6 +5,7 @@
 //! happen per request, per event and per header field, never per byte.
 
 pub(crate) mod anthropic;
+mod fit_ids;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;

@@ -5,6 +5,7 @@
 //! only one dialect has is reported by that dialect's parser and left out here.
 
 mod error;
+mod fit_ids;
 mod fitted;
 mod losses;
 mod place;
@@ -12,8 +13,11 @@ mod reply;
 mod request;
 mod text;
 mod tool_names;
+mod tool_schema;
 
 pub use error::{ErrorKind, ErrorView};
+pub(crate) use fit_ids::fit_ids;
+pub(crate) use fitted::fitted;
 pub use losses::{Losses, Unknown};
 pub use place::Place;
 pub use reply::{Event, Reply, Sink, Stop, StopReason};
@@ -23,5 +27,5 @@ pub use request::{
 };
 pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};
-pub(crate) use tool_names::Restoring;
 pub use tool_names::ToolNames;
+pub(crate) use tool_names::{Held, Restoring};
