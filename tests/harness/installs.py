@@ -179,8 +179,9 @@ def node_clients():
     lock = folder / "package-lock.json"
     stamp = folder / "node_modules" / ".pins"
     key = hashlib.sha256(lock.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != key:
-        print(f"   installing the Node clients into {folder / 'node_modules'}", flush=True)
-        clean_install("the Node clients", npm, binary, folder)
-        stamp.write_text(key, encoding="utf-8")
+    with only_one():
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != key:
+            print(f"   installing the Node clients into {folder / 'node_modules'}", flush=True)
+            clean_install("the Node clients", npm, binary, folder)
+            stamp.write_text(key, encoding="utf-8")
     return binary

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -102,19 +101,6 @@ class Children:
         child = Child(*arguments, **options)
         self.started.append(child)
         return child
-
-
-def free_port(preferred=0):
-    """A free loopback port: the preferred one, or else any."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise Failure("no free port on 127.0.0.1")
 
 
 def answers(url, timeout_s=2.0):

@@ -12,11 +12,13 @@ import subprocess
 
 import installs
 from installs import ROOT
-from processes import Failure, answers, free_port, run
+from ports import free_port
+from processes import Failure, answers, run
 
 MODEL_NAME = "smollm2-135m"
 LLAMA_CPP_PORT = 8080
 TOKEN = re.compile(r"\btfy_[A-Za-z0-9._-]+")
+UP_AT = re.compile(r"Gantry is up at (http://\S+)")
 
 
 def target_directory():
@@ -68,13 +70,13 @@ def start_mock(children, programs, folder, env):
 
 def start_gantry(children, programs, folder, env):
     """Starts `gantry up` with an empty data directory; returns its address and the token."""
-    address = f"127.0.0.1:{free_port()}"
     gantry = children.start(
         "gantry up",
-        [programs / "gantry", "up", "--data-dir", folder / "data", "--listen", address],
+        [programs / "gantry", "up", "--data-dir", folder / "data", "--listen", "127.0.0.1:0"],
         log=folder / "gantry.log",
         env=env,
     )
-    gantry.wait_for("ready", lambda: answers(f"http://{address}/readyz"))
+    found = gantry.wait_for("up", lambda: UP_AT.search(gantry.output()))
+    gantry.wait_for("ready", lambda: answers(f"{found.group(1)}/readyz"))
     token = gantry.wait_for("a token printed", lambda: TOKEN.search(gantry.output()))
-    return f"http://{address}", token.group()
+    return found.group(1), token.group()

@@ -4,6 +4,7 @@
 //! repeatable; `docs/prices.md` has the commands. It refuses what it does not understand, because
 //! a price dropped in silence is a wrong bill.
 
+mod compare;
 mod import;
 mod patterns;
 mod python;
@@ -25,8 +26,12 @@ const PUBLISHED: &str = "2026-11-10";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folder that the package was installed into, with `genai_prices/` in it.
-    #[arg(long)]
-    from: PathBuf,
+    #[arg(long, required_unless_present = "compare")]
+    from: Option<PathBuf>,
+    /// Write nothing; print what is different and missing here beside the catalogues that the
+    /// packages in this folder carry (litellm, tokencost).
+    #[arg(long, value_name = "FOLDER", conflicts_with = "from")]
+    compare: Option<PathBuf>,
     /// Write nothing; fail when the file in the repository differs.
     #[arg(long)]
     check: bool,
@@ -37,8 +42,12 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    ensure_version(&args.from)?;
-    let source = args.from.join("genai_prices/data.py");
+    if let Some(folder) = &args.compare {
+        return compare::run(folder);
+    }
+    let from = args.from.as_deref().context("--from names no folder")?;
+    ensure_version(from)?;
+    let source = from.join("genai_prices/data.py");
     let text = std::fs::read_to_string(&source)
         .with_context(|| format!("failed to read {}", source.display()))?;
     let providers = python::assigned(&text, "providers")?;

@@ -82,6 +82,9 @@ pub struct ControlConfig {
     pub environment: Environment,
     /// The variables that manifests may name beside the usual credentials of providers.
     pub variables: Allowed,
+    /// Whether callers may name a model as its vendor does, where nothing else has that name. What
+    /// such a name means changes as models come and go: `gantry up` has it, for a quick start.
+    pub short_names: bool,
     /// Takes records from remote gateways; without it their endpoint answers 503.
     pub records: Option<Arc<dyn RecordsSink>>,
     /// Answers `gantry logs` and `gantry usage`; without it their endpoints answer 503.
@@ -103,6 +106,7 @@ impl ControlConfig {
             shutdown: Shutdown::default(),
             environment: Arc::new(|_| None),
             variables: Allowed::default(),
+            short_names: false,
             records: None,
             analytics: None,
             registry: Registry::standard(),
@@ -122,6 +126,7 @@ struct Inner {
     shutdown: Shutdown,
     environment: Environment,
     variables: Allowed,
+    short_names: bool,
     records: Option<Arc<dyn RecordsSink>>,
     analytics: Option<Arc<dyn Analytics>>,
     registry: Registry,
@@ -158,6 +163,7 @@ impl Control {
             shutdown: config.shutdown,
             environment: config.environment,
             variables: config.variables,
+            short_names: config.short_names,
             records: config.records,
             analytics: config.analytics,
             registry: config.registry,

@@ -168,7 +168,11 @@ async fn from_manifests(control: &Inner, tx: &mut Tx) -> Result<FromManifests, E
 fn compile(control: &Inner, set: &StoredSet) -> Compiled {
     let lookup = |name: &str| variable(control, name);
     let variables = Variables { allowed: &control.variables, lookup: &lookup };
-    snapshot::compile(set.manifests(), &control.tenant, &variables)
+    let mut compiled = snapshot::compile(set.manifests(), &control.tenant, &variables);
+    if control.short_names {
+        compiled.add_short_names();
+    }
+    compiled
 }
 
 fn names(set: &StoredSet) -> HashMap<String, HashSet<String>> {

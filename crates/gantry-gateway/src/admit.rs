@@ -48,10 +48,10 @@ fn unknown(snapshot: &Snapshot, identified: &Identified, name: &str) -> Refusal 
         .iter()
         .filter(|(_, entry)| entry.access().allows(&identified.caller))
         .map(|(name, _)| name.as_str());
-    // Callers forget the account: then the model's own name is right as it is.
-    let without_account =
-        usable.clone().filter(|whole| whole.split_once('/').is_some_and(|(_, own)| own == name));
-    let hint = match nearest(name, usable).or_else(|| without_account.min()) {
+    // Callers forget the account: then the model's own name is right as it is, or nearly.
+    let own = |whole: &'_ str| whole.split_once('/').map_or("", |(_, own)| own).to_owned();
+    let without_account = |wanted: &str| usable.clone().filter(|one| own(one) == wanted).min();
+    let hint = match without_account(name).or_else(|| nearest(name, usable.clone())) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => "GET /v1/models lists those you may use".to_owned(),
     };

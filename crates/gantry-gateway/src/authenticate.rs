@@ -33,18 +33,31 @@ pub(crate) fn authenticate(
     Ok(Identified { caller: key.caller.clone(), key_name: key.name.clone() })
 }
 
+const BEARER: &str = "bearer";
+
+/// Headers that hold nothing but a token, as clients of Anthropic, Azure and Google send it.
+const PLAIN: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
 fn token(headers: &Fields) -> Result<&str, Refusal> {
     let bearer = headers.text("authorization").map(|text| {
-        let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
-        if scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { "" }
+        // White space at the end of a field is not part of it: an empty token leaves the scheme.
+        let (scheme, rest) = text.trim().split_once([' ', '\t']).unwrap_or_else(|| {
+            if text.trim().eq_ignore_ascii_case(BEARER) { (text, "") } else { ("", text) }
+        });
+        let scheme = scheme.trim();
+        if scheme.is_empty() || scheme.eq_ignore_ascii_case(BEARER) { rest.trim() } else { "" }
     });
-    let plain = || headers.text("x-api-key").or_else(|| headers.text("api-key"));
+    let plain =
+        || PLAIN.iter().find_map(|name| headers.text(name).filter(|text| !text.trim().is_empty()));
     let token = match bearer {
         Some(token) if !token.is_empty() => Some(token),
         _ => plain().map(str::trim),
     };
     token.filter(|token| !token.is_empty()).ok_or_else(|| {
-        refused("no token; send `Authorization: Bearer <token>`, `x-api-key` or `api-key`")
+        refused(
+            "no token; send `Authorization: Bearer <token>`, `x-api-key`, `api-key` or \
+             `x-goog-api-key`",
+        )
     })
 }
 
@@ -62,12 +75,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_the_token_from_any_of_the_three_headers() {
+    fn takes_the_token_from_any_of_its_headers() {
         let cases = [
             ("authorization", "Bearer tfy_a", Some("tfy_a")),
             ("authorization", "bearer  tfy_a ", Some("tfy_a")),
             ("authorization", "Basic dXNlcg==", None),
             ("authorization", "Bearer ", None),
+            ("authorization", "Bearer", None),
+            ("authorization", "bearer   ", None),
+            ("authorization", "Bearer\ttfy_a", Some("tfy_a")),
+            ("authorization", "tfy_a", Some("tfy_a")),
+            ("authorization", "", None),
+            ("x-goog-api-key", "tfy_e", Some("tfy_e")),
+            ("x-goog-api-key", " ", None),
             ("x-api-key", "tfy_b", Some("tfy_b")),
             ("api-key", "tfy_c", Some("tfy_c")),
             ("cookie", "tfy_d", None),

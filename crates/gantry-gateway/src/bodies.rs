@@ -1,8 +1,8 @@
 //! One bound for the request bodies that a process holds at a time.
 //!
 //! `decode` takes of it as a body grows, the length that a caller declares at once; the ledger
-//! holds what was taken and gives it back, whatever becomes of the request. It counts what callers
-//! sent; a translated copy comes on top, one request's at most twice its size.
+//! holds what was taken and gives it back, whatever becomes of the request. A translated copy
+//! counts too: `attempt` takes room for it before it is made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,6 +58,22 @@ impl HeldBytes {
         true
     }
 
+    /// Makes room for a copy of what is held, in another dialect. A request that is alone gets it,
+    /// or the largest one could never be translated.
+    #[must_use]
+    pub(crate) fn grow_for_copy(&mut self, bytes: usize) -> bool {
+        let all = bytes.saturating_add(bytes);
+        if self.grow_to(all) {
+            return true;
+        }
+        let alone = self.bodies.held_bytes() == self.bytes;
+        if alone {
+            self.bodies.held_bytes.fetch_add(all - self.bytes, Ordering::Relaxed);
+            self.bytes = all;
+        }
+        alone
+    }
+
     /// Gives back what is beyond `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
@@ -87,9 +103,16 @@ mod tests {
         assert!(!other.grow_to(usize::MAX));
         assert_eq!(bodies.held_bytes(), 60);
         assert!(other.grow_to(40));
+        assert!(!other.grow_for_copy(40), "there is another");
         one.shrink_to(10);
         assert_eq!(bodies.held_bytes(), 50);
+        assert!(other.grow_for_copy(40));
+        assert_eq!(bodies.held_bytes(), 90);
         drop((one, other));
+        assert_eq!(bodies.held_bytes(), 0);
+        let mut whole = HeldBytes::none(&bodies);
+        assert!(whole.grow_to(100) && whole.grow_for_copy(100), "alone, it gets more than all");
+        drop(whole);
         assert_eq!(bodies.held_bytes(), 0);
     }
 }

@@ -1,6 +1,5 @@
 //! The bodies of responses: whole, relayed from an upstream, or another service's.
 
-use crate::early::Early;
 use crate::relay::Relay;
 use bytes::Bytes;
 use gantry_http::server::{DetachedBody, DetachedError};
@@ -11,12 +10,18 @@ use std::task::{Context, Poll};
 /// What a body may fail with; only other services' bodies do.
 pub(crate) type Error = DetachedError;
 
+/// A body that makes its frames as it goes.
+pub trait Frames {
+    /// The next piece; `None` after the last.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+}
+
 /// A response's body.
 pub enum ReplyBody {
     Whole(Option<Bytes>),
     Relay(Box<Relay>),
     /// A stream whose head went out before its reply was there.
-    Early(Box<Early>),
+    Early(Box<dyn Frames>),
     Other(DetachedBody),
 }
 

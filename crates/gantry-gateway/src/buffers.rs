@@ -2,9 +2,13 @@
 //!
 //! Only `decode` takes them. A fresh megabyte costs page faults, in which the kernel clears it:
 //! more time than it takes to fill. A buffer comes back when the last holder of the body lets go.
-//! It never keeps more than [`KEPT_BYTES_MAX`] on a thread.
+//! It never keeps more than [`KEPT_BYTES_MAX`] on a thread; the few that are larger are kept by
+//! [`large`] for all threads.
+
+mod large;
 
 use bytes::Bytes;
+use large::LARGE;
 use std::cell::RefCell;
 
 /// Smaller bodies are left to the allocator, which has such memory at hand.
@@ -19,19 +23,21 @@ thread_local! {
     static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A length that is only promised gets no more room than this at once. Larger buffers are not kept
-/// anyway.
-const PROMISED_BYTES_MAX: usize = KEPT_BYTES_MAX;
+/// A body of undeclared length gets room for so many bytes more; less would cost a read each.
+const ROOM_BYTES_MIN: usize = 16 * 1024;
 
 /// Memory for one body; given back when dropped.
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// An empty buffer for a body of about so many `bytes`. A large one grows as it is filled.
+    /// An empty buffer for a body of about so many `bytes`, for which the bound of all bodies has
+    /// room: it is address space until it is filled.
     pub(crate) fn take(bytes: usize) -> Self {
-        let bytes = bytes.min(PROMISED_BYTES_MAX);
         if bytes < BUFFER_BYTES_MIN {
             return Self(Vec::with_capacity(bytes));
+        }
+        if bytes > KEPT_BYTES_MAX {
+            return Self(LARGE.take(bytes));
         }
         let kept = KEPT.try_with(|kept| {
             let mut kept = kept.try_borrow_mut().ok()?;
@@ -50,6 +56,16 @@ impl Buffer {
         });
         let fresh = || Vec::with_capacity(bytes.next_multiple_of(BUFFER_BYTES_STEP));
         Self(kept.ok().flatten().unwrap_or_else(fresh))
+    }
+
+    /// Makes room for more. A full one moves into one of twice its size, whose memory was used
+    /// before where one is kept.
+    pub(crate) fn make_room(&mut self) {
+        if self.0.capacity() - self.0.len() < ROOM_BYTES_MIN {
+            let mut larger = Self::take(2 * self.0.capacity().max(ROOM_BYTES_MIN));
+            larger.0.extend_from_slice(&self.0);
+            *self = larger;
+        }
     }
 
     /// To be filled.
@@ -75,6 +91,9 @@ impl Drop for Buffer {
             return;
         }
         buffer.clear();
+        if buffer.capacity() > KEPT_BYTES_MAX {
+            return LARGE.give(buffer);
+        }
         // At the end of a thread there is nothing to give back to.
         let _ = KEPT.try_with(|kept| {
             let Ok(mut kept) = kept.try_borrow_mut() else { return };
@@ -131,22 +150,41 @@ mod tests {
         drop(many);
         assert_eq!(kept(), [MIB; 8]);
         drop(Buffer::take(100));
-        let mut large = Buffer::take(KEPT_BYTES_MAX);
+        let full = Buffer::take(KEPT_BYTES_MAX);
         // Nothing fitted the large one, so the oldest had to go.
         assert_eq!(kept(), [MIB; 7]);
-        large.bytes().reserve(KEPT_BYTES_MAX + 1);
-        drop(large);
+        drop(full);
         assert_eq!(kept(), [MIB; 7]);
     }
 
     #[test]
-    fn a_large_promise_gets_room_as_it_is_kept() {
+    fn a_body_without_a_length_moves_on_as_it_comes_and_leaves_its_places_behind() {
         begin();
-        let mut buffer = Buffer::take(64 * MIB);
-        assert_eq!(buffer.0.capacity(), PROMISED_BYTES_MAX);
-        buffer.bytes().resize(9 * MIB, 0);
-        assert_eq!(buffer.freeze().len(), 9 * MIB);
+        let mut buffer = Buffer::take(0);
+        let piece = [7; ROOM_BYTES_MIN];
+        for _ in 0..64 {
+            buffer.make_room();
+            let before = buffer.0.capacity();
+            buffer.bytes().extend_from_slice(&piece);
+            assert_eq!(buffer.0.capacity(), before, "it grew on its own");
+        }
+        assert_eq!(kept(), [2 * BUFFER_BYTES_STEP]);
+        let body = buffer.freeze();
+        assert!(body.len() == MIB && body.iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn none_is_too_large_to_be_used_again() {
+        begin();
+        let mut places = std::collections::BTreeSet::new();
+        for bytes in [9 * MIB, 11 * MIB, 16 * MIB, 10 * MIB] {
+            let (place, capacity) = taken(bytes);
+            assert!(capacity >= bytes, "{bytes}");
+            places.insert(place);
+        }
         assert!(kept().is_empty());
+        // Other tests may hold one of them meanwhile.
+        assert!(places.len() <= 2, "{places:?}");
     }
 
     #[test]

@@ -200,6 +200,9 @@ async fn read(
     drop(first);
     loop {
         let came = all.as_ref().len();
+        if declared.is_none() {
+            all.make_room();
+        }
         if pace.next(came, |cx| body.poll_read_into(cx, all.bytes())).await? == 0 {
             break;
         }

@@ -4,7 +4,7 @@
 //! back unseen, and the caller gets a comment now and then. What they come to follows: the relay,
 //! or one error event, and the record tells it as it was. It never tries anything itself.
 
-use crate::body::ReplyBody;
+use crate::body::{Frames, ReplyBody};
 use crate::relay::Relay;
 use crate::reply::{Caller, Done, Rest};
 use crate::settle::STOPPED;
@@ -27,7 +27,7 @@ const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 type Running = Pin<Box<dyn Future<Output = Done>>>;
 
 /// The body behind an early head.
-pub struct Early {
+pub(crate) struct Early {
     state: State,
     worker: Rc<Worker>,
     caller: Caller,
@@ -64,29 +64,6 @@ impl Early {
         Response::new(StatusCode::OK, caller.early_head(), body)
     }
 
-    /// The next piece; `None` after the last.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            if let Some(bytes) = self.next.take() {
-                return Poll::Ready(Some(bytes));
-            }
-            match &mut self.state {
-                State::Relay(relay) => return relay.poll_frame(cx),
-                State::Over => return Poll::Ready(None),
-                // The drain is over, which wakes every connection.
-                State::Running(_) if self.worker.shared.shutdown.ending() => self.stop(),
-                State::Running(running) => {
-                    let polled = running.as_mut().poll(cx);
-                    self.worker.head_due.set(false);
-                    match polled {
-                        Poll::Ready(done) => self.follow(done),
-                        Poll::Pending => ready!(self.poll_beat(cx)),
-                    }
-                }
-            }
-        }
-    }
-
     fn follow(&mut self, done: Done) {
         self.state = match done.into_rest() {
             Rest::Relay(relay) => State::Relay(relay),
@@ -115,5 +92,29 @@ impl Early {
         self.beat.as_mut().reset(Instant::now() + self.every);
         self.next = Some(COMMENT);
         Poll::Ready(())
+    }
+}
+
+impl Frames for Early {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.next.take() {
+                return Poll::Ready(Some(bytes));
+            }
+            match &mut self.state {
+                State::Relay(relay) => return relay.poll_frame(cx),
+                State::Over => return Poll::Ready(None),
+                // The drain is over, which wakes every connection.
+                State::Running(_) if self.worker.shared.shutdown.ending() => self.stop(),
+                State::Running(running) => {
+                    let polled = running.as_mut().poll(cx);
+                    self.worker.head_due.set(false);
+                    match polled {
+                        Poll::Ready(done) => self.follow(done),
+                        Poll::Pending => ready!(self.poll_beat(cx)),
+                    }
+                }
+            }
+        }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) const ANTHROPIC_REQUEST_ID: &str = "request-id";
 pub(crate) const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
 /// Where the time went (W3C Server Timing).
 pub(crate) const SERVER_TIMING: &str = "server-timing";
+/// `false`: official clients, which retry by status otherwise, do not send the request again.
+pub(crate) const SHOULD_RETRY: &str = "x-should-retry";
 pub(crate) const RETRY_AFTER_MS: &str = "retry-after-ms";
 /// What some of Azure's services say instead.
 pub(crate) const AZURE_RETRY_AFTER_MS: &str = "x-ms-retry-after-ms";

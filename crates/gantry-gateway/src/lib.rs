@@ -4,7 +4,9 @@
 //! connections. The gateway makes no external call to decide anything: keys, grants, routes and
 //! prices are in the snapshot. It knows nothing of the control plane.
 
+mod addresses;
 mod admit;
+mod aside;
 mod attempt;
 mod authenticate;
 mod bodies;

@@ -8,7 +8,7 @@ use crate::attempt::attempt;
 use crate::authenticate::authenticate;
 use crate::body::ReplyBody;
 use crate::cors;
-use crate::decode::{Call, Wanted, decode};
+use crate::decode::{Wanted, decode};
 use crate::early::Early;
 use crate::local::{self, Asked};
 use crate::receive::{Inbound, Received, receive};
@@ -103,20 +103,21 @@ async fn stages(
     let call = decode(&worker.shared, wanted, &identified, ledger.body()).await?;
     ledger.note(Fact::Decoded(&call));
     let admitted = admit(&snapshot, &identified, &call)?;
-    let plan = planned(&admitted, &call, ledger)?;
-    let reply = attempt(worker, &snapshot, &call, &plan.hops, ledger).await?;
-    Ok(Answer::upstream(&call, reply))
+    ledger.look();
+    let input = call.route_input((ledger.now_ms(), ledger.now_us()));
+    let plan = planned(&admitted, &input, ledger)?;
+    let reply = attempt(worker, &snapshot, &call, plan, ledger).await?;
+    Ok(Answer::upstream(&call, reply).await)
 }
 
-fn planned(admitted: &Admitted, call: &Call, ledger: &mut Ledger) -> Result<Plan, Refusal> {
-    ledger.look();
-    let now = (ledger.now_ms(), ledger.now_us());
-    let (steps, plan) = match route::plan(&admitted.entry, &call.route_input(now)) {
-        Ok(mut plan) => (std::mem::take(&mut plan.steps), Ok(plan)),
-        Err(failed) => (failed.steps, Err(Refusal::from(failed.why))),
-    };
-    ledger.note(Fact::Planned { admitted, steps });
-    plan
+fn planned<'a>(
+    admitted: &'a Admitted,
+    input: &'a route::Input<'a>,
+    ledger: &mut Ledger,
+) -> Result<Plan<'a>, Refusal> {
+    let (mut plan, failed) = Plan::of(&admitted.entry, input);
+    ledger.note(Fact::Planned { admitted, steps: plan.take_steps() });
+    failed.map_or(Ok(plan), |why| Err(why.into()))
 }
 
 fn pinned(worker: &Worker) -> Result<Arc<Snapshot>, Refusal> {

@@ -1,5 +1,6 @@
 //! What a prompt comes to, where the upstream does not say.
 
+use crate::aside;
 use crate::decode::Call;
 use bytes::Bytes;
 use gantry_llm::dialect::Dialect;
@@ -18,11 +19,17 @@ pub(crate) enum Prompt {
 const KEPT_PROMPT_BYTES_MAX: usize = 32 * 1024;
 
 impl Prompt {
-    pub(crate) fn of(call: &Call) -> Self {
+    pub(crate) async fn of(call: &Call) -> Self {
         if !call.stream || call.body.len() <= KEPT_PROMPT_BYTES_MAX {
             return Self::Body(call.body.clone());
         }
-        Self::Tokens(prompt_tokens(call.dialect(), &call.body))
+        let (dialect, body) = (call.dialect(), &call.body);
+        if aside::is_long(body) {
+            let body = body.clone();
+            let count = move || prompt_tokens(dialect, &body);
+            return Self::Tokens(aside::aside(count).await.unwrap_or_default());
+        }
+        Self::Tokens(prompt_tokens(dialect, body))
     }
 
     /// How much of the request's body is kept.
@@ -46,6 +53,6 @@ impl Prompt {
 pub(crate) fn prompt_tokens(dialect: &dyn Dialect, body: &[u8]) -> u64 {
     let size = gantry_llm::translate::prompt_text_bytes(dialect, body);
     let attached = (size.images + size.documents) as u64;
-    gantry_model::estimate::prompt_tokens(size.text_bytes as u64, 1)
+    gantry_model::estimate::prompt_tokens(size.text_bytes as u64, size.messages as u64)
         .saturating_add(attached.saturating_mul(TOKENS_PER_ATTACHMENT))
 }

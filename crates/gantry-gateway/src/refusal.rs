@@ -3,6 +3,7 @@
 use crate::route;
 use gantry_http::server::{Rejected, Rejection};
 use gantry_llm::errors::ErrorKind;
+use gantry_llm::translate::Code;
 use gantry_model::cut;
 use std::time::Duration;
 
@@ -62,10 +63,16 @@ pub(crate) enum RefusalKind {
     UnknownModel,
     WrongOperation,
     Untranslatable,
+    /// The upstream keeps no conversations; clients then send all messages.
+    ThreadUnsupported,
+    /// The conversation is not known to the upstream; clients then begin a new one.
+    ThreadNotFound,
     NoMatch,
     NoTarget,
     Unavailable,
     UpstreamFailed,
+    /// The upstream refuses the gateway's own key.
+    UpstreamKey,
     UpstreamTimeout,
     FirstTokenTimeout,
     /// The bodies of all requests hold as many bytes as they may.
@@ -75,6 +82,16 @@ pub(crate) enum RefusalKind {
 }
 
 impl RefusalKind {
+    /// Why a request has no form at the target; `code` is what clients know it by, if anything.
+    #[must_use]
+    pub(crate) fn untranslatable(code: Option<&str>) -> Self {
+        match code.and_then(Code::parse) {
+            Some(Code::ThreadUnsupported) => Self::ThreadUnsupported,
+            Some(Code::ThreadNotFound) => Self::ThreadNotFound,
+            None => Self::Untranslatable,
+        }
+    }
+
     /// Name in records, metrics and as `code` of the error body.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
@@ -94,10 +111,13 @@ impl RefusalKind {
             Self::UnknownModel => "model_not_found",
             Self::WrongOperation => "operation_not_supported",
             Self::Untranslatable => "not_translatable",
+            Self::ThreadUnsupported => Code::ThreadUnsupported.as_str(),
+            Self::ThreadNotFound => Code::ThreadNotFound.as_str(),
             Self::NoMatch => "no_matching_target",
             Self::NoTarget => "no_target",
             Self::Unavailable => "model_unavailable",
             Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamKey => "upstream_key_refused",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::FirstTokenTimeout => "first_token_timeout",
             Self::Busy => "gateway_busy",
@@ -111,7 +131,7 @@ impl RefusalKind {
         match self {
             Self::Unauthenticated => ErrorKind::Authentication,
             Self::Forbidden => ErrorKind::Permission,
-            Self::BadRoute | Self::UnknownModel => ErrorKind::NotFound,
+            Self::BadRoute | Self::UnknownModel | Self::ThreadNotFound => ErrorKind::NotFound,
             Self::TooLarge => ErrorKind::TooLarge,
             Self::BadMethod
             | Self::BadHeader
@@ -122,11 +142,12 @@ impl RefusalKind {
             | Self::Malformed
             | Self::WrongOperation
             | Self::NoMatch
-            | Self::Untranslatable => ErrorKind::InvalidRequest,
+            | Self::Untranslatable
+            | Self::ThreadUnsupported => ErrorKind::InvalidRequest,
             Self::SlowBody | Self::FirstTokenTimeout | Self::UpstreamTimeout => ErrorKind::Timeout,
             Self::NoTarget | Self::Unavailable | Self::Busy => ErrorKind::Overloaded,
             Self::Blocked => ErrorKind::ContentFilter,
-            Self::UpstreamFailed => ErrorKind::Upstream,
+            Self::UpstreamFailed | Self::UpstreamKey => ErrorKind::Upstream,
         }
     }
 
@@ -139,10 +160,11 @@ impl RefusalKind {
             | Self::WrongOperation
             | Self::NoMatch
             | Self::Untranslatable
+            | Self::ThreadUnsupported
             | Self::Blocked => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
-            Self::BadRoute | Self::UnknownModel => 404,
+            Self::BadRoute | Self::UnknownModel | Self::ThreadNotFound => 404,
             Self::BadMethod => 405,
             Self::SlowBody | Self::FirstTokenTimeout => 408,
             Self::HeadTooLarge => 431,
@@ -150,7 +172,7 @@ impl RefusalKind {
             Self::HttpVersion => 505,
             Self::TooLarge => 413,
             Self::Encoding => 415,
-            Self::UpstreamFailed => 502,
+            Self::UpstreamFailed | Self::UpstreamKey => 502,
             Self::NoTarget | Self::Unavailable | Self::Busy => 503,
             Self::UpstreamTimeout => 504,
         }
@@ -158,6 +180,14 @@ impl RefusalKind {
 }
 
 impl Refusal {
+    /// Whether the same request cannot fare better when it is sent again. Official clients retry
+    /// some of these statuses, and those of coding agents a wrong token too, without a word.
+    #[must_use]
+    pub(crate) fn is_final(&self) -> bool {
+        let caller = self.fault == Fault::Caller && self.kind != RefusalKind::SlowBody;
+        caller || self.kind == RefusalKind::UpstreamKey
+    }
+
     /// The caller's mistake.
     #[must_use]
     pub(crate) fn caller(kind: RefusalKind, public: impl Into<String>) -> Self {

@@ -4,7 +4,7 @@
 //! both. After the first byte a failure becomes an error event in the caller's dialect, never a
 //! silent end. Dropping the relay (the caller left) closes the upstream's connection at once.
 
-use crate::attempt::{Break, End, Gated, Pump, Step, error_blames_target};
+use crate::attempt::{Break, End, Gated, Pump, Step, Told, error_blames_target};
 use crate::config::shown;
 use crate::prompt::Prompt;
 use crate::refusal::{Refusal, RefusalKind};
@@ -290,9 +290,10 @@ impl Relay {
         Some((first, (tokens > 1).then(|| (spent, tokens - 1))))
     }
 
-    /// The upstream's own error event: within one dialect it was forwarded already.
-    fn upstream_error(&mut self, error: &ErrorView) {
-        if !self.pump.forwards() {
+    /// The upstream's own error event, unless its bytes went on already.
+    fn upstream_error(&mut self, told: &Told) {
+        let error = &told.view;
+        if !told.shown {
             let mut shown = error.clone();
             shown.request_id = self.request_id();
             self.push(errors::print_event(self.dialect, &shown).into());

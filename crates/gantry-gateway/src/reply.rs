@@ -104,8 +104,8 @@ impl Done {
 }
 
 impl Answer {
-    pub(crate) fn upstream(call: &Call, reply: Box<Reply>) -> Self {
-        Self::Upstream(Answered { reply, prompt: Prompt::of(call) })
+    pub(crate) async fn upstream(call: &Call, reply: Box<Reply>) -> Self {
+        Self::Upstream(Answered { reply, prompt: Prompt::of(call).await })
     }
 
     fn into_response(self, ledger: Ledger) -> Response<ReplyBody> {
@@ -139,6 +139,9 @@ pub(crate) fn refuse(refusal: &Refusal, ledger: Ledger) -> Response<ReplyBody> {
     lines.field(&CONTENT_TYPE, &JSON);
     if let Some(wait) = refusal.retry_after {
         print_wait(&mut lines, wait);
+    }
+    if refusal.is_final() {
+        lines.line(headers::SHOULD_RETRY.as_bytes(), b"false");
     }
     if let Some(methods) = &refusal.allow {
         lines.line(ALLOW.as_str().as_bytes(), methods.as_bytes());

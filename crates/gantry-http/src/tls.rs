@@ -5,7 +5,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// Which certificates a server may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,25 +25,48 @@ pub enum Error {
     Rustls(#[from] rustls::Error),
 }
 
-/// The configuration for `settings`; the usual one is made once and shared.
+/// The configuration for `settings`. Equal settings share one for as long as somebody uses it, and
+/// with it the TLS sessions, which thus outlive the publication of a snapshot.
 ///
 /// # Errors
 /// When `ca_cert` holds no certificate.
 pub fn client_config(settings: Option<&TlsSettings>) -> Result<Arc<ClientConfig>, Error> {
+    static USED: Mutex<Vec<(TlsSettings, Weak<ClientConfig>)>> = Mutex::new(Vec::new());
     static USUAL: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    match settings {
-        Some(settings) if settings.reject_unauthorized == Some(false) => trusting(),
+    let settings = match settings {
+        Some(TlsSettings { reject_unauthorized: Some(false), .. }) => {
+            TlsSettings { reject_unauthorized: Some(false), ca_cert: None }
+        }
         Some(TlsSettings { ca_cert: Some(pem), .. }) => {
-            let mut roots = system_roots();
-            add_pem(&mut roots, pem)?;
-            verified(roots)
+            TlsSettings { reject_unauthorized: None, ca_cert: Some(pem.clone()) }
         }
         _ => {
             if let Some(config) = USUAL.get() {
                 return Ok(config.clone());
             }
-            let config = verified(system_roots())?;
-            Ok(USUAL.get_or_init(|| config).clone())
+            let config = verified(system_roots().clone())?;
+            return Ok(USUAL.get_or_init(|| config).clone());
+        }
+    };
+    let mut used = USED.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = used.iter().find(|(known, _)| *known == settings);
+    if let Some(config) = same.and_then(|(_, config)| config.upgrade()) {
+        return Ok(config);
+    }
+    let config = special(&settings)?;
+    used.retain(|(known, config)| *known != settings && config.strong_count() > 0);
+    used.push((settings, Arc::downgrade(&config)));
+    Ok(config)
+}
+
+/// One that is not the usual one.
+fn special(settings: &TlsSettings) -> Result<Arc<ClientConfig>, Error> {
+    match &settings.ca_cert {
+        None => trusting(),
+        Some(pem) => {
+            let mut roots = system_roots().clone();
+            add_pem(&mut roots, pem)?;
+            verified(roots)
         }
     }
 }
@@ -72,7 +95,13 @@ fn trusting() -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-fn system_roots() -> RootCertStore {
+/// The system's roots, read once: hundreds of files on some systems.
+fn system_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(read_system_roots)
+}
+
+fn read_system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
@@ -134,5 +163,27 @@ impl ServerCertVerifier for TrustAll {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_settings_share_their_sessions_while_somebody_uses_them() {
+        let lax = TlsSettings { reject_unauthorized: Some(false), ca_cert: None };
+        let usual = TlsSettings { reject_unauthorized: Some(true), ca_cert: None };
+        let broken = TlsSettings { ca_cert: Some("none".to_owned()), ..TlsSettings::default() };
+        let config = |settings: &TlsSettings| client_config(Some(settings)).unwrap();
+        let (one, other) = (config(&lax), config(&lax));
+        assert!(Arc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(&config(&usual), &client_config(None).unwrap()));
+        assert!(!Arc::ptr_eq(&one, &config(&usual)));
+        let unused = Arc::downgrade(&one);
+        drop((one, other));
+        assert!(unused.upgrade().is_none(), "kept for nobody");
+        assert!(client_config(Some(&broken)).is_err());
+        assert!(client_config(Some(&broken)).is_err());
     }
 }

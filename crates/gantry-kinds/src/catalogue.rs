@@ -4,9 +4,11 @@
 //! read it. A provider with a known dialect is one row there and no code here.
 
 mod claude;
+mod listings;
 mod models;
 
 pub use claude::claude;
+pub use listings::{Listing, listing};
 
 use gantry_model::facts::{DialectName, Quirks};
 

@@ -5,6 +5,7 @@
 //! model: one that cannot be called stays known, and is refused as unavailable.
 
 mod grants;
+mod listings;
 mod routes;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,8 @@ use crate::secrets;
 use crate::variables::Variables;
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{
-    ACCESS, AccessEntry, AccessList, Digest, LoggingSettings, MODELS, ModelEntry, ROUTES,
-    RouteEntry, SETTINGS, Section, Setting,
+    ACCESS, AccessEntry, AccessList, Digest, LISTINGS, ListingEntry, LoggingSettings, MODELS,
+    ModelEntry, ROUTES, RouteEntry, SETTINGS, Section, Setting,
 };
 use gantry_model::subject::{SERVICE_ACCOUNT, Subject, VIRTUAL_ACCOUNT};
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct Compiled {
     pub access: Vec<AccessList>,
     pub models: Vec<ModelEntry>,
     pub routes: Vec<RouteEntry>,
+    /// Of the models of which there is something to show.
+    pub listings: Vec<ListingEntry>,
     pub settings: Vec<Setting>,
     /// References that may be resolved, in the order of the manifests.
     pub references: Vec<Reference>,
@@ -78,6 +81,7 @@ pub fn compile<'a>(
             compiled.add(manifest, tenant, variables);
         }
     }
+    compiled.listings = listings::of(&compiled.models);
     compiled
 }
 
@@ -92,6 +96,7 @@ impl Compiled {
     ) -> Result<BTreeMap<String, Section>, serde_json::Error> {
         Ok(BTreeMap::from([
             (ACCESS.to_owned(), Section::new(&self.access, digest)?),
+            (LISTINGS.to_owned(), Section::new(&self.listings, digest)?),
             (MODELS.to_owned(), Section::new(&self.models, digest)?),
             (ROUTES.to_owned(), Section::new(&self.routes, digest)?),
             (SETTINGS.to_owned(), Section::new(&self.settings, digest)?),

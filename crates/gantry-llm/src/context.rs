@@ -14,6 +14,37 @@ pub struct Error {
     pub field: String,
     /// A lower-case fragment.
     pub message: String,
+    /// What clients of the caller's dialect know the error by, and then act on.
+    pub code: Option<Code>,
+}
+
+/// Errors that clients act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The upstream keeps no conversations: send all of it.
+    ThreadUnsupported,
+    /// The upstream does not know the conversation to be continued.
+    ThreadNotFound,
+}
+
+impl Code {
+    /// Its name on the wire, which is Anthropic's (`ThreadUnsupportedRequestErrorDetails` and
+    /// `ThreadNotFoundErrorDetails` of the Python SDK 2.14).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ThreadUnsupported => "thread_unsupported_request",
+            Self::ThreadNotFound => "thread_not_found",
+        }
+    }
+
+    /// From its name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::ThreadUnsupported, Self::ThreadNotFound]
+            .into_iter()
+            .find(|code| code.as_str() == name)
+    }
 }
 
 fn prefix(field: &str) -> String {
@@ -23,7 +54,13 @@ fn prefix(field: &str) -> String {
 impl Error {
     /// An error at `field`; `message` is a lower-case fragment.
     pub fn new(field: impl Display, message: impl Into<String>) -> Self {
-        Self { field: field.to_string(), message: message.into() }
+        Self { field: field.to_string(), message: message.into(), code: None }
+    }
+
+    /// The same error, known to clients by `code`.
+    #[must_use]
+    pub fn coded(self, code: Code) -> Self {
+        Self { code: Some(code), ..self }
     }
 }
 

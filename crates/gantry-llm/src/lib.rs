@@ -5,6 +5,7 @@
 mod context;
 pub mod dialect;
 pub mod errors;
+mod finish;
 mod marks;
 pub mod neutral;
 pub mod observe;

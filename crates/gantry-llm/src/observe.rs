@@ -11,6 +11,7 @@ mod tests;
 pub(crate) mod usage;
 pub(crate) mod value;
 
+use crate::finish;
 use crate::scan::Fault;
 use crate::scan::ScanError;
 use crate::scan::cursor::Cursor;
@@ -155,6 +156,21 @@ pub(crate) struct Found {
     pub(crate) is_error: bool,
 }
 
+impl Found {
+    /// Keeps the first error.
+    pub(crate) fn fail(&mut self, error: Option<Box<UpstreamError>>) {
+        self.error = self.error.take().or(error);
+    }
+}
+
+/// The error that a reason to stop stands for; `said` says whether there is an answer.
+pub(crate) fn failed(reason: &str, said: bool) -> Option<Box<UpstreamError>> {
+    finish::fails(reason, said).then(|| {
+        let message = Some(finish::sentence(reason));
+        Box::new(UpstreamError { kind: Some(reason.to_owned()), code: None, message })
+    })
+}
+
 /// Reads the members of a reply; the cursor stands on its `{`.
 pub(crate) type Members = fn(&mut Notes, &mut Found, &mut Cursor<'_>) -> Result<(), Fault>;
 
@@ -281,11 +297,13 @@ impl Observer {
     /// When it is not a JSON object, has no `choices` (`data`, `content`), is an error, or says
     /// nothing at all.
     pub fn reply(&mut self, body: &[u8]) -> Result<(), Malformed> {
-        self.replies.reply(body, &mut self.notes)?;
+        let read = self.replies.reply(body, &mut self.notes);
+        // Also of what is none all was read that it says of tokens.
+        self.notes.ended = !matches!(read, Err(Malformed::Json(_)));
+        read?;
         if self.notes.is_empty() {
             return Err(Malformed::Empty);
         }
-        self.notes.ended = true;
         Ok(())
     }
 
@@ -311,6 +329,18 @@ impl Observer {
         let ended = notes.ended || notes.finish_reason.is_some();
         let progress = Progress { ended, bytes: notes.output_bytes, counted: notes.counted };
         spent::of(notes.reading, progress, prompt)
+    }
+
+    /// Takes note of bytes of an answer that could not be read: they count as its text.
+    pub fn unread(&mut self, bytes: usize) {
+        self.notes.output_bytes += bytes as u64;
+    }
+
+    /// Whether there is something of an answer, be it a count or what could not be read.
+    #[must_use]
+    pub fn has_some(&self) -> bool {
+        let notes = &self.notes;
+        notes.content || notes.output_bytes > 0 || notes.reading.is_some()
     }
 
     /// Why the model stopped, in the upstream's words; of several choices, the last one's.

@@ -207,7 +207,8 @@ mod tests {
     fn every_event_of_a_stream_is_shaped_but_its_end_mark() {
         let stream = concat!(
             ": hello\n\ndata: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\r\n\r\n",
-            ": on\nid: 7\ndata: {\"choices\":[],\ndata: \"provider\":\"x\",\ndata: \"n\":[1,\ndata:2]}\n\n",
+            ": on\nid: 7\ndata: {\"choices\":[],\ndata: \"provider\":\"x\",\n",
+            "data: \"n\":[1,\ndata:2]}\n\n",
             "data: {\"choices\":[],\"provider\":\"x\"}\n\ndata: [DONE]\n\n"
         );
         let shaped = Shape::Strict.events(stream.as_bytes());

@@ -199,6 +199,12 @@ impl<'a> Iterator for Events<'a> {
 }
 
 impl<'a> Events<'a> {
+    /// How many bytes are not read yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Takes the next line without its end; `None` when nothing is left.
     fn line(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() {
@@ -224,8 +230,8 @@ pub enum Edit {
     Data(Vec<u8>),
 }
 
-/// Whole events, changed as `edit` says. Comments, names and all else of an event stay as they came,
-/// so that what keeps a connection alive goes on too.
+/// Whole events, changed as `edit` says. Comments, names and all else of an event stay as they
+/// came, so that what keeps a connection alive goes on too.
 #[must_use]
 pub fn edited(complete: &[u8], mut edit: impl FnMut(&Event<'_>) -> Edit) -> Bytes {
     let mut out = Vec::with_capacity(complete.len() + 32);

@@ -30,6 +30,8 @@ pub struct StreamTranslator {
     upstream_error: Option<ErrorView>,
     screen: Option<Box<dyn Screen>>,
     blocked: Option<String>,
+    /// The parser's and the printer's.
+    losses: Vec<Loss>,
 }
 
 impl StreamTranslator {
@@ -47,6 +49,7 @@ impl StreamTranslator {
             upstream_error: None,
             screen: None,
             blocked: None,
+            losses: Vec::new(),
         }
     }
 
@@ -97,6 +100,7 @@ impl StreamTranslator {
             true => parser.event(event_name, data, sink),
             false => parser.event(event_name, data, &mut Restoring { names, held, sink }),
         };
+        self.gather();
         match taken {
             Ok(()) => Ok(()),
             Err(Failure::Malformed(error)) => Err(error),
@@ -121,10 +125,19 @@ impl StreamTranslator {
         let mut output = Output { printer: &mut *self.printer, out };
         let (names, held) = (&self.tool_names, &mut self.held);
         let done = self.parser.close(&mut Restoring { names, held, sink: &mut output });
+        self.gather();
         if done {
             return Ok(());
         }
         Err(Error::new("", "the upstream ended the stream in the middle"))
+    }
+
+    /// Takes over new losses. Neither list ever gets shorter.
+    fn gather(&mut self) {
+        let (read, printed) = (self.parser.losses(), self.printer.losses());
+        if read.len() + printed.len() != self.losses.len() {
+            self.losses = [read, printed].concat();
+        }
     }
 
     /// Appends an error event in the caller's dialect, for failures after the first byte. The
@@ -148,7 +161,7 @@ impl StreamTranslator {
     /// What was left out so far, each kind once.
     #[must_use]
     pub fn losses(&self) -> &[Loss] {
-        self.parser.losses()
+        &self.losses
     }
 
     /// Why the answer ended, in the caller's dialect, once known.

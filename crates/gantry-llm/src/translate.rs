@@ -8,17 +8,22 @@
 //! Decisions that hold for all requests:
 //! - Signed thinking is sent back to Anthropic only. OpenAI upstreams with the quirk
 //!   `reasoning_back` get the text of thinking beside the tool calls that it led to.
+//! - Tool results stand behind their calls, whatever the caller put between.
+//! - A request whose only tools cannot be sent is refused; of several, the others are sent.
 //! - Parameters without a counterpart are dropped and reported; content without one (audio, file
 //!   ids) is refused.
 
 mod size;
 
-pub use crate::context::{Error, ReplyContext, RequestContext};
+pub use crate::context::{Code, Error, ReplyContext, RequestContext};
 pub use crate::neutral::ToolNames;
 pub use crate::whole::TranslatedReply;
 
 use crate::dialect::Dialect;
-use crate::neutral::{Arguments, Body, Document, Losses, Media, Part, Raw, Text, fit_ids};
+use crate::neutral::{
+    self, Arguments, Body, Document, LeftOut, Losses, Media, Part, Raw, Request, Text, ToolChoice,
+    fit_ids,
+};
 use crate::whole;
 use gantry_model::record::Loss;
 
@@ -44,6 +49,8 @@ pub struct PromptSize {
     pub images: usize,
     /// Documents whose text is not known, such as PDF files.
     pub documents: usize,
+    /// Messages of a chat; none of a text alone, as for embeddings and completions.
+    pub messages: usize,
 }
 
 /// Translates a request body from the caller's dialect to the upstream's.
@@ -60,6 +67,8 @@ pub fn request(
     let mut losses = Losses::default();
     let mut request = from.read_request(body, &mut losses)?;
     request.stream = ctx.stream.unwrap_or(request.stream);
+    neutral::results_first(&mut request.turns);
+    refuse_without_tools(&request)?;
     let limits = &ctx.quirks.limits;
     fit_ids(&mut request, limits, &mut losses);
     let mut schemas = Vec::new();
@@ -98,10 +107,10 @@ pub fn reply(
 #[must_use]
 pub fn prompt_text_bytes(dialect: &dyn Dialect, body: &[u8]) -> PromptSize {
     let Ok(request) = dialect.read_request(body, &mut Losses::default()) else {
-        let none = PromptSize { text_bytes: body.len(), images: 0, documents: 0 };
+        let none = PromptSize { text_bytes: body.len(), ..PromptSize::default() };
         return size::of(body).unwrap_or(none);
     };
-    let mut size = PromptSize::default();
+    let mut size = PromptSize { messages: request.turns.len(), ..PromptSize::default() };
     request.turns.iter().flat_map(|turn| &turn.parts).for_each(|part| size.add(part));
     for tool in &request.tools {
         size.text_bytes += tool.name.len()
@@ -141,6 +150,18 @@ impl PromptSize {
     }
 }
 
+/// Refuses a request whose only tools cannot be sent: what the model made up in their place would
+/// pass for what they found.
+fn refuse_without_tools(request: &Request<'_>) -> Result<(), Error> {
+    let unused = request.tool_choice == Some(ToolChoice::None);
+    match &request.left_out {
+        Some(LeftOut { place, why }) if request.tools.is_empty() && !unused => {
+            Err(Error::new(place, format!("{why}, and the request has no other tool")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn refuse_same(from: &dyn Dialect, to: &dyn Dialect) -> Result<(), Error> {
     if from == to {
         return Err(Error::new("", "caller and upstream speak the same dialect"));
@@ -163,7 +184,8 @@ mod tests {
             {"type":"text","text":"five5"},
             {"type":"image","source":{"type":"url","url":"https://x"}}]}],
             "tools":[{"name":"ab","input_schema":{}}]}"#;
-        let expected = PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0 };
+        let expected =
+            PromptSize { text_bytes: 4 + 5 + 2 + 2, images: 1, documents: 0, messages: 2 };
         assert_eq!(prompt_text_bytes(&OpenAi, chat), expected);
         assert_eq!(prompt_text_bytes(&Anthropic, messages), expected);
     }
@@ -175,7 +197,7 @@ mod tests {
              "source":{"type":"text","media_type":"text/plain","data":"four"}},
             {"type":"document",
              "source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="}}]}]}"#;
-        let expected = PromptSize { text_bytes: 2 + 3 + 4, images: 0, documents: 1 };
+        let expected = PromptSize { text_bytes: 2 + 3 + 4, images: 0, documents: 1, messages: 1 };
         assert_eq!(prompt_text_bytes(&Anthropic, body), expected);
     }
 
@@ -188,7 +210,12 @@ mod tests {
             let part = part.replace("BASE64", &base64);
             format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{text},{part}]}}]}}"#)
         };
-        let size = |text_bytes, images, documents| PromptSize { text_bytes, images, documents };
+        let size = |text_bytes, images, documents| PromptSize {
+            text_bytes,
+            images,
+            documents,
+            ..PromptSize::default()
+        };
         let cases = [
             (
                 chat(r#"{"type":"input_audio","input_audio":{"data":"BASE64","format":"wav"}}"#),
@@ -215,6 +242,7 @@ mod tests {
         ];
         for (body, expected) in cases {
             let shown = body.get(..120).unwrap_or(&body);
+            let expected = PromptSize { messages: body.matches("\"role\"").count(), ..expected };
             let found = prompt_text_bytes(&OpenAi, body.as_bytes());
             assert_eq!(found, expected, "{shown}");
         }

@@ -23,10 +23,12 @@ pub fn tokens_from_text_bytes(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
-/// Estimates the tokens of a chat prompt from the bytes of all its texts and its message count.
+/// Estimates the tokens of a prompt from the bytes of all its texts and its message count, which is
+/// zero where no messages are framed: for embeddings and completions.
 #[must_use]
 pub fn prompt_tokens(text_bytes: u64, messages: u64) -> u64 {
-    let framing = messages.saturating_add(1).saturating_mul(TOKENS_PER_MESSAGE);
+    let opened = u64::from(messages > 0);
+    let framing = messages.saturating_add(opened).saturating_mul(TOKENS_PER_MESSAGE);
     tokens_from_text_bytes(text_bytes).saturating_add(framing)
 }
 
@@ -47,6 +49,8 @@ mod tests {
         // 44 bytes are 11 tokens (o200k_base: 10), two messages and the opening are 3 * 3.
         let text = "The quick brown fox jumps over the lazy dog.";
         assert_eq!(prompt_tokens(text.len() as u64, 2), 11 + 9);
+        assert_eq!(prompt_tokens(text.len() as u64, 0), 11, "a text alone has no framing");
+        assert_eq!(prompt_tokens(800, 200), 200 + 603);
         assert_eq!(prompt_tokens(u64::MAX, u64::MAX), u64::MAX);
     }
 }

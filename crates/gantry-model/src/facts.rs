@@ -48,6 +48,13 @@ pub struct Quirks {
     /// Continues the assistant's message that a request ends with when it is told
     /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM, SGLang).
     pub continues_answers: bool,
+    /// Patterns of names of models, as those of `ModelTraits`, to which it passes Anthropic's
+    /// `cache_control` on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cache_control: Vec<String>,
+    /// The same for models that take `prompt_cache_breakpoint` in parts of messages (OpenAI).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cache_breakpoints: Vec<String>,
     /// What it takes of strings and lists.
     pub limits: Limits,
     /// Stands in for the signature of a call that has none; empty: the upstream knows none. One
@@ -74,6 +81,8 @@ impl Default for Quirks {
             reasoning_field: "reasoning_content".to_owned(),
             reasoning_back: false,
             continues_answers: false,
+            cache_control: Vec::new(),
+            cache_breakpoints: Vec::new(),
             limits: Limits::default(),
             call_signature: String::new(),
             anthropic_version: "2023-06-01".to_owned(),
@@ -108,6 +117,13 @@ pub struct ModelTraits {
 }
 
 impl Quirks {
+    /// Whether one of `patterns` is for a model by its name at the upstream.
+    #[must_use]
+    pub fn lists(patterns: &[String], name: &str) -> bool {
+        let name = if patterns.is_empty() { String::new() } else { name.to_ascii_lowercase() };
+        patterns.iter().any(|each| glob::matches(each, &name))
+    }
+
     /// What is known of a model by its name at the upstream.
     #[must_use]
     pub fn model(&self, name: &str) -> Option<&ModelTraits> {

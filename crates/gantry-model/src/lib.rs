@@ -12,6 +12,7 @@ pub mod money;
 pub mod nearest;
 pub mod pieces;
 pub mod price;
+pub mod printable;
 pub mod record;
 pub mod rest;
 pub mod secret;

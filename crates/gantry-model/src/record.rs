@@ -61,6 +61,9 @@ record_rows! {
         provider: String = 15, shared, text;
         /// The model name that was sent upstream.
         upstream_model: String = 16, shared, text;
+        /// The model that has answered, as the upstream names it: of a router or an alias another
+        /// one than was asked for. Empty when it does not say.
+        served_model: String = 60, shared, text;
         snapshot_generation: u64 = 17, shared, int, steady;
 
         /// Why the request went where it went, in order; sentences for people.
@@ -78,10 +81,11 @@ record_rows! {
         /// `stop`, `length`, … in the caller's dialect, empty when unknown.
         finish_reason: String = 24, shared, text;
 
+        /// Of all attempts that an upstream may bill, not only of the one that answered.
         usage: TokenUsage = 25;
-        /// Whether `usage` was counted by Gantry because the upstream did not report it.
+        /// Whether any of `usage` was counted by Gantry because the upstream did not report it.
         usage_estimated: bool = 26, shared, flag;
-        /// In billionths of a dollar.
+        /// Of all these attempts, in billionths of a dollar.
         cost: NanoUsd = 27, int, column("cost_nano_usd");
         /// Which price applied, such as `openai/gpt-5-mini@2026-03-01` or `manifest`; empty: no
         /// price.
@@ -124,7 +128,8 @@ impl RequestRecord {
     /// Whether no upstream was asked for it: the caller was refused at once.
     #[must_use]
     pub fn refused_at_once(&self) -> bool {
-        !self.refusal.is_empty() && self.attempts.is_empty()
+        let unsent = |attempt: &Attempt| attempt.outcome == "untranslatable";
+        !self.refusal.is_empty() && self.attempts.iter().all(unsent)
     }
 
     /// Makes it equal to a new record; its texts and lists keep their memory.
@@ -201,6 +206,11 @@ record_rows! {
         started_us: u64 = 44;
         duration_us: u64 = 3;
         retry_after_ms: Option<u64> = 45;
+        /// What the upstream may bill for it, as reported or estimated: tokens, and their cost in
+        /// billionths of a dollar.
+        input_tokens: u64 = 61;
+        output_tokens: u64 = 62;
+        cost: NanoUsd = 27;
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod access;
 mod keys;
+mod listings;
 mod models;
 mod routes;
 mod section;
@@ -22,6 +23,7 @@ mod values;
 
 pub use access::{AccessEntry, AccessList, AccessLookup, granted_all};
 pub use keys::{Caller, JwtKey, KeyEntry};
+pub use listings::ListingEntry;
 pub use models::{
     HeaderEntry, HeaderText, ModelEntry, ModelType, TlsEntry, UpstreamEntry, is_own_header,
 };
@@ -45,6 +47,8 @@ pub const ACCESS: &str = "access";
 pub const MODELS: &str = "models";
 /// Section of [`RouteEntry`]s: models that stand for others.
 pub const ROUTES: &str = "routes";
+/// Section of [`ListingEntry`]s: titles, days of release and short names of models.
+pub const LISTINGS: &str = "listings";
 /// Section of [`Setting`]s of the whole tenant.
 pub const SETTINGS: &str = "settings";
 /// Section of [`JwtKey`]s, which verify tokens that the control plane signed.

@@ -1,5 +1,7 @@
 //! Log output: one line an event on standard error, text for people or JSON for collectors.
 
+use gantry_model::printable;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use tracing::metadata::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -49,13 +51,27 @@ impl Default for Filter {
 }
 
 /// Standard error, with nobody who has to read it: a line that cannot be written is lost, where the
-/// library would report that in the same place and panic.
+/// library would report that in the same place and panic. What others wrote does not steer the
+/// terminal that shows it.
 #[derive(Clone, Copy, Debug)]
-struct Unread;
+struct Unread {
+    /// Whether the library writes escape sequences of its own.
+    colour: bool,
+}
+
+impl Unread {
+    fn shown(self, line: &str) -> Cow<'_, str> {
+        match self.colour {
+            true => printable::coloured_lines(line),
+            false => printable::lines(line),
+        }
+    }
+}
 
 impl Write for Unread {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().write_all(line);
+        let text = String::from_utf8_lossy(line);
+        let _ = io::stderr().write_all(self.shown(&text).as_bytes());
         Ok(line.len())
     }
 
@@ -67,13 +83,12 @@ impl Write for Unread {
 /// Starts logging. A second call in the same process does nothing.
 pub fn start(format: Format, filter: &Filter) {
     let filter = EnvFilter::new(&filter.0);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unread);
+    let colour = matches!(format, Format::Text) && std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Unread { colour });
     // An error means that logging runs already, which is what was asked for.
     let _ = match format {
-        Format::Text => {
-            let colour = std::io::stderr().is_terminal();
-            builder.with_target(false).with_ansi(colour).try_init()
-        }
+        Format::Text => builder.with_target(false).with_ansi(colour).try_init(),
         Format::Json => builder.json().try_init(),
     };
 }
@@ -92,5 +107,15 @@ mod tests {
             let error = Filter::try_from(text.to_owned()).unwrap_err();
             assert!(error.contains(text) && error.contains("gantry::request=off"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_value_in_a_line_does_not_steer_the_terminal() {
+        let line = "INFO asked model=\u{202e}a\u{9b}2J\n";
+        for colour in [true, false] {
+            let unread = Unread { colour };
+            assert_eq!(unread.shown(line), "INFO asked model=\\u202ea\\u009b2J\n");
+        }
+        assert_eq!(Unread { colour: false }.shown("\u{1b}[2J"), "\\u001b[2J");
     }
 }

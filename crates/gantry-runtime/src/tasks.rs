@@ -82,6 +82,12 @@ impl Shutdown {
         let _ = stage.wait_for(|stage| *stage >= wanted).await;
     }
 
+    /// Ends the drain before its time: what is left is dropped and leaves its records.
+    pub fn end(&self) {
+        self.held.ending.store(true, Ordering::Relaxed);
+        self.stage.send_replace(Stage::Ending);
+    }
+
     /// Delays the end of the process until the returned value is dropped (or time runs out).
     #[must_use]
     pub fn hold(&self) -> Hold {
@@ -92,10 +98,12 @@ impl Shutdown {
     /// Waits until all holds are dropped, at most `limit`; then ends what is left and waits for
     /// that too, at most `ENDING_LIMIT`. Returns how many had to be ended.
     pub async fn drained(&self, limit: Duration) -> usize {
-        let left = self.holds_dropped(limit).await;
+        let left = tokio::select! {
+            left = self.holds_dropped(limit) => left,
+            () = self.wait_end() => self.held.count.load(Ordering::SeqCst),
+        };
         if left > 0 {
-            self.held.ending.store(true, Ordering::Relaxed);
-            self.stage.send_replace(Stage::Ending);
+            self.end();
             self.holds_dropped(ENDING_LIMIT).await;
         }
         left

@@ -12,7 +12,8 @@ import subprocess
 import pyarrow.fs
 import pyarrow.parquet
 import pytest
-from test_roles import ACCOUNT, BODY, PATIENCE_S, TOKEN, Process, ask, cli, free_port, until
+from ports import free_port
+from test_roles import ACCOUNT, BODY, PATIENCE_S, TOKEN, Process, ask, cli, until
 
 S3_KEYS = {"accessKey": "AKIDGANTRY", "secretKey": "a-very-secret-s3-key"}
 READER_KEYS = {"accessKey": "AKIDREADER", "secretKey": "a-secret-of-a-reader"}

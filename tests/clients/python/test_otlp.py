@@ -8,7 +8,8 @@ import re
 import subprocess
 
 import pytest
-from test_roles import ACCOUNT, PATIENCE_S, Process, free_port, until
+from ports import free_port
+from test_roles import ACCOUNT, PATIENCE_S, Process, until
 
 rotel = pytest.importorskip("rotel", reason="the collector has no wheel for this machine")
 

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from ports import free_port
 
 PATIENCE_S = 60
 TOKEN = re.compile(r"\btfy_[A-Za-z0-9_-]+")
@@ -27,11 +28,8 @@ integrations:
 """
 
 
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# What is started without a port gets one of the system's: the usual one may be another Gantry's.
+ANY_PORT = {"GANTRY_LISTEN": "127.0.0.1:0"}
 
 
 def until(what, check, forgive=()):
@@ -56,7 +54,7 @@ class Process:
 
     def __init__(self, folder, arguments, **env):
         self.log = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
-        home = {"HOME": str(folder), "PATH": os.environ["PATH"], **env}
+        home = {"HOME": str(folder), "PATH": os.environ["PATH"], **ANY_PORT, **env}
         with self.log.open("wb") as log:
             self.child = subprocess.Popen([os.environ["GANTRY_BIN"], *map(str, arguments)],
                                           env=home, stdout=log, stderr=subprocess.STDOUT)
@@ -92,7 +90,7 @@ def start_fixture(tmp_path):
 
 def cli(folder, *arguments, stdin="", **env):
     """Runs a command to its end; returns exit status and all output."""
-    home = {"HOME": str(folder), "PATH": os.environ["PATH"], **env}
+    home = {"HOME": str(folder), "PATH": os.environ["PATH"], **ANY_PORT, **env}
     done = subprocess.run([os.environ["GANTRY_BIN"], *map(str, arguments)], env=home, input=stdin,
                           capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stdout + done.stderr

@@ -119,7 +119,7 @@ async fn a_change_ships_the_sections_that_it_touches_and_no_others() {
     let steps: [(&str, Value, &[&str]); 4] = [
         ("token", Value::Null, &["keys"]),
         ("manifest", bot("second"), &["keys"]),
-        ("manifest", openai("other", "sk-two"), &["models", SECRETS]),
+        ("manifest", openai("other", "sk-two"), &["listings", "models", SECRETS]),
         ("gateway", Value::Null, &[]),
     ];
     for (what, manifest, expected) in steps {

@@ -29,6 +29,8 @@ impl Collected {
             };
             if self.len() + data.len() > limit {
                 let message = format!("reply larger than {limit} bytes");
+                // What came is counted, though it is of no other use.
+                self.add(data);
                 return Poll::Ready(Err(Break::TooLarge(message)));
             }
             self.add(data);
@@ -40,7 +42,8 @@ impl Collected {
         self.first.take().unwrap_or_else(|| all.freeze())
     }
 
-    fn len(&self) -> usize {
+    /// Bytes so far.
+    pub(super) fn len(&self) -> usize {
         self.all.len() + self.first.as_ref().map_or(0, Bytes::len)
     }
 

@@ -3,6 +3,7 @@
 //! Same dialect: the caller's bytes with a few fields spliced. Other dialect: translated, with a
 //! report of what did not fit.
 
+use crate::aside;
 use crate::decode::Call;
 use crate::headers::{self, ConnectionOptions};
 use crate::route::Hop;
@@ -42,8 +43,8 @@ pub(super) struct Encoded {
 /// Why a call cannot be put to a target.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("{field}: {message}")]
-    Untranslatable { field: String, message: String },
+    #[error("{}: {}", .0.field, .0.message)]
+    Untranslatable(translate::Error),
     #[error("{wish}, and the target would lose {lost}")]
     Strict { wish: &'static str, lost: String },
     #[error("the model's upstream has no {0}")]
@@ -54,8 +55,22 @@ pub(super) enum Error {
     Path(#[from] http::uri::InvalidUri),
 }
 
-/// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model.
-pub(super) fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
+impl Error {
+    /// What clients know the error by, if anything.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Untranslatable(error) => error.code.map(translate::Code::as_str),
+            Self::Strict { .. } | Self::Operation(_) | Self::Splice(_) | Self::Path(_) => None,
+        }
+    }
+}
+
+/// What became of a translation.
+type Done = Result<translate::Translated, translate::Error>;
+
+/// Encodes `call` for `hop`. `fits`: a request that needs no translation is fitted to its model. A
+/// long translation is made beside the worker.
+pub(super) async fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Error> {
     let (operation, exchange) = operation_of(call, hop)?;
     let mut added;
     let (mut headers, mut tool_names) = (Vec::new(), ToolNames::default());
@@ -66,7 +81,11 @@ pub(super) fn encode(call: &Call, hop: &Hop, fits: bool) -> Result<Encoded, Erro
             (done.body, done.losses, done.usage_added)
         }
         false => {
-            let done = translated(call, hop, fits)?;
+            let made = match aside::is_long(&call.body) {
+                true => translated_aside(call, hop).await,
+                false => None,
+            };
+            let done = translated(call, hop, fits, made)?;
             (added, headers, tool_names) = (done.added, done.headers, done.tool_names);
             (done.body, done.losses, false)
         }
@@ -213,11 +232,22 @@ struct Foreign {
     tool_names: ToolNames,
 }
 
-fn translated(call: &Call, hop: &Hop, fits: bool) -> Result<Foreign, Error> {
-    let context = request_context(hop, version(hop), Some(call.stream));
+async fn translated_aside(call: &Call, hop: &Hop) -> Option<Done> {
+    let (body, hop, from, stream) = (call.body.clone(), hop.clone(), call.dialect(), call.stream);
+    let work = move || {
+        let context = request_context(&hop, version(&hop), Some(stream));
+        translate::request(from, hop.model.dialect(), &body, &context)
+    };
+    aside::aside(work).await
+}
+
+fn translated(call: &Call, hop: &Hop, fits: bool, made: Option<Done>) -> Result<Foreign, Error> {
     let (from, to) = (call.dialect(), hop.model.dialect());
-    let done = translate::request(from, to, &call.body, &context)
-        .map_err(|error| Error::Untranslatable { field: error.field, message: error.message })?;
+    let here = || {
+        let context = request_context(hop, version(hop), Some(call.stream));
+        translate::request(from, to, &call.body, &context)
+    };
+    let done = made.unwrap_or_else(here).map_err(Error::Untranslatable)?;
     let (mut losses, mut added, headers) = (done.losses, done.added, done.headers);
     let tool_names = done.tool_names;
     for name in from.feature_headers() {
@@ -385,6 +415,7 @@ fn carried(field: Field<'_>) -> bool {
             | b"transfer-encoding"
             | b"upgrade"
             | b"x-api-key"
+            | b"x-goog-api-key"
             | b"x-real-ip"
     );
     let ours: [&[u8]; 5] = [b"x-tfy-", b"x-gantry-", b"x-forwarded-", b"proxy-", b"sec-"];

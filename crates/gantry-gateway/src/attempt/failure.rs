@@ -2,7 +2,8 @@
 
 use crate::headers;
 use gantry_http::http1::Fields;
-use gantry_llm::errors::ErrorView;
+use gantry_llm::errors::{ErrorKind, ErrorView};
+use gantry_llm::observe::Observer;
 use gantry_model::ids::UnixMs;
 use gantry_runtime::clock::HTTP_DATE;
 use http::header;
@@ -55,6 +56,8 @@ pub(crate) struct Failure {
     pub(crate) detail: String,
     /// Whether the target had less time than the gateway would have given it.
     pub(crate) hurried: bool,
+    /// What was read of a reply that became none.
+    pub(crate) seen: Option<Box<Observer>>,
 }
 
 /// An upstream's error reply as it came.
@@ -62,6 +65,8 @@ pub(crate) struct Failure {
 pub(crate) struct UpstreamReply {
     pub(crate) fields: Fields,
     pub(crate) body: bytes::Bytes,
+    /// Its status; `None` when the error came with 200.
+    pub(crate) came_with: Option<u16>,
 }
 
 impl Failure {
@@ -75,7 +80,25 @@ impl Failure {
             retry_after: None,
             detail: String::new(),
             hurried: false,
+            seen: None,
         }
+    }
+
+    /// Whether the upstream refuses the credentials that Gantry calls it with. A 403 that is about
+    /// the prompt has words of its own.
+    pub(crate) fn refuses_key(&self) -> bool {
+        let said = matches!(self.outcome, Outcome::Status | Outcome::StreamError);
+        said && match self.error.kind {
+            ErrorKind::Authentication => true,
+            ErrorKind::Permission => !self.is_of_prompt(),
+            _ => false,
+        }
+    }
+
+    fn is_of_prompt(&self) -> bool {
+        const SIGNS: [&str; 4] = ["flagged", "moderation", "policy", "safety"];
+        let said = self.error.message.to_ascii_lowercase();
+        SIGNS.iter().any(|sign| said.contains(sign))
     }
 
     /// Whether it speaks against the target: 5xx, 429, 401, 403 or no reply, if it had its time.
@@ -89,6 +112,20 @@ impl Failure {
             | Outcome::Timeout
             | Outcome::FirstTokenTimeout
             | Outcome::Malformed => true,
+        }
+    }
+
+    /// Whether the upstream, which has got the request, may bill it: unless it said that it failed,
+    /// or sent what is no answer of a model at all, such as a proxy's page.
+    pub(super) fn may_be_billed(&self) -> bool {
+        match self.outcome {
+            Outcome::Connect | Outcome::Untranslatable | Outcome::Status => false,
+            Outcome::Timeout | Outcome::FirstTokenTimeout | Outcome::Reset | Outcome::TooLarge => {
+                true
+            }
+            Outcome::StreamError | Outcome::Malformed => {
+                self.seen.as_ref().is_some_and(|seen| seen.has_some())
+            }
         }
     }
 

@@ -24,19 +24,21 @@ mod send;
 mod sign;
 
 pub(crate) use broken::Break;
-pub(crate) use pump::{Pump, Step};
+pub(crate) use pump::{Pump, Step, Told};
 pub(crate) use reply::{End, Frames, Gated, Head, Reply};
 pub(crate) use send::error_blames_target;
 
+use crate::aside;
 use crate::decode::Call;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::route::Hop;
+use crate::route::{Hop, Plan};
 use crate::settle::{Fact, Ledger};
 use crate::shared::Worker;
 use crate::snapshot::Snapshot;
 use encode::{Encoded, encode};
 use failure::{Failure, Outcome};
-use gantry_llm::errors::ErrorKind;
+use gantry_llm::errors::{ErrorKind, ErrorView};
+use gantry_llm::observe::{Observer, Spent};
 use gantry_llm::operation::{Elsewhere, Unit};
 use gantry_model::ids::UnixMs;
 use gantry_model::record::{Attempt, Loss, LossKind};
@@ -53,18 +55,21 @@ pub(crate) async fn attempt(
     worker: &Worker,
     snapshot: &Snapshot,
     call: &Call,
-    hops: &[Hop],
+    mut plan: Plan<'_>,
     ledger: &mut Ledger,
 ) -> Result<Box<Reply>, Refusal> {
     let mut failed = None;
-    let last = hops.len().saturating_sub(1);
     let fits = call.wishes.fit.unwrap_or(worker.shared.config.fit_requests);
-    for (index, hop) in hops.iter().enumerate() {
+    while let Some(hop) = plan.take() {
+        ledger.note(Fact::Considered(plan.take_steps()));
+        let (hop, more) = (&hop, plan.has_more());
         if let Some(counted) = counted_here(call, hop, ledger) {
             return Ok(counted);
         }
-        let more = index < last;
-        let failure = match encode(call, hop, fits) {
+        if copies(call, hop) && !ledger.body().grow_for_copy(call.body.len()) {
+            return Err(Refusal::busy());
+        }
+        let failure = match encode(call, hop, fits).await {
             Err(error) => untranslatable(call, hop, &error, ledger),
             Ok(encoded) => {
                 let begun = Cell::new(false);
@@ -80,16 +85,21 @@ pub(crate) async fn attempt(
             && policy(worker, snapshot, call, hop).falls_back(&failure);
         // A target that cannot take the request does not hide the outage of an earlier one.
         if failed.is_none() || failure.outcome != Outcome::Untranslatable {
-            failed = Some((hop, failure));
+            failed = Some((hop.clone(), failure));
         }
         if !go_on {
             break;
         }
     }
     match failed {
-        Some((hop, failure)) => give_up(call, hop, failure, ledger),
+        Some((hop, failure)) => give_up(call, &hop, failure, ledger),
         None => Err(Refusal::operator(RefusalKind::NoTarget, "the model has no target")),
     }
+}
+
+/// Whether the call's body is translated for this target and large enough to count twice.
+fn copies(call: &Call, hop: &Hop) -> bool {
+    aside::is_long(&call.body) && call.dialect() != hop.model.dialect()
 }
 
 /// What one try begins with.
@@ -133,8 +143,13 @@ impl Target<'_> {
             let begin = Begin { now_us, now_ms, left, patience, span: ledger.traceparent() };
             let underway = Underway { target: self, started_us, ended: false, ledger };
             let mut done = send::send(self, begin).await;
-            if let Err(failure) = &mut done {
-                Secrets::of(&self.hop.model, &self.hop.policies).scrub(failure);
+            let secrets = || Secrets::of(&self.hop.model, &self.hop.policies);
+            match &mut done {
+                Err(failure) => secrets().scrub(failure),
+                Ok(reply) if scrub::may_show(&reply.head.fields, self.hop) => {
+                    secrets().fields(&mut reply.head.fields);
+                }
+                Ok(_) => {}
             }
             underway.end(&done);
             let ended_us = ledger.now_us();
@@ -187,6 +202,25 @@ impl Underway<'_> {
                 ..Attempt::default()
             },
         });
+        if let Err(failure) = done
+            && failure.may_be_billed()
+        {
+            self.billed(failure.seen.as_deref());
+        }
+    }
+
+    /// Tells the ledger what the upstream may bill although it brought no answer.
+    fn billed(&mut self, seen: Option<&Observer>) {
+        let Target { call, hop, begun, .. } = self.target;
+        if !begun.get() || call.exchange.unit != Unit::Tokens {
+            return;
+        }
+        let prompt = || crate::prompt::prompt_tokens(call.dialect(), &call.body);
+        let spent = match seen {
+            Some(seen) => seen.spent(prompt),
+            None => Spent::of_prompt(prompt()),
+        };
+        self.ledger.note(Fact::AttemptBilled { model: &hop.model, spent });
     }
 
     /// Tells the ledger of the attempt, which ends now.
@@ -221,8 +255,7 @@ impl Drop for Underway<'_> {
             if begun.get() && call.exchange.unit == Unit::Tokens {
                 let (model, losses) = (&hop.model, &self.target.encoded.losses);
                 self.ledger.note(Fact::Resolved { model, losses });
-                let tokens = crate::prompt::prompt_tokens(call.dialect(), &call.body);
-                self.ledger.note(Fact::PromptBilled(tokens));
+                self.billed(None);
             }
         }
     }
@@ -256,10 +289,25 @@ fn counted_here(call: &Call, hop: &Hop, ledger: &mut Ledger) -> Option<Box<Reply
 
 fn untranslatable(call: &Call, hop: &Hop, error: &encode::Error, ledger: &mut Ledger) -> Failure {
     let message = error.to_string();
+    let code = error.code().map(str::to_owned);
     let (outcome, error) = (Outcome::Untranslatable.name().into(), message.clone());
     let attempt = Attempt { outcome, error, ..Attempt::default() };
     ledger.note(Fact::AttemptEnded(at(call, hop, attempt)));
-    Failure::silent(Outcome::Untranslatable, send::view(ErrorKind::InvalidRequest, 400, message))
+    let view = send::view(ErrorKind::InvalidRequest, 400, message);
+    Failure::silent(Outcome::Untranslatable, ErrorView { code, ..view })
+}
+
+/// A provider that refuses Gantry's key: not the caller's, who can do nothing about it. A bare 401
+/// would send the caller to look for a mistake in a token that is right.
+fn key_refused(call: &Call, hop: &Hop, failure: Failure) -> Refusal {
+    let Failure { status, error, .. } = failure;
+    let public = format!(
+        "the provider refused the key that the gateway itself has for the model `{}` (status \
+         {status}): {}; your token is right, tell whoever runs the gateway",
+        call.model, error.message
+    );
+    let note = format!("the provider `{}` refused the key", hop.model.upstream.provider);
+    Refusal { note: Some(note), ..Refusal::operator(RefusalKind::UpstreamKey, public) }
 }
 
 /// The last failure becomes the caller's answer: the upstream's own error, or a refusal.
@@ -270,13 +318,18 @@ fn give_up(
     ledger: &mut Ledger,
 ) -> Result<Box<Reply>, Refusal> {
     failure.error.request_id = ledger.id().to_string();
+    if failure.refuses_key() {
+        ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
+        return Err(key_refused(call, hop, failure));
+    }
     if let Some(reply) = failure.reply {
         return Ok(send::upstream_error(call, hop, &failure.error, *reply));
     }
     ledger.note(Fact::Resolved { model: &hop.model, losses: &[] });
     let (kind, public) = match failure.outcome {
         Outcome::Untranslatable => {
-            return Err(Refusal::caller(RefusalKind::Untranslatable, failure.error.message));
+            let kind = RefusalKind::untranslatable(failure.error.code.as_deref());
+            return Err(Refusal::caller(kind, failure.error.message));
         }
         Outcome::Timeout => (RefusalKind::UpstreamTimeout, "did not answer in time"),
         Outcome::FirstTokenTimeout => {

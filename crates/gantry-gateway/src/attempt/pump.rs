@@ -72,7 +72,7 @@ pub(crate) enum Step {
         bytes: Bytes,
         progress: bool,
         tokens: u32,
-        error: Option<ErrorView>,
+        error: Option<Told>,
     },
     /// The stream ended as its dialect says; the bytes are the last ones.
     Ended {
@@ -81,6 +81,13 @@ pub(crate) enum Step {
     /// A screen stopped the reply, and says why.
     Blocked(String),
     Failed(Break),
+}
+
+/// An error that the upstream sent after status 200.
+pub(crate) struct Told {
+    pub(crate) view: ErrorView,
+    /// The caller gets the upstream's own event, which is in the caller's envelope.
+    pub(crate) shown: bool,
 }
 
 impl Pump {
@@ -126,7 +133,10 @@ impl Pump {
                     let body = collected.take();
                     return Poll::Ready(match read {
                         Ok(()) => self.reply(body),
-                        Err(broken) => Step::Failed(broken),
+                        Err(broken) => {
+                            self.observer.unread(body.len());
+                            Step::Failed(broken)
+                        }
                     });
                 }
             };
@@ -141,6 +151,7 @@ impl Pump {
             let complete = match splitter.push(data) {
                 Ok(complete) => complete,
                 Err(error) => {
+                    self.observer.unread(splitter.held());
                     return Poll::Ready(Step::Failed(Break::TooLarge(error.to_string())));
                 }
             };
@@ -155,9 +166,12 @@ impl Pump {
         if self.metered
             && let Err(malformed) = self.observer.reply(&body)
         {
+            if matches!(malformed, Malformed::Json(_)) {
+                self.unread(&body);
+            }
             return match malformed {
                 Malformed::Error(_) => {
-                    let error = Some(self.view(&body));
+                    let error = Some(Told { view: self.view(&body), shown: false });
                     Step::Events { bytes: body, progress: false, tokens: 0, error }
                 }
                 Malformed::Json(_) | Malformed::Missing { .. } | Malformed::Empty => {
@@ -177,6 +191,22 @@ impl Pump {
                 Step::Failed(Break::NoReply(format!("{}: {}", error.field, error.message)))
             }
         }
+    }
+
+    /// Takes note of what begins as an answer does and cannot be read.
+    fn unread(&mut self, data: &[u8]) {
+        if data.trim_ascii_start().starts_with(b"{") {
+            self.observer.unread(data.len());
+        }
+    }
+
+    /// What was read of a reply that becomes none.
+    pub(super) fn into_seen(mut self) -> Observer {
+        self.observer.unread(match &self.framer {
+            Framer::Whole(collected, _) => collected.len(),
+            Framer::Events(splitter) => splitter.held(),
+        });
+        self.observer
     }
 
     /// The event that a body ended with whose blank line never came, if it is complete as data.
@@ -215,7 +245,10 @@ impl Pump {
         let (mut progress, mut tokens, mut error) = (false, 0, None);
         let (mut reframe, mut alive) = (false, true);
         let mut out = Vec::new();
-        for event in sse::events(&complete) {
+        let mut events = sse::events(&complete);
+        // Where an error stands; nothing behind it goes on.
+        let (mut start, mut end) = (0, complete.len());
+        while let Some(event) = events.next() {
             match self.observer.event(&event) {
                 Seen::Content => {
                     progress = true;
@@ -224,15 +257,21 @@ impl Pump {
                 Seen::Done if self.observer.is_empty() => return Step::Failed(Break::Empty),
                 Seen::Finish | Seen::Done => (progress, alive) = (true, false),
                 Seen::Usage => (reframe, alive) = (reframe | self.strip_usage, false),
-                Seen::Error(_) => error = Some(self.view(&event.data)),
+                Seen::Error(_) => {
+                    let view = self.view(&event.data);
+                    let own = self.upstream.owns_error_event(event.name, &event.data);
+                    error = Some(Told { view, shown: own && self.forwards() });
+                    end = complete.len() - events.left();
+                    break;
+                }
                 Seen::Malformed => {
+                    self.unread(&event.data);
                     return self.malformed(&event.data);
                 }
                 Seen::Preamble | Seen::Ignored => {}
             }
-            if error.is_none()
-                && let Err(failed) = self.printer.event((event.name, &event.data), &mut out)
-            {
+            start = complete.len() - events.left();
+            if let Err(failed) = self.printer.event((event.name, &event.data), &mut out) {
                 let mut message = failed.message;
                 self.secrets().text(&mut message);
                 return Step::Failed(Break::Malformed(message));
@@ -241,17 +280,19 @@ impl Pump {
         if let Some(why) = self.printer.blocked() {
             return Step::Blocked(why.to_owned());
         }
-        let mut bytes = match (self.forwards(), reframe) {
-            (false, _) => self.printed(out, alive),
-            (true, true) => self.without_usage(&complete),
-            (true, false) => complete,
-        };
-        if let Some(error) = &mut error {
-            let shows = self.secrets().said(error, &mut bytes);
-            if !shows && self.forwards() {
-                bytes = errors::print_event(self.upstream, error).into();
-            }
+        if let Some(told) = &mut error {
+            let came = complete.slice(start..end);
+            let mut said = came.clone();
+            // An event that shows a credential is printed anew.
+            told.shown &= self.secrets().said(&mut told.view, &mut said) && said == came;
+            end = if told.shown { end } else { start };
         }
+        let kept = complete.slice(..end);
+        let bytes = match (self.forwards(), reframe) {
+            (false, _) => self.printed(out, alive && error.is_none()),
+            (true, true) => self.without_usage(&kept),
+            (true, false) => kept,
+        };
         Step::Events { bytes: self.in_shape(bytes), progress, tokens, error }
     }
 

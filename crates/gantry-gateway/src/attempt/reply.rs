@@ -2,11 +2,10 @@
 //!
 //! The attempt makes it, `reply` prints its head, and `relay` sends its frames.
 
-use super::pump::Pump;
+use super::pump::{Pump, Told};
 use crate::snapshot::Model;
 use bytes::Bytes;
 use gantry_http::http1::Fields;
-use gantry_llm::errors::ErrorView;
 use gantry_model::record::Loss;
 use std::sync::Arc;
 
@@ -75,7 +74,7 @@ pub(crate) enum End {
     /// It was all.
     Ended,
     /// The upstream's own error came behind the first token.
-    Error(ErrorView),
+    Error(Told),
     /// A screen stopped it, and says why.
     Blocked(String),
 }

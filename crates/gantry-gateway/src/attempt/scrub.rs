@@ -1,9 +1,11 @@
 //! Takes Gantry's credentials out of what an upstream says went wrong.
 //!
 //! Some upstreams repeat the key that they refuse. The attempt loop and the pump call this on every
-//! failure, before its words reach a caller, a record or a log; never on a good reply.
+//! failure, before its words reach a caller, a record or a log. Of a good reply only the header
+//! fields are looked through.
 
 use super::failure::{Failure, UpstreamReply};
+use crate::route::Hop;
 use crate::snapshot::{Model, Policy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +50,7 @@ impl Secrets {
 
     /// Everything that a failure says.
     pub(super) fn scrub(&self, failure: &mut Failure) {
-        let Some(UpstreamReply { fields, body }) = failure.reply.as_deref_mut() else {
+        let Some(UpstreamReply { fields, body, .. }) = failure.reply.as_deref_mut() else {
             self.view(&mut failure.error);
             return;
         };
@@ -94,7 +96,7 @@ impl Secrets {
     }
 
     /// Header fields that show one are left out.
-    fn fields(&self, fields: &mut Fields) {
+    pub(super) fn fields(&self, fields: &mut Fields) {
         let shows = |value: &[u8]| self.0.iter().any(|secret| find(value, secret).is_some());
         if !fields.iter().any(|field| shows(field.value())) {
             return;
@@ -116,6 +118,23 @@ impl Secrets {
         }
         cleaned
     }
+}
+
+/// Whether header fields of a good reply may show a credential, which [`Secrets::fields`] then
+/// finds out. It costs no memory, since every reply is asked.
+pub(super) fn may_show(fields: &Fields, hop: &Hop) -> bool {
+    let own = std::iter::once(&hop.model.upstream.headers);
+    let maps = own.chain(hop.policies.iter().map(|policy| &policy.set_headers));
+    let shows = |value: &[u8]| {
+        let bare = value.iter().position(|byte| *byte == b' ').and_then(|at| value.get(at + 1..));
+        let bare = bare.unwrap_or(value);
+        bare.len() >= SECRET_BYTES_MIN
+            && fields.iter().any(|field| find(field.value(), bare).is_some())
+    };
+    // What stands in a `basic` credential is found by the longer look.
+    let hidden = |value: &[u8]| value.get(..6).is_some_and(|b| b.eq_ignore_ascii_case(b"basic "));
+    maps.flat_map(HeaderMap::values)
+        .any(|value| hidden(value.as_bytes()) || shows(value.as_bytes()))
 }
 
 /// The credentials in `headers`: each value, and what stands behind the name of a scheme.

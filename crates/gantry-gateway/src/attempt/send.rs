@@ -40,14 +40,25 @@ pub(super) async fn send(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>
     let (call, config) = (target.call, &target.worker.shared.config);
     let limit = Limit::of(call.stream, &call.wishes, config, begin.left);
     let patience = begin.patience;
-    let done = within(limit.time, patience, target.worker, exchange(target, begin)).await;
-    done.unwrap_or_else(|| {
+    // It outlives the wait, for what came of a reply is to be counted.
+    let mut slot = None;
+    let exchange = exchange(target, begin, &mut slot);
+    let done = within(limit.time, patience, target.worker, exchange).await;
+    let mut done = done.unwrap_or_else(|| {
         let error = view(ErrorKind::Timeout, limit.status, limit.message());
         Err(Failure { hurried: limit.hurried, ..Failure::silent(limit.outcome, error) })
-    })
+    });
+    if let Err(failure) = &mut done {
+        failure.seen = slot.filter(|pump| pump.metered).map(|pump| Box::new(pump.into_seen()));
+    }
+    done
 }
 
-async fn exchange(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failure> {
+async fn exchange(
+    target: &Target<'_>,
+    begin: Begin,
+    slot: &mut Option<Pump>,
+) -> Result<Box<Reply>, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let mut head = request_head(call, hop, encoded, begin.span.as_ref());
     let unsigned = Unsigned {
@@ -66,7 +77,7 @@ async fn exchange(target: &Target<'_>, begin: Begin) -> Result<Box<Reply>, Failu
     if !reply.status.is_success() {
         return Err(refused(target, reply).await);
     }
-    gate(target, reply, begin.now_us).await
+    gate(target, reply, begin.now_us, slot).await
 }
 
 /// No reply at all. Its addresses are for whoever runs the gateway.
@@ -99,7 +110,11 @@ async fn refused(target: &Target<'_>, mut reply: pool::Reply) -> Failure {
     Failure {
         status,
         retry_after: retry_after(&reply.fields, worker.shared.clock.unix_ms()),
-        reply: Some(Box::new(UpstreamReply { fields: reply.fields, body })),
+        reply: Some(Box::new(UpstreamReply {
+            fields: reply.fields,
+            body,
+            came_with: Some(status),
+        })),
         ..Failure::silent(Outcome::Status, error)
     }
 }
@@ -109,18 +124,23 @@ async fn gate(
     target: &Target<'_>,
     reply: pool::Reply,
     started_us: u64,
+    slot: &mut Option<Pump>,
 ) -> Result<Box<Reply>, Failure> {
     let Target { worker, call, hop, encoded, .. } = *target;
     let config = &worker.shared.config;
     let fields = reply.fields;
-    let mut pump = Pump::new(hop, reply.body, fittings(target));
+    let pump = slot.insert(Pump::new(hop, reply.body, fittings(target)));
     let (mut held, mut held_bytes, mut tokens) = (Held::default(), 0, 0);
     let end = loop {
         match poll_fn(|cx| pump.poll_step(cx)).await {
-            Step::Events { bytes, error: Some(error), progress: false, .. } => {
+            Step::Events { bytes, error: Some(told), progress: false, .. } => {
                 // An event is no body: it is printed anew.
                 let body = if call.stream { Bytes::new() } else { bytes };
-                return Err(stream_error(worker, error, UpstreamReply { fields, body }));
+                return Err(stream_error(
+                    worker,
+                    told.view,
+                    UpstreamReply { fields, body, came_with: None },
+                ));
             }
             Step::Events { bytes, progress, tokens: new, error } => {
                 held_bytes += bytes.len();
@@ -153,6 +173,8 @@ async fn gate(
         started_us,
     };
     let Held { first, more } = held;
+    // It was put there above.
+    let Some(pump) = slot.take() else { return Err(early_break(&Break::Empty)) };
     let gated = Gated { pump, stream: call.stream, first, more, tokens, end };
     Ok(Box::new(Reply { head, frames: Frames::Gated(gated) }))
 }
@@ -256,7 +278,8 @@ fn meant_status(error: &ErrorView) -> u16 {
     }
 }
 
-/// The upstream's error for the caller: its own bytes within one dialect, else printed anew.
+/// The upstream's error for the caller: its own bytes where they are the caller's envelope, else
+/// printed anew. Within one dialect the status is the upstream's own.
 pub(super) fn upstream_error(
     call: &Call,
     hop: &Hop,
@@ -264,15 +287,18 @@ pub(super) fn upstream_error(
     reply: UpstreamReply,
 ) -> Box<Reply> {
     let dialect = call.dialect();
-    let same = dialect == hop.model.dialect() && !reply.body.is_empty();
-    let body = if same && is_json(&reply.body) {
-        reply.body
-    } else {
-        errors::print_body(dialect, error).into()
+    let UpstreamReply { fields, body, came_with } = reply;
+    let same = dialect == hop.model.dialect();
+    let body = match same && dialect.owns_error(&body) {
+        true => body,
+        false => errors::print_body(dialect, error).into(),
     };
     let head = Head {
-        status: errors::status_for(dialect, error),
-        fields: reply.fields,
+        status: match came_with {
+            Some(status @ 400..) if same => status,
+            _ => errors::status_for(dialect, error),
+        },
+        fields,
         // Perhaps by stars only, in place of a credential.
         altered: true,
         ..Head::of(&hop.model)

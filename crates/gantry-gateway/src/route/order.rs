@@ -8,81 +8,117 @@
 use super::hash::Hash;
 use super::health::View;
 use super::{Choice, Input, mismatch};
-use crate::snapshot::{Entry, Strategy, Target};
-use gantry_model::record::Name;
+use crate::snapshot::{Entry, Strategy, Target, Virtual};
 use gantry_model::snapshot::{SessionSource, StickyRouting};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 /// Callers keep their target of latency-based routing for so long.
 const LATENCY_EPOCH_MS: u64 = 10 * 60 * 1000;
 
-pub(super) fn order<'a>(
-    strategy: &Strategy,
-    targets: &[&'a Target],
-    model: &str,
-    input: &Input<'_>,
-) -> Vec<Choice<'a>> {
-    match strategy {
-        Strategy::Weight { sticky } => by_weight(targets, sticky.as_ref(), input),
-        Strategy::Latency => by_latency(targets, model, input),
-        Strategy::Priority => by_priority(targets, input),
+/// A virtual model's targets, of which the best is taken time after time. Until then one has its
+/// score, and nothing else was asked of it.
+pub(super) struct Ranked<'a> {
+    targets: Vec<&'a Target>,
+    places: BinaryHeap<Place>,
+    why: Why,
+}
+
+/// What the reason of a place is made of.
+enum Why {
+    Only,
+    Weight {
+        total: u32,
+        sticky: bool,
+    },
+    /// Microseconds for an output token of each target.
+    Latency(Vec<Option<f64>>),
+    Priority,
+}
+
+/// A target's score and its place in the manifest. The greatest has the lowest score; equal ones
+/// keep the manifest's order.
+#[derive(PartialEq)]
+struct Place(f64, usize);
+
+impl Eq for Place {}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.total_cmp(&self.0).then(other.1.cmp(&self.1))
     }
 }
 
-fn by_weight<'a>(
-    targets: &[&'a Target],
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<'a> Ranked<'a> {
+    /// Of the `targets` that fit, in the manifest's order.
+    pub(super) fn new(model: &Virtual, targets: Vec<&'a Target>, input: &Input<'_>) -> Self {
+        let (scores, why): (Vec<f64>, Why) = match &model.strategy {
+            Strategy::Weight { sticky } => by_weight(&targets, sticky.as_ref(), input),
+            Strategy::Latency => by_latency(&targets, &model.id, input),
+            Strategy::Priority => {
+                let priorities = targets.iter().map(|target| f64::from(target.priority));
+                (priorities.collect(), Why::Priority)
+            }
+        };
+        let places = scores.into_iter().enumerate().map(|(at, score)| Place(score, at)).collect();
+        Self { targets, places, why }
+    }
+
+    /// The best of those that are left.
+    pub(super) fn take(&mut self, input: &Input<'_>) -> Option<Choice<'a>> {
+        let Place(_, at) = self.places.pop()?;
+        let target = *self.targets.get(at)?;
+        let reason = match &self.why {
+            Why::Only => "the only target".into(),
+            Why::Weight { total, sticky: true } => {
+                format!("sticky session, weight {} of {total}", target.weight).into()
+            }
+            Why::Weight { total, sticky: false } => {
+                format!("weight {} of {total}", target.weight).into()
+            }
+            Why::Latency(speeds) => match speeds.get(at).copied().flatten() {
+                Some(us) => format!("{:.1} ms per output token", us / 1000.0).into(),
+                None => "no samples yet".into(),
+            },
+            Why::Priority => format!("priority {}", target.priority).into(),
+        };
+        Some(Choice { target, reason, unhealthy: unhealthy(target, input) })
+    }
+}
+
+fn by_weight(
+    targets: &[&Target],
     sticky: Option<&StickyRouting>,
     input: &Input<'_>,
-) -> Vec<Choice<'a>> {
-    if let [target] = targets {
-        return vec![choice(target, "the only target".into(), input)];
+) -> (Vec<f64>, Why) {
+    if let [_] = targets {
+        return (vec![0.0], Why::Only);
     }
     let session = sticky.and_then(|sticky| session_key(sticky, input));
-    let total: u32 = targets.iter().map(|target| target.weight).sum();
-    let reason = |target: &Target| match session {
-        Some(_) => format!("sticky session, weight {} of {total}", target.weight).into(),
-        None => format!("weight {} of {total}", target.weight).into(),
-    };
+    let total = targets.iter().map(|target| target.weight).sum();
     let key = session.unwrap_or(input.seed);
-    sorted(targets.iter().map(|target| {
-        (score(key, target.lot, f64::from(target.weight)), choice(target, reason(target), input))
-    }))
+    let scores = targets.iter().map(|target| score(key, target.lot, f64::from(target.weight)));
+    (scores.collect(), Why::Weight { total, sticky: session.is_some() })
 }
 
-fn by_latency<'a>(targets: &[&'a Target], model: &str, input: &Input<'_>) -> Vec<Choice<'a>> {
+fn by_latency(targets: &[&Target], model: &str, input: &Input<'_>) -> (Vec<f64>, Why) {
     let speeds: Vec<Option<f64>> =
         targets.iter().map(|target| view(target, input).output_token_us).collect();
     // A target without samples is taken for as fast as the fastest, so that it gets some.
     let fastest = speeds.iter().flatten().copied().reduce(f64::min).unwrap_or(1.0);
     let epoch = input.now_ms / LATENCY_EPOCH_MS;
     let key = Hash::new().text(&input.caller.subject).text(model).number(epoch).finish();
-    let scored = targets.iter().zip(&speeds).map(|(target, speed)| {
-        let reason = match speed {
-            Some(us) => format!("{:.1} ms per output token", us / 1000.0).into(),
-            None => "no samples yet".into(),
-        };
+    let scores = targets.iter().zip(&speeds).map(|(target, speed)| {
         let share = fastest / speed.unwrap_or(fastest).max(f64::MIN_POSITIVE);
-        (score(key, target.lot, share), choice(target, reason, input))
+        score(key, target.lot, share)
     });
-    sorted(scored)
-}
-
-fn by_priority<'a>(targets: &[&'a Target], input: &Input<'_>) -> Vec<Choice<'a>> {
-    let scored = targets.iter().map(|target| {
-        let choice = choice(target, format!("priority {}", target.priority).into(), input);
-        (f64::from(target.priority), choice)
-    });
-    sorted(scored)
-}
-
-/// Lowest score first; equal ones keep the manifest's order.
-fn sorted<'a>(scored: impl Iterator<Item = (f64, Choice<'a>)>) -> Vec<Choice<'a>> {
-    let mut scored: Vec<_> = scored.collect();
-    scored.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    scored.into_iter().map(|(_, choice)| choice).collect()
-}
-
-fn choice<'a>(target: &'a Target, reason: Name, input: &Input<'_>) -> Choice<'a> {
-    Choice { target, reason, unhealthy: unhealthy(target, input) }
+    (scores.collect(), Why::Latency(speeds))
 }
 
 /// Why a target should be tried last: it fails, it is slow, or all targets of a nested model that

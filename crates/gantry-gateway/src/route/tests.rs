@@ -7,6 +7,18 @@ use gantry_llm::operation::Apis;
 use gantry_testkit::snapshot::{openai, source, virtual_model};
 use serde_json::{Value, json};
 
+/// All of a plan.
+struct Whole {
+    hops: Vec<Hop>,
+    steps: Vec<RouteStep>,
+}
+
+fn plan(entry: &Entry, input: &Input<'_>) -> Result<Whole, Error> {
+    let (mut plan, failed) = Plan::of(entry, input);
+    let hops = std::iter::from_fn(|| plan.take()).collect();
+    failed.map_or(Ok(Whole { hops, steps: plan.take_steps() }), Err)
+}
+
 fn snapshot(routing: Value) -> (Snapshot, Registry) {
     let entries = [
         openai("acc", "http://127.0.0.1:1", &["a", "b", "c"]).unwrap(),
@@ -46,11 +58,11 @@ impl Case {
         Self { metadata: BTreeMap::new(), headers: Fields::default(), now_ms: 0, seed: 1 }
     }
 
-    fn plan(&self, snapshot: &Snapshot) -> Result<Plan, Failed> {
+    fn plan(&self, snapshot: &Snapshot) -> Result<Whole, Error> {
         self.plan_for(snapshot, "user:a")
     }
 
-    fn plan_for(&self, snapshot: &Snapshot, subject: &str) -> Result<Plan, Failed> {
+    fn plan_for(&self, snapshot: &Snapshot, subject: &str) -> Result<Whole, Error> {
         let input = Input {
             caller: &person(subject),
             metadata: &self.metadata,
@@ -344,5 +356,46 @@ fn a_nested_model_that_receives_a_fallback_gives_none_to_who_takes_none() {
         let steps = Case::new().plan(&snapshot).unwrap().steps;
         let chosen = steps.iter().filter(|step| step.verdict == "chosen").count();
         assert_eq!(chosen, if first == "v/inner" { 2 } else { 1 }, "{steps:?}");
+    }
+}
+
+#[test]
+fn a_model_of_many_targets_says_no_more_than_was_needed() {
+    let names: Vec<String> = (0..200).map(|n| format!("m{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for kind in ["weight-based-routing", "latency-based-routing", "priority-based-routing"] {
+        let target = |name: &&str| {
+            let mut target = json!({"target": format!("acc/{name}")});
+            match kind {
+                "weight-based-routing" => target["weight"] = json!(1),
+                "priority-based-routing" => target["priority"] = json!(1),
+                _ => {}
+            }
+            target
+        };
+        let targets: Vec<Value> = names.iter().map(target).collect();
+        let routing = json!({"type": kind, "load_balance_targets": targets});
+        let entries = [
+            openai("acc", "http://127.0.0.1:1", &names).unwrap(),
+            virtual_model("v", "m", routing).unwrap(),
+        ];
+        let parts = (&Registry::default(), &Apis::standard());
+        let snapshot = compile(&source(&entries).unwrap(), parts, None);
+        let (case, caller) = (Case::new(), person("user:a"));
+        let input = Input {
+            caller: &caller,
+            metadata: &case.metadata,
+            headers: &case.headers,
+            now_ms: 0,
+            now_us: 0,
+            seed: 1,
+        };
+        let (mut plan, failed) = Plan::of(&snapshot.models["v/m"], &input);
+        assert!(failed.is_none() && plan.has_more(), "{kind}");
+        assert!(plan.take().is_some());
+        let verdicts: Vec<_> = plan.take_steps().into_iter().map(|step| step.verdict).collect();
+        assert_eq!(verdicts, ["chosen", "fallback"], "{kind}: the first, and one ahead");
+        let others = std::iter::from_fn(|| plan.take()).count();
+        assert_eq!((others, plan.has_more()), (199, false), "{kind}");
     }
 }

@@ -8,7 +8,7 @@ use crate::decode::Call;
 use crate::prompt::Prompt;
 use crate::refusal::Refusal;
 use crate::snapshot::{Model, Snapshot};
-use gantry_llm::observe::Observer;
+use gantry_llm::observe::{Observer, Spent};
 use gantry_model::record::{Attempt, Loss, RouteStep};
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub(crate) enum Fact<'a> {
         admitted: &'a Admitted,
         steps: Vec<RouteStep>,
     },
+    /// What was planned since.
+    Considered(Vec<RouteStep>),
     AttemptEnded(Attempt),
     /// The last attempt, which had begun to answer, ended otherwise.
     AttemptBroke {
@@ -42,8 +44,11 @@ pub(crate) enum Fact<'a> {
         model: &'a Arc<Model>,
         losses: &'a [Loss],
     },
-    /// The caller left an upstream that had the prompt: it bills at least so many tokens.
-    PromptBilled(u64),
+    /// The last attempt brought no answer, and its upstream may bill so much for it.
+    AttemptBilled {
+        model: &'a Model,
+        spent: Spent,
+    },
     /// What of the request's body is held from here on, in bytes.
     BodyKept(usize),
     /// How many bytes a reply came to, and its beginning where bodies are logged.

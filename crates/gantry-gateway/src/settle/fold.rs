@@ -6,9 +6,11 @@ use crate::authenticate::Identified;
 use crate::decode::Call;
 use crate::snapshot::{Entry, Model, Virtual};
 use gantry_llm::dialect::Dialect;
+use gantry_llm::observe::Spent;
+use gantry_model::money::NanoUsd;
+use gantry_model::price::ModelPrice;
 use gantry_model::record::{Loss, LossKind, Name, RequestRecord, RouteStep};
 use gantry_model::snapshot::LoggingSettings;
-use gantry_model::usage::TokenUsage;
 use std::sync::Arc;
 
 /// The record so far, with what is needed to fold the next fact.
@@ -46,6 +48,7 @@ impl Folded {
             Fact::Identified(identified) => identify(record, identified),
             Fact::Decoded(call) => self.decoded(call, moment),
             Fact::Planned { admitted, steps } => self.planned(admitted, steps, moment),
+            Fact::Considered(mut steps) => record.route.append(&mut steps),
             Fact::AttemptEnded(attempt) => record.attempts.push(attempt),
             Fact::AttemptBroke { outcome, error } => {
                 if let Some(attempt) = record.attempts.last_mut() {
@@ -62,9 +65,7 @@ impl Folded {
                 record.upstream_model.clone_from(&model.upstream_model);
                 record.fidelity = losses.to_vec();
             }
-            Fact::PromptBilled(input) => {
-                self.charge(TokenUsage { input, ..TokenUsage::default() }, true);
-            }
+            Fact::AttemptBilled { model, spent } => charge(record, &spent, model.price_of(None)),
             Fact::BodyKept(_) => {}
             Fact::Replied { bytes, body } => {
                 record.response_bytes = bytes;
@@ -115,23 +116,31 @@ impl Folded {
     fn metered(&mut self, metered: &Metered<'_>, moment: &Moment) {
         let record = &mut self.record;
         metered.finish_reason.unwrap_or_default().clone_into(&mut record.finish_reason);
+        let served = metered.observer.model();
+        served.unwrap_or_default().clone_into(&mut record.served_model);
         let spent = metered.observer.spent(|| metered.prompt.tokens(moment.dialect));
         if spent.doubted {
             record.fidelity.push(doubted());
         }
-        self.charge(spent.usage, spent.estimated);
+        let price = self.model.as_ref().and_then(|model| model.price_of(served));
+        charge(record, &spent, price);
     }
+}
 
-    /// Tokens and their cost; `estimated` when Gantry counted them itself.
-    fn charge(&mut self, usage: TokenUsage, estimated: bool) {
-        let record = &mut self.record;
-        record.usage = usage;
-        record.usage_estimated = estimated;
-        let price = self.model.as_ref().and_then(|model| model.price.as_ref());
-        if let Some(charge) = price.and_then(|p| p.charge(&usage, record.received_at_ms)) {
-            record.cost = charge.cost;
-            charge.version.clone_into(&mut record.price_version);
-        }
+/// Adds what the last attempt has used, and what it costs, to the record.
+fn charge(record: &mut RequestRecord, spent: &Spent, price: Option<&ModelPrice>) {
+    record.usage = record.usage.plus(&spent.usage);
+    record.usage_estimated |= spent.estimated;
+    let mut cost = NanoUsd::ZERO;
+    if let Some(charge) = price.and_then(|p| p.charge(&spent.usage, record.received_at_ms)) {
+        cost = charge.cost;
+        charge.version.clone_into(&mut record.price_version);
+    }
+    record.cost = NanoUsd(record.cost.0.saturating_add(cost.0));
+    if let Some(attempt) = record.attempts.last_mut() {
+        attempt.input_tokens = spent.usage.input;
+        attempt.output_tokens = spent.usage.output;
+        attempt.cost = cost;
     }
 }
 

@@ -6,29 +6,30 @@
 
 use super::access::{Access, Lists};
 use super::entries::{digest, read, settings};
-use super::{Broken, Entry, Key, Keys, Model, Models, Policy, Snapshot, Target, Virtual};
+use super::served::{Priced, ServedPrices};
+use super::{Broken, Entry, Key, Keys, Listing, Model, Models, Policy, Snapshot, Target, Virtual};
 use crate::route::health::Registry;
 use crate::route::{lot, strategy_name};
 use gantry_llm::operation::Apis;
 use gantry_model::secret::Secret;
 use gantry_model::snapshot::{
-    ACCESS, AccessEntry, AccessList, AccessLookup, Digests, HeaderEntry, KEYS, KeyEntry, MODELS,
-    ModelEntry, ROUTES, RouteEntry, SECRETS, SETTINGS, SnapshotSource, TargetEntry, Unread,
-    UpstreamEntry, is_own_header,
+    ACCESS, AccessEntry, AccessList, AccessLookup, Digests, HeaderEntry, KEYS, KeyEntry, LISTINGS,
+    ListingEntry, MODELS, ModelEntry, ROUTES, RouteEntry, SECRETS, SETTINGS, SnapshotSource,
+    TargetEntry, Unread, UpstreamEntry, is_own_header,
 };
 use gantry_providers::auth;
 use gantry_providers::upstream::Upstream;
 use gantry_runtime::errors::sentence;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Routes may point to routes so deep; validation refuses cycles earlier.
 const NESTING_MAX: usize = 8;
 
 /// What models and routes are compiled of.
-const OF_MODELS: [&str; 4] = [ACCESS, MODELS, ROUTES, SECRETS];
+const OF_MODELS: [&str; 5] = [ACCESS, LISTINGS, MODELS, ROUTES, SECRETS];
 
 /// Compiles `source`, with what `before` has already.
 #[must_use]
@@ -100,6 +101,9 @@ fn models(source: &SnapshotSource, with: (&Registry, &Apis)) -> Models {
     });
     let lists = Lists::new(lists);
     let mut compiler = Compiler { lists, ..Compiler::default() };
+    // One that cannot be read is shown by its name alone.
+    let listings = read::<ListingEntry>(source.section(LISTINGS)).into_iter().flatten();
+    listings.for_each(|listing| compiler.add_listing(listing));
     for entry in read::<ModelEntry>(source.section(MODELS)) {
         match entry {
             Ok(entry) => compiler.add_model(entry, with, &resolve),
@@ -117,7 +121,18 @@ fn models(source: &SnapshotSource, with: (&Registry, &Apis)) -> Models {
         compiler.resolve(name, &resolve, 0);
     }
     compiler.add_short_names();
+    compiler.served.fill(compiler.models.values().filter_map(priced));
     compiler.models
+}
+
+fn priced(entry: &Entry) -> Option<Priced<'_>> {
+    let Entry::Real(model) = entry else { return None };
+    Some(Priced {
+        id: &model.id,
+        provider: &model.upstream.provider,
+        upstream_model: &model.upstream_model,
+        price: model.price.as_ref()?,
+    })
 }
 
 #[derive(Default)]
@@ -127,9 +142,22 @@ struct Compiler {
     /// Further names of routes, by their whole names.
     short: BTreeMap<String, Vec<String>>,
     lists: Lists,
+    served: ServedPrices,
+    /// By the models' whole names.
+    listings: HashMap<String, Listing>,
+    /// Whole names by names that nothing else had when the snapshot was made.
+    vendors: BTreeMap<String, String>,
 }
 
 impl Compiler {
+    fn add_listing(&mut self, entry: ListingEntry) {
+        let ListingEntry { model, short_name, title, released_ms } = entry;
+        if let Some(name) = short_name {
+            self.vendors.insert(name, model.clone());
+        }
+        self.listings.insert(model, Listing { title, released_ms });
+    }
+
     fn add_model(
         &mut self,
         entry: ModelEntry,
@@ -159,9 +187,11 @@ impl Compiler {
             traits,
             claude,
             types,
+            served_prices: price.is_none().then(|| self.served.clone()),
             price,
             health: health.of(&name),
             access,
+            listing: self.listings.remove(&name).unwrap_or_default(),
             upstream,
             id_header: HeaderValue::from_str(&name).ok(),
             id: name.clone(),
@@ -236,13 +266,17 @@ impl Compiler {
         Some(entry)
     }
 
-    /// Slugs and aliases; a whole name always wins over them.
+    /// Slugs and aliases, then vendors' names; a whole name always wins over them.
     fn add_short_names(&mut self) {
         for (id, names) in &self.short {
             let Some(entry) = self.models.get(id).cloned() else { continue };
             for name in names {
                 self.models.entry(name.clone()).or_insert_with(|| entry.clone());
             }
+        }
+        for (name, id) in std::mem::take(&mut self.vendors) {
+            let Some(entry) = self.models.get(&id).cloned() else { continue };
+            self.models.entry(name).or_insert(entry);
         }
     }
 }

@@ -6,9 +6,11 @@
 mod access;
 mod compile;
 mod entries;
+mod served;
 
 pub use access::Access;
 pub use compile::compile;
+pub use served::ServedPrices;
 
 use crate::route::health::Health;
 use gantry_llm::dialect::Dialect;
@@ -29,7 +31,7 @@ pub struct Snapshot {
     pub generation: Generation,
     pub tenant: String,
     pub keys: Arc<Keys>,
-    /// By every name a caller may use: `account/model`, slugs and aliases.
+    /// By every name a caller may use: `account/model`, slugs, aliases and short names.
     pub models: Arc<Models>,
     pub retry: Option<RetryConfig>,
     pub logging: Option<LoggingSettings>,
@@ -112,8 +114,20 @@ pub struct Model {
     /// Empty: not restricted.
     pub types: Vec<ModelType>,
     pub price: Option<ModelPrice>,
+    /// Where it has no price itself, those of the models that may answer in its place.
+    pub served_prices: Option<ServedPrices>,
     pub access: Access,
+    /// What lists show of it.
+    pub listing: Listing,
     pub health: Arc<Health>,
+}
+
+/// What lists show of a model beside its name.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    pub title: Option<String>,
+    /// Of its release by the vendor.
+    pub released_ms: Option<UnixMs>,
 }
 
 impl Model {
@@ -125,6 +139,14 @@ impl Model {
     #[must_use]
     pub fn quirks(&self) -> &Quirks {
         &self.quirks
+    }
+
+    /// Its own price, else that of the model which the upstream says has answered.
+    #[must_use]
+    pub fn price_of(&self, served: Option<&str>) -> Option<&ModelPrice> {
+        let asked = (self.id.as_str(), self.upstream.provider.as_str());
+        let other = || self.served_prices.as_ref()?.get(asked, served?);
+        self.price.as_ref().or_else(other)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may call what, and what refusals say.
 
 use crate::harness::{Harness, chat, json, messages, text};
-use gantry_model::snapshot::KEYS;
+use gantry_model::snapshot::{KEYS, LISTINGS};
 use gantry_testkit::MockUpstream;
 use gantry_testkit::snapshot::{MEMBER_TOKEN, account, openai, replace, source, virtual_model};
 use http::Method;
@@ -229,6 +229,44 @@ async fn the_list_shows_only_what_the_caller_may_use() {
     assert_eq!(json(&answer)["has_more"], false);
     let answer = gateway.send(Method::GET, "/v1/models/mock/gpt", "", &[]).await;
     assert_eq!(json(&answer)["id"], "mock/gpt");
+}
+
+#[tokio::test]
+async fn the_list_tells_titles_and_days_and_a_short_name_serves() {
+    let mock = MockUpstream::start().await.unwrap();
+    let accounts =
+        ["mock", "other"].map(|name| openai(name, &mock.url(), &["gpt", "own"]).unwrap());
+    let mut source = source(&accounts).unwrap();
+    let listings = json!([
+        {"model": "mock/gpt", "short_name": "gpt", "title": "GPT",
+         "released_ms": 1_715_558_400_000_u64},
+        {"model": "other/gpt", "short_name": "mock/own"},
+        {"model": "other/own", "short_name": 7},
+        {"model": "gone/own", "short_name": "gone"},
+    ]);
+    replace(&mut source, LISTINGS, listings.as_array().unwrap()).unwrap();
+    let gateway = Harness::start(source).await;
+    let version = [("anthropic-version", "2023-06-01")];
+    let cases = [
+        ("gpt", 1_715_558_400, "GPT", "2024-05-13T00:00:00Z"),
+        ("mock/gpt", 1_715_558_400, "GPT", "2024-05-13T00:00:00Z"),
+        ("mock/own", 0, "mock/own", "1970-01-01T00:00:00Z"),
+        ("other/own", 0, "other/own", "1970-01-01T00:00:00Z"),
+    ];
+    for (name, created, title, day) in cases {
+        let path = format!("/v1/models/{name}");
+        let answer = json(&gateway.send(Method::GET, &path, "", &[]).await);
+        assert_eq!((&answer["id"], &answer["created"]), (&json!(name), &json!(created)));
+        let answer = json(&gateway.send(Method::GET, &path, "", &version).await);
+        assert_eq!((&answer["display_name"], &answer["created_at"]), (&json!(title), &json!(day)));
+    }
+    for (name, resolved) in
+        [("gpt", Some("mock/gpt")), ("mock/own", Some("mock/own")), ("gone", None)]
+    {
+        let answer = gateway.post("/v1/chat/completions", &chat(name)).await;
+        let found = answer.headers.get("x-tfy-resolved-model").and_then(|name| name.to_str().ok());
+        assert_eq!(found, resolved, "{name}: {}", text(&answer));
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::harness::{Harness, chat, chat_stream, messages, text};
 use bytes::Bytes;
 use gantry_model::money::NanoUsd;
 use gantry_model::record::RequestRecord;
-use gantry_testkit::snapshot::{account, source};
+use gantry_testkit::snapshot::{account, source, virtual_model};
 use gantry_testkit::{Act, MockUpstream, Raw, Step};
 use serde_json::{Value, json};
 
@@ -243,5 +243,114 @@ async fn odd_types_beside_an_answer_never_cost_it() {
             format!(r#"{{"content":{content},"stop_reason":"end_turn",{end},"usage":{sent}}}"#);
         let steps = [raw("application/json", whole), streamed_message(sent)];
         check(value, (6_000_000, Read), &in_all_ways("anthropic/m", steps).await);
+    }
+}
+
+/// A route whose first target answers with `first`, and whose second answers well.
+async fn fallback(first: Step, config: gantry_gateway::Config) -> RequestRecord {
+    let (mock, good) = (MockUpstream::start().await.unwrap(), MockUpstream::start().await.unwrap());
+    let account_of = |name: &str, url: &str| {
+        let mut chat = priced("openai", &format!("{url}/v1"), (0.0025, 0.01));
+        chat["name"] = json!(name);
+        chat["integrations"][0]["type"] = json!("integration/model/openai");
+        account(chat).unwrap()
+    };
+    let routing = json!({
+        "type": "priority-based-routing",
+        "load_balance_targets": [
+            {"target": "first/m", "priority": 0, "retry_config": {"attempts": 0}},
+            {"target": "second/m", "priority": 1},
+        ],
+    });
+    let entries = [
+        account_of("first", &mock.url()),
+        account_of("second", &good.url()),
+        virtual_model("route", "chat", routing).unwrap(),
+    ];
+    let gateway = Harness::start_with(source(&entries).unwrap(), config).await;
+    mock.script(vec![first]);
+    good.script(vec![whole_chat(r#"{"prompt_tokens":1000,"completion_tokens":100}"#)]);
+    let answer = gateway.post("/v1/chat/completions", &chat("route/chat")).await;
+    assert_eq!(answer.status, 200, "{}", text(&answer));
+    gateway.record()
+}
+
+#[tokio::test]
+async fn every_attempt_that_may_be_billed_has_tokens_and_a_cost() {
+    let stalled = || {
+        Step::Raw(Raw {
+            before: vec![Act::Stall],
+            status: 200,
+            headers: Vec::new(),
+            body: Vec::new(),
+        })
+    };
+    let body = |body: &str| raw("application/json", body.to_owned());
+    let status = |status: u16, body: &str| {
+        Step::Raw(Raw {
+            before: Vec::new(),
+            status,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: vec![Act::Send(Bytes::from(body.to_owned()))],
+        })
+    };
+    let usage = r#""usage":{"prompt_tokens":1000,"completion_tokens":100}"#;
+    let large = format!(r#"{{"choices":[{{"message":{{"content":"{}"}}}}]}}"#, "x".repeat(4000));
+    let cases = [
+        // Its prompt, by estimate.
+        ("timeout", stalled(), 17_500, true),
+        // As reported by a 200 that is no reply.
+        ("malformed", body(&format!("{{\"choices\":null,{usage}}}")), 3_500_000, false),
+        // Twenty bytes of an answer: five tokens.
+        ("malformed", body(r#"{"choices":[{"messag"#), 67_500, true),
+        ("stream_error", body(&format!("{{\"error\":{{}},{usage}}}")), 3_500_000, false),
+        // Nobody bills what is an error, or no model's.
+        ("stream_error", body(r#"{"error":{"message":"no"}}"#), 0, false),
+        ("malformed", body("<html></html>"), 0, false),
+        ("status", status(503, &format!("{{\"error\":{{}},{usage}}}")), 0, false),
+    ];
+    let config =
+        || gantry_gateway::Config { attempt_timeout_ms: 300, ..gantry_gateway::Config::default() };
+    for (outcome, step, cost, estimated) in cases {
+        let record = fallback(step, config()).await;
+        let [first, second] = record.attempts.as_slice() else { panic!("{record:#?}") };
+        assert_eq!((first.outcome.as_ref(), first.cost), (outcome, NanoUsd(cost)), "{record:#?}");
+        assert_eq!(second.cost, NanoUsd(3_500_000), "{record:#?}");
+        assert_eq!(record.cost, NanoUsd(cost + 3_500_000), "{record:#?}");
+        assert_eq!(record.usage.input, first.input_tokens + second.input_tokens);
+        assert_eq!(record.usage_estimated, estimated, "{record:#?}");
+    }
+    let small = gantry_gateway::Config { reply_bytes_max: 2000, ..config() };
+    let record = fallback(body(&large), small).await;
+    let first = &record.attempts[0];
+    assert_eq!(first.outcome, "too_large", "{record:#?}");
+    assert!(first.input_tokens == 7 && first.cost > NanoUsd(17_500), "{record:#?}");
+}
+
+#[tokio::test]
+async fn the_model_that_answered_is_kept_and_prices_what_has_no_price() {
+    let mock = MockUpstream::start().await.unwrap();
+    let mut chat_account = priced("openai", &format!("{}/v1", mock.url()), (0.0025, 0.01));
+    let model = |name: &str, id: &str| {
+        json!({
+            "type": "integration/model/openai", "name": name, "model_id": id,
+            "authorized_subjects": ["team:everyone"],
+        })
+    };
+    let mut known = model("known", "real-one");
+    known["cost"] = chat_account["integrations"][0]["cost"].clone();
+    chat_account["integrations"] = json!([model("m", "our-router"), known]);
+    let gateway = Harness::start(source(&[account(chat_account).unwrap()]).unwrap()).await;
+    for (served, cost) in
+        [("real-one", 3_500_000), ("Real-One-2026-01-31", 3_500_000), ("another", 0)]
+    {
+        let choice = r#"{"message":{"content":"a"},"finish_reason":"stop"}"#;
+        let usage = r#"{"prompt_tokens":1000,"completion_tokens":100}"#;
+        let reply = format!(r#"{{"model":"{served}","choices":[{choice}],"usage":{usage}}}"#);
+        mock.script(vec![raw("application/json", reply)]);
+        let answer = gateway.post("/v1/chat/completions", &chat("openai/m")).await;
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        let record = gateway.records().pop().unwrap();
+        assert_eq!((record.served_model.as_str(), record.cost), (served, NanoUsd(cost)));
     }
 }

@@ -97,6 +97,7 @@ async fn what_comes_late_follows_the_comments_and_the_record_tells_how_it_ended(
     for (family, path) in
         [("openai", CHAT), ("openai", MESSAGES), ("anthropic", CHAT), ("anthropic", MESSAGES)]
     {
+        let failed = "upstream_failed";
         let event = match path {
             CHAT => "data: {\"error\":",
             _ => "event: error\ndata: {",
@@ -105,21 +106,21 @@ async fn what_comes_late_follows_the_comments_and_the_record_tells_how_it_ended(
             CHAT => "data: [DONE]\n\n",
             _ => "{\"type\":\"message_stop\"}\n\n",
         };
-        // Replies, outcomes of the attempts, what the caller sees, and whose refusal the record has.
+        // Replies, outcomes of the attempts, what the caller sees, and the record's refusal.
         let cases: [(Vec<String>, &[&str], &[&str], &str); 6] = [
             (vec![ok(family)], &["ok"], &["late", end], ""),
             (vec![status(503), ok(family)], &["status", "ok"], &["late", end], ""),
             (vec![String::new(), ok(family)], &["reset", "ok"], &["late", end], ""),
             (vec![status(400)], &["status"], &[event, "overheated"], "stream_error"),
             (vec![status(503); 2], &["status"; 2], &[event, "overheated"], "stream_error"),
-            (vec![String::new(); 2], &["reset"; 2], &[event, "upstream_failed"], "upstream_failed"),
+            (vec![String::new(); 2], &["reset"; 2], &[event, failed], failed),
         ];
         for (replies, outcomes, seen, refusal) in cases {
             let what = format!("{family} {path} {replies:?}");
             let (text, record) = told(family, path, &replies).await;
             for part in seen {
                 // The code of an error stands in OpenAI's envelope only.
-                let is_code = *part == "upstream_failed" && path == MESSAGES;
+                let is_code = *part == failed && path == MESSAGES;
                 assert!(is_code || text.contains(part), "{what}: {part}: {text}");
             }
             assert!(!text.contains(end) || refusal.is_empty(), "{what}: {text}");

@@ -90,7 +90,10 @@ async fn tools_that_a_vendor_refuses_are_sent_in_its_form_and_called_in_the_call
     let gateway = gateway(&mock, Config::default()).await;
     let list = json!({"type": "array", "items": {"type": "string"}});
     let odd = json!({"type": "object", "properties": {"$filter": {"type": "string"}}});
-    let function = |name: &str, schema: &Value| json!({"type": "function", "function": {"name": name, "parameters": schema}});
+    let function = |name: &str, schema: &Value| {
+        let function = json!({"name": name, "parameters": schema});
+        json!({"type": "function", "function": function})
+    };
     for stream in [false, true] {
         let body = json!({
             "model": "claude/claude-haiku-4-5", "stream": stream,

@@ -58,7 +58,8 @@ async fn a_chunk_on_several_lines_reaches_the_caller_whole() {
     let lines = concat!(
         "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":\ndata:{\"content\":\"whole\"}}]}\n\n",
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
-        "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n",
+        "data: {\"choices\":[],\n",
+        "data: \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n",
         "data: [DONE]\n\n"
     );
     for (path, header) in [

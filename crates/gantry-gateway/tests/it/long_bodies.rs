@@ -1,7 +1,7 @@
 //! Request bodies that arrive in many pieces and go on in a few.
 
-use crate::harness::{Harness, PATIENCE, text};
-use gantry_testkit::snapshot::{ADMIN_TOKEN, one_account};
+use crate::harness::{Harness, PATIENCE, chat, text};
+use gantry_testkit::snapshot::{ADMIN_TOKEN, anthropic, one_account, openai, source};
 use gantry_testkit::{Fault, MockUpstream, Retry, Step};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,4 +74,28 @@ async fn a_long_prompt_of_undeclared_length_is_sent_with_its_length() {
     assert!(sent.body == expected.as_bytes(), "the body differs");
     let length = expected.len().to_string();
     assert_eq!(sent.header("content-length"), Some(length.as_str()));
+}
+
+#[tokio::test]
+async fn long_work_on_one_body_does_not_hold_up_the_other_requests_of_its_worker() {
+    let mock = MockUpstream::start().await.unwrap();
+    let entries = [
+        openai("gpt", &mock.url(), &["m"]).unwrap(),
+        anthropic("claude", &mock.url(), &["m"]).unwrap(),
+    ];
+    let gateway = Harness::start(source(&entries).unwrap()).await;
+    let turn = r#"{"role":"user","content":"hi"},{"role":"assistant","content":"ho"},"#;
+    let turns = turn.repeat(40_000);
+    let long =
+        format!(r#"{{"model":"claude/m","messages":[{turns}{{"role":"user","content":"?"}}]}}"#);
+    // Both travel to the one worker; the short one is answered while the long one is translated.
+    let brief = chat("gpt/m");
+    let (long, short) = tokio::join!(
+        gateway.post("/v1/chat/completions", &long),
+        gateway.post("/v1/chat/completions", &brief),
+    );
+    assert!(long.status == 200 && short.status == 200, "{} {}", text(&long), text(&short));
+    assert_eq!(gateway.gateway.body_bytes(), 0);
+    let records = gateway.records();
+    assert_eq!(records[0].model, "gpt/m", "it was answered first");
 }

@@ -25,6 +25,7 @@ mod last_event;
 mod leaving;
 mod limits;
 mod long_bodies;
+mod outcomes;
 mod privacy;
 mod records;
 mod routing;

@@ -85,10 +85,10 @@ async fn the_rest_of_an_error_stays_as_the_upstream_wrote_it() {
     let mock = MockUpstream::start().await.unwrap();
     let gateway = gateway(&mock).await;
     let body = format!(r#"{{"error":{{"message":"bad {UPSTREAM_KEY}","extra":[1.0]}}}}"#);
-    mock.always(reply(401, &body));
+    mock.always(reply(400, &body));
     let answer = gateway.post("/v1/chat/completions", &chat("gpt/m")).await;
     assert_eq!(text(&answer), r#"{"error":{"message":"bad ***","extra":[1.0]}}"#);
-    assert_eq!(answer.status, 401);
+    assert_eq!(answer.status, 400);
     let answer = gateway.post("/v1/messages", &messages("gpt/m", false)).await;
     assert_eq!(json(&answer)["error"]["message"], "bad ***");
     for record in gateway.records() {
@@ -109,4 +109,35 @@ async fn a_good_reply_is_not_touched() {
     mock.always(reply(200, &body));
     let answer = gateway.post("/v1/chat/completions", &chat("gpt/m")).await;
     assert_eq!(text(&answer), body);
+}
+
+#[tokio::test]
+async fn header_fields_that_show_a_credential_stay_here_whatever_the_status() {
+    let good = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},
+        "finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let inside = "http://10.0.0.7:8000/internal";
+    for (status, body) in [(200, good), (307, "{}"), (400, "{}")] {
+        let mock = MockUpstream::start().await.unwrap();
+        let gateway = gateway(&mock).await;
+        let fields = [
+            ("content-type", "application/json".to_owned()),
+            ("x-ratelimit-key", format!("of {UPSTREAM_KEY}")),
+            ("x-ratelimit-limit", "7".to_owned()),
+            ("location", inside.to_owned()),
+        ];
+        mock.script(vec![Step::Raw(Raw {
+            before: Vec::new(),
+            status,
+            headers: fields.map(|(name, value)| (name.to_owned(), value)).into(),
+            body: vec![Act::Send(Bytes::from(body.to_owned()))],
+        })]);
+        let model = if status == 200 { "gpt/m" } else { "route/gpt" };
+        let answer = gateway.post("/v1/chat/completions", &chat(model)).await;
+        let said = format!("{:?} {}", answer.headers, text(&answer));
+        assert!(!said.contains(UPSTREAM_KEY) && !said.contains(inside), "{status}: {said}");
+        if status == 200 {
+            assert_eq!(answer.status, 200, "{said}");
+            assert_eq!(answer.headers["x-ratelimit-limit"], "7", "{said}");
+        }
+    }
 }

@@ -105,6 +105,29 @@ async fn a_tool_whose_name_the_upstream_finds_too_long_is_called_by_it_all_the_s
     assert!(refused.status == 400 && text(&refused).contains(&whole), "{}", text(&refused));
 }
 
+/// The SDK's tool runner reads these, and sends the whole conversation again.
+#[tokio::test]
+async fn a_conversation_that_the_upstream_would_have_to_keep_is_refused_as_clients_expect() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock).await;
+    let kept = json!({"type": "continue", "previous_message_id": "msg_1"});
+    for (thread, status, kind, code) in [
+        (json!({"type": "create"}), 400, "invalid_request_error", "thread_unsupported_request"),
+        (kept, 404, "not_found_error", "thread_not_found"),
+    ] {
+        let body = json!({
+            "model": "gpt/m", "max_tokens": 100, "thread": thread,
+            "messages": [{"role": "user", "content": "Hi"}],
+        });
+        let refused = gateway.post("/v1/messages", &body.to_string()).await;
+        assert_eq!(refused.status, status, "{}", text(&refused));
+        let error = &json(&refused)["error"];
+        assert_eq!(error["type"], kind);
+        assert_eq!(error["details"]["error_code"], code);
+    }
+    assert!(mock.last_request().is_none());
+}
+
 /// A reply of a server that adds to OpenAI's schema.
 const REASONING_REPLY: &str = concat!(
     r#"{"id":"1", "object":"chat.completion","model":"m","provider":"Their Own","choices":[{"#,

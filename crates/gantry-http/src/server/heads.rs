@@ -11,7 +11,10 @@ use std::time::Duration;
 /// Looks without a new head before a connection is closed.
 const LOOKS: u32 = 2;
 
-/// The connections of a worker.
+/// Of the silent connections one in so many goes when descriptors have run out.
+const SHED_PART: usize = 8;
+
+/// The connections of a worker, in the order in which they came.
 #[derive(Default)]
 pub(super) struct Watch(RefCell<Vec<Weak<Heads>>>);
 
@@ -54,6 +57,21 @@ impl Watch {
     /// Wakes the tasks of all connections, so that they see the end of the drain.
     pub(super) fn wake_all(&self) {
         for heads in self.0.borrow().iter().filter_map(Weak::upgrade) {
+            heads.wake_task();
+        }
+    }
+
+    /// Descriptors have run out: closes the oldest of the connections on which nothing is being
+    /// answered, an eighth of them at a time and at least one.
+    pub(super) fn shed(&self) {
+        let all = self.0.borrow();
+        let silent: Vec<_> = all
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|heads| !heads.open.get() && !heads.expired())
+            .collect();
+        for heads in silent.iter().take(silent.len().div_ceil(SHED_PART)) {
+            heads.quiet.set(LOOKS);
             heads.wake_task();
         }
     }
@@ -116,6 +134,25 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn when_descriptors_run_out_the_oldest_silent_connections_go_first() {
+        let watch = Watch::default();
+        let all: Vec<_> = (0..20).map(|_| watch.connection()).collect();
+        let gone = || -> Vec<usize> {
+            let gone = all.iter().enumerate().filter(|(_, heads)| heads.expired());
+            gone.map(|(at, _)| at).collect()
+        };
+        all[0].begin();
+        all[2].begin();
+        all[2].end();
+        watch.shed();
+        assert_eq!(gone(), [1, 2, 3]);
+        watch.shed();
+        assert_eq!(gone(), [1, 2, 3, 4, 5]);
+        (0..20).for_each(|_| watch.shed());
+        assert_eq!(gone(), (1..20).collect::<Vec<_>>(), "never one that is being answered");
+    }
 
     #[test]
     fn a_connection_expires_after_two_looks_without_a_head() {

@@ -89,15 +89,27 @@ pub struct Incoming {
 
 #[derive(Debug)]
 enum Stream {
+    /// None: the worker is asked to close silent connections.
+    Shed,
     Tcp(std::net::TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
 }
 
 impl Incoming {
+    fn shed() -> Self {
+        Self { stream: Stream::Shed, peer: None, port: Arc::default() }
+    }
+
+    /// Whether it is no connection, but the word that others have to make room.
+    pub(super) fn sheds(&self) -> bool {
+        matches!(self.stream, Stream::Shed)
+    }
+
     /// Takes it up on the worker's runtime.
     pub(super) fn take(self) -> io::Result<Accepted> {
         let transport = match self.stream {
+            Stream::Shed => return Err(io::ErrorKind::NotConnected.into()),
             Stream::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream)?),
             #[cfg(unix)]
             Stream::Unix(stream) => Transport::Unix(UnixStream::from_std(stream)?),
@@ -112,6 +124,20 @@ impl From<std::net::TcpStream> for Incoming {
         let peer = stream.peer_addr().ok();
         Self { stream: Stream::Tcp(stream), peer, port: Arc::default() }
     }
+}
+
+/// Asks the workers to close silent connections. One with a full queue is told at the next failure.
+fn shed(workers: &[mpsc::Sender<Incoming>]) {
+    for worker in workers {
+        let _ = worker.try_send(Incoming::shed());
+    }
+}
+
+/// Whether the process or the system has no descriptor left (ENFILE, EMFILE), or no memory for
+/// sockets (ENOBUFS, ENOMEM). The numbers are the same on all systems but for ENOBUFS.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(23 | 24 | 55 | 105))
 }
 
 /// Binds the address. Port 0 takes a free one.
@@ -150,8 +176,11 @@ pub async fn accept(
         let incoming = match accepted {
             Ok(incoming) => incoming,
             Err(error) => {
-                // Out of descriptors mostly: give connections time to end.
                 tracing::warn!(%error, "accept failed");
+                // Out of descriptors mostly: silent connections make room, and get time to end.
+                if is_full(&error) {
+                    shed(&workers);
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }

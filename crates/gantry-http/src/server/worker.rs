@@ -24,6 +24,11 @@ use tokio::sync::mpsc;
 /// what it ends.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 
+/// What the system takes of a response beyond what the network has in flight. Without a bound it
+/// takes about a megabyte, which every stream whose caller reads nothing would pin.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
 /// What the connections of a worker share.
 pub(super) struct Worker<S> {
     served: Served<S>,
@@ -70,7 +75,10 @@ impl<S: Service> Worker<S> {
                 () = &mut stopping => None,
             };
             let Some(incoming) = incoming else { break };
-            self.take(incoming);
+            match incoming.sheds() {
+                true => self.watch.shed(),
+                false => self.take(incoming),
+            }
         }
         // Those that wait may have sent their request already.
         receiver.close();
@@ -171,7 +179,11 @@ async fn serve_opened<S: Service>(opened: Opened, heads: Rc<Heads>, served: Serv
 fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {
     crate::http1::prepare(stream)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stalled_client_timeout))?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_user_timeout(Some(limits.stalled_client_timeout))?;
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    }
     Ok(())
 }
 
@@ -179,6 +191,33 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use socket2::SockRef;
+
+    /// Bytes that the system takes of a stream whose other side reads nothing.
+    #[cfg(target_os = "linux")]
+    async fn pinned(prepared: bool) -> usize {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_reads_nothing, _) = listener.accept().await.unwrap();
+        if prepared {
+            prepare(&stream, &Limits::default()).unwrap();
+        }
+        let (piece, mut taken) = ([0; 16 * 1024], 0);
+        loop {
+            // Ready again while the network takes more; for good it is not.
+            let writable = tokio::time::timeout(Duration::from_millis(200), stream.writable());
+            if writable.await.is_err() {
+                return taken;
+            }
+            taken += stream.try_write(&piece).unwrap_or_default();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_caller_that_reads_nothing_pins_a_bounded_part_of_the_systems_memory() {
+        let (bounded, usual) = (pinned(true).await, pinned(false).await);
+        assert!(2 * bounded < usual, "{bounded} bytes instead of {usual}");
+    }
 
     #[tokio::test]
     async fn a_silent_connection_is_asked_for_a_sign_of_life() {

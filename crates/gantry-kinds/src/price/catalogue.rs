@@ -1,4 +1,5 @@
-//! The catalogue of public prices: `data/prices.tsv`, compiled in as text.
+//! The catalogue of public prices: `data/prices.tsv`, compiled in as text, and over it
+//! `data/prices-overlay.tsv`, whose lines win.
 //!
 //! Called when a snapshot is compiled, once for each model. The text is searched where it lies and
 //! only the line of the model asked for is parsed, so that a gateway which serves three models
@@ -7,8 +8,10 @@
 use super::line::{self, Line};
 use gantry_model::ids::UnixMs;
 use gantry_model::price::{Price, PriceSchedule};
+use std::str::SplitAsciiWhitespace;
 
 static PRICES: &str = include_str!("../../data/prices.tsv");
+static OVERLAY: &str = include_str!("../../data/prices-overlay.tsv");
 static PROVIDERS: &str = include_str!("../../data/prices-providers.tsv");
 
 /// Gantry's provider names with the name of the same provider in the catalogue's source.
@@ -30,13 +33,15 @@ pub struct DataError {
 #[derive(Clone, Copy, Debug)]
 pub struct PriceCatalogue<'a> {
     text: &'a str,
+    /// A text in the same format whose lines and settings win; empty when there is none.
+    overlay: &'a str,
 }
 
 impl PriceCatalogue<'static> {
     /// The catalogue compiled into this binary.
     #[must_use]
     pub fn embedded() -> Self {
-        Self { text: PRICES }
+        Self { text: PRICES, overlay: OVERLAY }
     }
 }
 
@@ -46,9 +51,18 @@ impl<'a> PriceCatalogue<'a> {
     /// # Errors
     /// [`DataError`] names the first line that does not parse or is out of order.
     pub fn new(text: &'a str) -> Result<Self, DataError> {
-        let catalogue = Self { text };
+        let catalogue = Self { text, overlay: "" };
         catalogue.check()?;
         Ok(catalogue)
+    }
+
+    /// This catalogue below another text in the same format, whose lines win.
+    ///
+    /// # Errors
+    /// As [`PriceCatalogue::new`].
+    pub fn below(self, overlay: &'a str) -> Result<Self, DataError> {
+        Self::new(overlay)?;
+        Ok(Self { overlay, ..self })
     }
 
     /// Package and version of the source, such as `genai-prices-0.2.3`.
@@ -71,11 +85,11 @@ impl<'a> PriceCatalogue<'a> {
     pub fn schedule(&self, provider: &str, model: &str) -> Option<PriceSchedule> {
         let (_, source) = provider_map().find(|(ours, _)| *ours == provider)?;
         let name = model.to_ascii_lowercase();
-        let found = self.search(source, &name).or_else(|| {
+        let (found, release) = self.search(source, &name).or_else(|| {
             let dashed = line::dashed_date(&name)?;
             self.search(source, &dashed)
         })?;
-        found.schedule(self.release()).ok().flatten()
+        found.schedule(release).ok().flatten()
     }
 
     /// The price of a model at a time.
@@ -84,12 +98,19 @@ impl<'a> PriceCatalogue<'a> {
         self.schedule(provider, model)?.at(at_ms).cloned()
     }
 
-    /// Looks at the provider's own models, then at those of the providers it resells.
-    fn search(&self, source: &str, name: &str) -> Option<Line<'a>> {
-        let resold = self.setting_list("fallback", source);
-        std::iter::once(source)
-            .chain(resold)
-            .find_map(|provider| self.section(provider).find(|line| line.matches(name)))
+    /// Looks at the provider's own models, then at those of the providers whose models it sells at
+    /// their prices; the overlay's before the source's. With the line comes its release.
+    fn search(&self, source: &str, name: &str) -> Option<(Line<'a>, &'a str)> {
+        let overlay = Self { text: self.overlay, overlay: "" };
+        let resold = overlay.setting_list("fallback", source);
+        let resold = resold.or_else(|| self.setting_list("fallback", source));
+        let layers = [overlay, *self];
+        std::iter::once(source).chain(resold.into_iter().flatten()).find_map(|provider| {
+            layers.iter().find_map(|layer| {
+                let line = layer.section(provider).find(|line| line.matches(name))?;
+                Some((line, layer.release()))
+            })
+        })
     }
 
     /// The lines of one provider; they lie together.
@@ -104,14 +125,11 @@ impl<'a> PriceCatalogue<'a> {
         self.settings().find_map(|(found, value)| (found == key).then_some(value))
     }
 
-    /// The words after `%key head`.
-    fn setting_list(&self, key: &str, head: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    /// The words after `%key head`, if there is such a line.
+    fn setting_list(&self, key: &str, head: &str) -> Option<SplitAsciiWhitespace<'a>> {
         let values = self.settings().filter(|(found, _)| *found == key).map(|(_, value)| value);
         let mut lists = values.map(str::split_ascii_whitespace);
-        lists
-            .find_map(|mut words| (words.next() == Some(head)).then_some(words))
-            .into_iter()
-            .flatten()
+        lists.find_map(|mut words| (words.next() == Some(head)).then_some(words))
     }
 
     /// Lines `%key value` at the top of the file.

@@ -221,3 +221,65 @@ fn a_route_with_a_header_that_is_not_allowed_is_unavailable() {
         assert_eq!(found.routes[0].unavailable.is_none(), expected, "{value}");
     }
 }
+
+fn foundry(name: &str, models: &[&str]) -> Manifest {
+    let model = |id: &&str| {
+        let name = id.rsplit('/').next();
+        json!({ "type": "integration/model/openrouter", "name": name, "model_id": id })
+    };
+    read(json!({
+        "type": "provider-account/openrouter",
+        "name": name,
+        "auth_data": { "type": "api-key", "api_key": "env://OPENROUTER_API_KEY" },
+        "integrations": models.iter().map(model).collect::<Vec<_>>(),
+    }))
+}
+
+fn slug(slug: &str) -> Manifest {
+    read(json!({
+        "type": "provider-account/virtual-model",
+        "name": "fleet",
+        "integrations": [{
+            "type": "integration/model/virtual",
+            "name": "assistant",
+            "slug": slug,
+            "routing_config": {
+                "type": "priority-based-routing",
+                "load_balance_targets": [{ "target": "one/gpt-4o", "priority": 0 }],
+            },
+        }],
+    }))
+}
+
+#[test]
+fn a_vendors_name_is_free_as_long_as_nothing_else_has_it() {
+    let cases: [(&[Manifest], &[(&str, &str)]); 6] = [
+        (&[foundry("one", &["gpt-4o"])], &[("gpt-4o", "one/gpt-4o")]),
+        (&[foundry("one", &["gpt-4o"]), foundry("two", &["gpt-4o"])], &[]),
+        (&[foundry("one", &["gpt-4o", "x"]), slug("gpt-4o")], &[("x", "one/x")]),
+        (
+            &[foundry("one", &["Qwen/Qwen3:8b", "/tmp/a.gguf"])],
+            &[("Qwen/Qwen3:8b", "one/Qwen3:8b"), ("a.gguf", "one/a.gguf")],
+        ),
+        (&[foundry("one", &["two/b"]), foundry("two", &["c"])], &[("c", "two/c")]),
+        (&[foundry("gpt-4o", &["gpt-4o"]), slug("other")], &[]),
+    ];
+    for (manifests, expected) in cases {
+        let mut compiled = compiled(manifests, &[], &[("OPENROUTER_API_KEY", "k")]);
+        assert!(compiled.listings.iter().all(|one| one.short_name.is_none()), "only when asked");
+        compiled.add_short_names();
+        let mut short: Vec<(&str, &str)> = Vec::new();
+        for listing in &compiled.listings {
+            short.extend(listing.short_name.as_deref().map(|name| (name, listing.model.as_str())));
+        }
+        short.sort_unstable();
+        assert_eq!(short, expected);
+    }
+}
+
+#[test]
+fn what_is_known_of_a_model_is_listed() {
+    let compiled = compiled(&[foundry("one", &["openai/gpt-4o", "own"])], &[], &[]);
+    let [known] = compiled.listings.as_slice() else { panic!("{:?}", compiled.listings) };
+    assert_eq!((known.model.as_str(), known.title.as_deref()), ("one/gpt-4o", Some("GPT-4o")));
+}

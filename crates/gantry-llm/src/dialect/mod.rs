@@ -10,6 +10,7 @@ mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;
 mod print_blocks;
+mod progress;
 mod read_error;
 pub(crate) mod reader;
 pub(crate) mod reply_headers;
@@ -118,6 +119,17 @@ pub trait Dialect: Debug + Sync {
         read_error::read(status, body)
     }
 
+    /// Whether an error body is in the envelope in which clients of this dialect look for words, so
+    /// that it may go on as it is. Any other is printed anew.
+    fn owns_error(&self, _body: &[u8]) -> bool {
+        false
+    }
+
+    /// The same of an error event with this name.
+    fn owns_error_event(&self, _name: Option<&str>, data: &[u8]) -> bool {
+        self.owns_error(data)
+    }
+
     /// Appends the body of an error reply.
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>);
 
@@ -194,6 +206,11 @@ pub trait StreamPrinter: Debug + Send {
 
     /// Why the answer ended, in this dialect, once known.
     fn finish_reason(&self) -> Option<&'static str>;
+
+    /// What could not be printed as it was meant so far.
+    fn losses(&self) -> &[Loss] {
+        &[]
+    }
 }
 
 /// Every dialect of this binary.

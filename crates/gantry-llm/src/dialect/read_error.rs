@@ -2,9 +2,11 @@
 //!
 //! All dialects use it, because servers mix the envelopes freely. Besides the two there are
 //! FastAPI's `detail`, vLLM's flat object, Azure's `innererror`, Google's list of one, bare
-//! strings, HTML of a proxy in between, nothing at all. It never fails.
+//! strings, HTML of a proxy in between, nothing at all. Errors inside of a choice and reasons to
+//! stop that mean failure are read too. It never fails.
 
 use super::wire::{self, Few, wire};
+use crate::finish;
 use crate::neutral::{ErrorKind, ErrorView, Raw, Str, StrOr};
 
 /// Longest part of a body that is no JSON to show, in characters.
@@ -25,6 +27,19 @@ wire! {
         may code: Raw<'a>,
         may param: Raw<'a>,
         may request_id: Str<'a>,
+        // Replies and events that are none for what stands in here.
+        may choices: Raw<'a>,
+        may delta: Raw<'a>,
+        may stop_reason: Raw<'a>,
+    }
+
+    /// One choice of a chat reply, or the delta of a message.
+    struct Choice<'a> {
+        may error: StrOr<Str<'a>, Detail<'a>>,
+        may finish_reason: Raw<'a>,
+        may stop_reason: Raw<'a>,
+        may message: Raw<'a>,
+        may delta: Raw<'a>,
     }
 
     #[derive(Clone, Debug)]
@@ -69,14 +84,21 @@ pub(crate) fn read(status: u16, body: &[u8]) -> ErrorView {
         return view(status, &Facts { message: text(body), ..Facts::default() });
     };
     let request_id = envelope.request_id.as_deref().unwrap_or_default().to_owned();
-    let detail = match envelope.error {
+    let (inner, reason) = inside(&envelope);
+    if let (None, None, Some(reason)) = (&envelope.error, &inner, reason) {
+        let message = Some(finish::sentence(&reason));
+        let kind = reason.to_string();
+        return view(status, &Facts { message, kind, request_id, ..Facts::default() });
+    }
+    let detail = match envelope.error.or(inner) {
         Some(StrOr::Other(detail)) => detail,
         Some(StrOr::Str(message)) => {
             let message = Some(message.to_string());
             return view(status, &Facts { message, request_id, ..Facts::default() });
         }
         None => Detail {
-            message: envelope.message.or(envelope.detail),
+            // What is an object is the beginning of a message, say, and no words.
+            message: envelope.message.filter(|raw| !raw.get().starts_with('{')).or(envelope.detail),
             kind: envelope.kind,
             code: envelope.code,
             param: envelope.param,
@@ -86,7 +108,7 @@ pub(crate) fn read(status: u16, body: &[u8]) -> ErrorView {
     let (finer, reason) = detail.details.map(details).unwrap_or_default();
     let inner = detail.innererror.and_then(|inner| inner.code).or(reason);
     let facts = Facts {
-        message: detail.message.and_then(plain),
+        message: detail.message.and_then(plain).or_else(|| unnamed(status, body)),
         kind: detail.kind.as_deref().unwrap_or_default().to_owned(),
         code: detail.code.and_then(plain).or_else(|| finer.map(|code| code.to_string())),
         param: detail.param.and_then(plain),
@@ -94,6 +116,30 @@ pub(crate) fn read(status: u16, body: &[u8]) -> ErrorView {
         request_id,
     };
     view(status, &facts)
+}
+
+/// An error inside of a choice, and a reason to stop that stands for one.
+fn inside<'a>(envelope: &Envelope<'a>) -> (Option<StrOr<Str<'a>, Detail<'a>>>, Option<Str<'a>>) {
+    let failing = |raw: Option<Raw<'a>>| {
+        let reason = raw.and_then(|raw| wire::parse_text::<Str<'a>>(raw.get()).ok());
+        reason.filter(|reason| finish::fails(reason, false))
+    };
+    let list = envelope.choices.and_then(|raw| wire::parse_text::<Vec<Choice<'a>>>(raw.get()).ok());
+    let delta = envelope.delta.and_then(|raw| wire::parse_text::<Choice<'a>>(raw.get()).ok());
+    let (mut error, mut reason) = (None, failing(envelope.stop_reason));
+    for choice in list.unwrap_or_default().into_iter().chain(delta) {
+        let said = [choice.message, choice.delta].into_iter().flatten();
+        let mut said = said.filter_map(|raw| wire::parse_text::<Choice<'a>>(raw.get()).ok());
+        error = error.or(choice.error).or_else(|| said.find_map(|said| said.error));
+        reason = reason.or(failing(choice.finish_reason)).or(failing(choice.stop_reason));
+    }
+    (error, reason)
+}
+
+/// The words of an error that names none of the members that are known: the body as it is.
+fn unnamed(status: u16, body: &[u8]) -> Option<String> {
+    let says = |inner: &&[u8]| !inner.iter().all(|byte| b"{}[]\":error \n".contains(byte));
+    Some(body).filter(|_| status >= 400).filter(says).and_then(text)
 }
 
 /// The envelope; Google's servers put it into a list of one.
@@ -231,8 +277,11 @@ fn by_type(kind: &str, status: u16) -> Option<ErrorKind> {
         "request_too_large" => ErrorKind::TooLarge,
         "rate_limit_error" | "requests" | "tokens" => ErrorKind::RateLimited,
         "billing_error" | "insufficient_quota" => ErrorKind::Billing,
-        "overloaded_error" | "service_unavailable" => ErrorKind::Overloaded,
-        "timeout_error" => ErrorKind::Timeout,
+        "overloaded_error"
+        | "service_unavailable"
+        | "insufficient_system_resource"
+        | "engine_overloaded" => ErrorKind::Overloaded,
+        "timeout_error" | "timeout" | "time_limit" => ErrorKind::Timeout,
         "api_error" => ErrorKind::Upstream,
         // OpenAI says `invalid_request_error` with 401 and 404 too: there the status counts.
         "invalid_request_error" if status < 400 => ErrorKind::InvalidRequest,

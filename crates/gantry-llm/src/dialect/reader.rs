@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
         let raw = self.raw()?;
         let Some(strays) = &mut self.strays else { return Ok(()) };
         match raw.get() {
-            "null" | "[]" | "{}" => {}
+            text if is_hollow(text) => {}
             _ if strays.at.len() < STRAYS_MAX => strays.at.push(start),
             _ => strays.more += 1,
         }
@@ -453,6 +453,29 @@ impl<'a> Reader<'a> {
         let message = format!("invalid type: {found}, expected {expected}");
         Box::new(Fault { at, message })
     }
+}
+
+/// Whether a value says nothing: null, false, empty, or an object of such values.
+pub(crate) fn is_hollow(json: &str) -> bool {
+    hollow(&mut Reader::new(json)).unwrap_or(false)
+}
+
+fn hollow(reader: &mut Reader<'_>) -> Read<bool> {
+    let mut all = true;
+    match reader.peek() {
+        Some(b'"') => return Ok(reader.string()?.is_empty()),
+        Some(b'{') => reader.object(|reader, _| {
+            all &= hollow(reader)?;
+            Ok(())
+        })?,
+        Some(b'[') => reader.list(|reader| {
+            all = false;
+            reader.skip()
+        })?,
+        Some(b'f' | b'n') => reader.skip()?,
+        _ => all = false,
+    }
+    Ok(all)
 }
 
 /// Where the bytes from `at` on stop being the plain inside of a string.

@@ -321,7 +321,7 @@ fn not_utf8(body: &[u8], at: usize) -> Error {
 }
 
 fn error(body: &[u8], fault: Fault) -> Error {
-    Error { field: path_at(body, fault.at), message: fault.message }
+    Error::new(path_at(body, fault.at), fault.message)
 }
 
 /// Parses JSON text.

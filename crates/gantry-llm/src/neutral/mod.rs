@@ -8,6 +8,7 @@ mod error;
 mod fit_ids;
 mod fitted;
 mod losses;
+mod order;
 mod place;
 mod reply;
 mod request;
@@ -19,11 +20,13 @@ pub use error::{ErrorKind, ErrorView};
 pub(crate) use fit_ids::fit_ids;
 pub(crate) use fitted::fitted;
 pub use losses::{Losses, Unknown};
+pub(crate) use order::results_first;
 pub use place::Place;
-pub use reply::{Event, Reply, Sink, Stop, StopReason};
+pub use reply::{Block, Event, Reply, Sink, Stop, StopReason};
 pub use request::{
-    Arguments, Body, Cache, Display, Document, Effort, Format, Media, Names, Part, Reasoning,
-    Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    Arguments, Body, Cache, Display, Document, Effort, Format, LeftOut, Media, Names, Part,
+    Reasoning, Request, Role, Sampling, ThinkingMode, Tier, Tool, ToolCall, ToolChoice, ToolResult,
+    Turn,
 };
 pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};

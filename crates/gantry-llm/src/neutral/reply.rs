@@ -73,15 +73,23 @@ pub enum Event<'a> {
         call: usize,
         fragment: Text<'a>,
     },
-    /// The block that is open (text, thinking, tool call) is complete. Dialects without blocks
-    /// never send it, so printers also close a block when another begins.
-    BlockEnd,
+    /// A block is complete. Dialects without blocks never send it, so printers also close a block
+    /// when another begins.
+    BlockEnd(Block),
     /// Why the answer ended; the last one counts.
     Stop(Stop<'a>),
     /// Usage so far; the last one counts.
     Usage(TokenUsage),
     /// The upstream's end marker: all has been said.
     End,
+}
+
+/// What a block of a streamed answer is, so that its end is no other one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    Text,
+    Thinking,
+    Call(usize),
 }
 
 /// Where a stream parser puts its events: a printer with its output.

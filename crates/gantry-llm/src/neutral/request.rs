@@ -12,6 +12,8 @@ pub struct Request<'a> {
     pub names: &'static Names,
     pub turns: Vec<Turn<'a>>,
     pub tools: Vec<Tool<'a>>,
+    /// The first tool that the caller declared and that is not in `tools`.
+    pub left_out: Option<LeftOut>,
     pub tool_choice: Option<ToolChoice<'a>>,
     /// Only these tools may be called, though more are declared.
     pub allowed_tools: Option<Vec<Str<'a>>>,
@@ -153,6 +155,14 @@ pub struct Tool<'a> {
     /// Whether calls must match the schema exactly.
     pub strict: bool,
     pub cache: Option<Cache>,
+}
+
+/// A tool that no upstream of another dialect has.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    pub place: Place,
+    /// Why it is not sent, for the caller.
+    pub why: String,
 }
 
 /// Whether and which tool must be called.

@@ -7,7 +7,7 @@
 
 use super::fitted::fitted;
 use super::tool_schema::{self, back, there};
-use super::{Arguments, Body, Event, Losses, Part, Request, Sink, Str, Text, ToolChoice};
+use super::{Arguments, Block, Body, Event, Losses, Part, Request, Sink, Str, Text, ToolChoice};
 use gantry_model::facts::{Limit, Limits};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,12 +170,15 @@ pub(crate) struct Restoring<'s> {
 }
 
 impl Restoring<'_> {
-    /// Sends what was held.
+    /// Sends what was held of all calls.
     fn release(&mut self) {
-        for (call, (name, json)) in std::mem::take(&mut self.held.0) {
-            if json.is_empty() {
-                continue;
-            }
+        for (call, held) in std::mem::take(&mut self.held.0) {
+            self.release_one(call, held);
+        }
+    }
+
+    fn release_one(&mut self, call: usize, (name, json): (String, String)) {
+        if !json.is_empty() {
             let fragment = Text::Owned(self.names.arguments_back(&name, &json));
             self.sink.send(Event::ToolArguments { call, fragment });
         }
@@ -197,7 +200,13 @@ impl Sink for Restoring<'_> {
                 Some((_, json)) => return fragment.push_to(json),
                 None => Event::ToolArguments { call, fragment },
             },
-            Event::BlockEnd | Event::Stop(_) | Event::End => {
+            Event::BlockEnd(Block::Call(call)) => {
+                if let Some(held) = self.held.0.remove(&call) {
+                    self.release_one(call, held);
+                }
+                event
+            }
+            Event::Stop(_) | Event::End => {
                 self.release();
                 event
             }

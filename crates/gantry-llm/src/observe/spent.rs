@@ -15,6 +15,15 @@ pub struct Spent {
     pub doubted: bool,
 }
 
+impl Spent {
+    /// Of a call of which nothing is known but its prompt, of so many tokens by estimate.
+    #[must_use]
+    pub fn of_prompt(tokens: u64) -> Self {
+        let usage = TokenUsage { input: tokens, ..TokenUsage::default() };
+        Self { usage, estimated: true, doubted: false }
+    }
+}
+
 /// How far an answer has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {

@@ -441,7 +441,7 @@ fn refuses_replies_that_are_none() {
         (CHAT, "", "the reply is not JSON"),
         (CHAT, "<html></html>", "the reply is not JSON"),
         (CHAT, r#"{"choices":[]"#, "the reply is not JSON"),
-        (CHAT, r#"{"detail":"x"}"#, "the reply has no `choices`"),
+        (CHAT, r#"{"detail":"x"}"#, "the reply has status 200 but holds an error"),
         (CHAT, r#"{"choices":null}"#, "the reply has no `choices`"),
         (EMBEDDING, r#"{"choices":1}"#, "the reply has no `data`"),
         (MESSAGES, r#"{"choices":[]}"#, "the reply has no `content`"),

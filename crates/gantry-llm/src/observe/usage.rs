@@ -252,7 +252,7 @@ impl Counts {
                 _ => count::read(each.part(name), cursor),
             })?;
             let reading = each.exclusive();
-            all = (sum(&all.0, &reading.usage), all.1 || reading.doubted);
+            all = (all.0.plus(&reading.usage), all.1 || reading.doubted);
             Ok(())
         })?;
         self.iterations = Some(all).filter(|_| is_list);
@@ -326,21 +326,13 @@ impl Counts {
     }
 }
 
-fn sum(one: &TokenUsage, other: &TokenUsage) -> TokenUsage {
-    join(one, other, u64::saturating_add)
-}
-
 fn most(one: &TokenUsage, other: &TokenUsage) -> TokenUsage {
-    join(one, other, u64::max)
-}
-
-fn join(one: &TokenUsage, other: &TokenUsage, by: fn(u64, u64) -> u64) -> TokenUsage {
     TokenUsage {
-        input: by(one.input, other.input),
-        cache_read: by(one.cache_read, other.cache_read),
-        cache_write: by(one.cache_write, other.cache_write),
-        cache_write_1h: by(one.cache_write_1h, other.cache_write_1h),
-        output: by(one.output, other.output),
-        reasoning: by(one.reasoning, other.reasoning),
+        input: one.input.max(other.input),
+        cache_read: one.cache_read.max(other.cache_read),
+        cache_write: one.cache_write.max(other.cache_write),
+        cache_write_1h: one.cache_write_1h.max(other.cache_write_1h),
+        output: one.output.max(other.output),
+        reasoning: one.reasoning.max(other.reasoning),
     }
 }

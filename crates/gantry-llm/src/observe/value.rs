@@ -102,12 +102,23 @@ pub(crate) fn error_of(data: &[u8]) -> Box<UpstreamError> {
     Box::new(error)
 }
 
-/// Reads an error value: an object, or a string that is the message. `None` for `null`.
+/// Reads an error value: an object, or a string that is the message. `None` for what servers
+/// write beside good answers: `null`, `false`, nothing between quotes or brackets.
 pub(crate) fn error(cursor: &mut Cursor<'_>) -> Result<Option<Box<UpstreamError>>, Fault> {
     let mut error = UpstreamError::default();
     match cursor.peek_value() {
-        Some(b'n') => return cursor.skip().map(|_| None),
-        Some(b'"') => error.message = owned(cursor)?,
+        Some(b'n' | b'f') => return cursor.skip().map(|_| None),
+        Some(b'"') => {
+            error.message = owned(cursor)?;
+            if error.message.as_deref() == Some("") {
+                return Ok(None);
+            }
+        }
+        Some(b'[') => {
+            if !says_something(cursor)? {
+                return Ok(None);
+            }
+        }
         _ => members(cursor, &mut error)?,
     }
     Ok(Some(Box::new(error)))

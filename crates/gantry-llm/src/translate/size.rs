@@ -37,7 +37,11 @@ pub(super) fn of(body: &[u8]) -> Option<PromptSize> {
     let mut size = PromptSize::default();
     let mut cursor = Cursor::new(body);
     object(&mut cursor, |cursor, name| match name {
-        b"messages" => array(cursor, |cursor| message(cursor, &mut size)).map(drop),
+        b"messages" => array(cursor, |cursor| {
+            size.messages += 1;
+            message(cursor, &mut size)
+        })
+        .map(drop),
         b"system" | b"input" | b"prompt" | b"suffix" => content(cursor, &mut size),
         b"tools" | b"functions" => raw(cursor, &mut size),
         _ => cursor.ignore(),

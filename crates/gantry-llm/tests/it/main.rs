@@ -8,8 +8,10 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod calls;
 mod fit;
 mod golden;
+mod outcomes;
 mod roundtrip;
 mod streams;
 mod support;

@@ -115,6 +115,7 @@ impl Dialect for Toy {
             names: &NAMES,
             turns: vec![turn],
             tools: Vec::new(),
+            left_out: None,
             tool_choice: None,
             allowed_tools: None,
             parallel_tools: None,

@@ -2,29 +2,28 @@
 //! the product of their lengths.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// The lines that differ, by longest common subsequence: of each place those of `before` with `-`,
 /// then those of `after` with `+`. Unchanged ones are left out.
-pub(super) fn changes(before: &[String], after: &[String]) -> Vec<String> {
+pub(super) fn changes<'a, T: Eq + Hash>(before: &'a [T], after: &'a [T]) -> Vec<(char, &'a T)> {
     let mut numbers = HashMap::new();
     let (old, new) = (numbered(before, &mut numbers), numbered(after, &mut numbers));
     let same = common(&old, &new);
     let (mut old, mut new) = (old.into_iter().zip(before), new.into_iter().zip(after));
     let mut out = Vec::new();
     for line in same.into_iter().map(Some).chain([None]) {
-        let differs = |(number, _): &(u32, &String)| Some(*number) != line;
-        let removed = old.by_ref().take_while(differs).map(|(_, text)| format!("- {text}"));
-        out.extend(removed);
-        let added = new.by_ref().take_while(differs).map(|(_, text)| format!("+ {text}"));
-        out.extend(added);
+        let differs = |(number, _): &(u32, &T)| Some(*number) != line;
+        out.extend(old.by_ref().take_while(differs).map(|(_, line)| ('-', line)));
+        out.extend(new.by_ref().take_while(differs).map(|(_, line)| ('+', line)));
     }
     out
 }
 
 /// Each line as a number, equal lines as equal numbers.
-fn numbered<'a>(lines: &'a [String], numbers: &mut HashMap<&'a str, u32>) -> Vec<u32> {
+fn numbered<'a, T: Eq + Hash>(lines: &'a [T], numbers: &mut HashMap<&'a T, u32>) -> Vec<u32> {
     let mut next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-    let mut number = |line: &'a String| {
+    let mut number = |line: &'a T| {
         *numbers.entry(line).or_insert_with(|| {
             next += 1;
             next
@@ -83,6 +82,11 @@ mod tests {
         lines.split_whitespace().map(str::to_owned).collect()
     }
 
+    fn shown(before: &[String], after: &[String]) -> Vec<String> {
+        let changed = changes(before, after).into_iter();
+        changed.map(|(sign, line)| format!("{sign} {line}")).collect()
+    }
+
     #[test]
     fn shows_only_the_lines_that_differ() {
         let cases = [
@@ -96,7 +100,7 @@ mod tests {
             ("x a y b z", "b a", vec!["- x", "+ b", "- y", "- b", "- z"]),
         ];
         for (before, after, expected) in cases {
-            assert_eq!(changes(&text(before), &text(after)), expected, "{before:?} {after:?}");
+            assert_eq!(shown(&text(before), &text(after)), expected, "{before:?} {after:?}");
         }
     }
 
@@ -106,7 +110,7 @@ mod tests {
         let count = 6_000;
         let before: Vec<String> = (0..count).map(|i| line(i, false)).collect();
         let after: Vec<String> = (0..count).map(|i| line(i, i % 3 != 1)).collect();
-        let found = changes(&before, &after);
+        let found = shown(&before, &after);
         assert_eq!(found.len(), count / 3 * 4);
         assert_eq!(found[..4], ["- 0", "+ 0x", "- 2", "- 3"]);
         let widest = lengths([1].iter(), [2, 1].iter()).capacity();

@@ -196,14 +196,21 @@ fn print_one(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()
     if arguments.json {
         return out::line(serde_json::to_string(record)?);
     }
-    let why = if arguments.why { why(record) } else { String::new() };
-    out::text(format!("{}\n{why}", line(record)))
+    let mut rows = vec![line(record)];
+    if arguments.why {
+        rows.extend(why(record));
+    }
+    out::rows(&rows)
 }
 
 fn whole(arguments: &Arguments, record: &RequestRecord) -> anyhow::Result<()> {
     match (arguments.json, arguments.why) {
-        (false, true) => out::text(format!("{}\n{}\n{}", title(), line(record), why(record))),
-        (true, _) | (false, false) => out::line(serde_json::to_string_pretty(record)?),
+        (false, true) => {
+            let mut rows = vec![title(), line(record)];
+            rows.extend(why(record));
+            out::rows(&rows)
+        }
+        (true, _) | (false, false) => out::json(record),
     }
 }
 
@@ -241,10 +248,10 @@ fn line(record: &RequestRecord) -> String {
 }
 
 /// The decisions, in order, for people.
-fn why(record: &RequestRecord) -> String {
-    let mut out = String::new();
+fn why(record: &RequestRecord) -> Vec<String> {
+    let mut out = Vec::new();
     for step in &record.route {
-        out.push_str(&format!("    {:<9} {}: {}\n", step.verdict, step.target, step.reason));
+        out.push(format!("    {:<9} {}: {}", step.verdict, step.target, step.reason));
     }
     for (index, attempt) in record.attempts.iter().enumerate() {
         let status =
@@ -252,8 +259,8 @@ fn why(record: &RequestRecord) -> String {
         let error =
             if attempt.error.is_empty() { String::new() } else { format!(": {}", attempt.error) };
         let wait = attempt.retry_after_ms.map(|ms| format!(", asked to wait {ms} ms"));
-        out.push_str(&format!(
-            "    try {:<5} {}{status} {} in {}{}{error}\n",
+        out.push(format!(
+            "    try {:<5} {}{status} {} in {}{}{error}",
             index + 1,
             attempt.target,
             attempt.outcome,
@@ -266,14 +273,14 @@ fn why(record: &RequestRecord) -> String {
             LossKind::Dropped => "dropped",
             LossKind::Approximated => "approximated",
         };
-        out.push_str(&format!("    {verb} {}: {}\n", loss.field, loss.note));
+        out.push(format!("    {verb} {}: {}", loss.field, loss.note));
     }
     if !record.trace_id.is_empty() {
         let (trace, span) = (&record.trace_id, &record.parent_span_id);
-        out.push_str(&format!("    trace     {trace}, below span {span}\n"));
+        out.push(format!("    trace     {trace}, below span {span}"));
     }
     if !record.price_version.is_empty() {
-        out.push_str(&format!("    price     {}\n", record.price_version));
+        out.push(format!("    price     {}", record.price_version));
     }
     out
 }

@@ -2,14 +2,21 @@
 
 use super::changes::changes;
 use super::connection::{Connection, Flags, encoded};
+use super::owners::{self, Line};
 use super::{block_on, yaml};
 use crate::manifest_files::read;
 use crate::out;
 use anyhow::bail;
+use gantry_kinds::kinds::ProviderAccount;
+use gantry_kinds::price::model_price;
 use gantry_model::rest::{Applied, ApplyRequest, DeleteRequest, ManifestRef, StoredManifest};
+use gantry_model::snapshot::ModelType;
 use http::Method;
 use serde::Deserialize;
 use std::path::PathBuf;
+
+/// Providers that nobody bills for.
+const OWN: [&str; 2] = ["ollama", "self-hosted-model"];
 
 #[derive(clap::Args)]
 pub(crate) struct ApplyArguments {
@@ -92,10 +99,35 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
             out::line("  It is shown only now; keep it safe.")?;
         }
     }
+    let unpriced: Vec<String> = applied.iter().flat_map(|one| unpriced(&one.manifest)).collect();
+    if !unpriced.is_empty() {
+        out::note(format_args!(
+            "no price is known for {}: they count as 0 until their manifest gives `cost`",
+            unpriced.join(", ")
+        ));
+    }
     Ok(())
 }
 
-/// `gantry diff`: one line a changed field, `-` before and `+` after.
+/// Models of an account that are billed by the token, but by no price that is known. Those that the
+/// operator hosts cost what their machines do.
+fn unpriced(manifest: &serde_json::Value) -> Vec<String> {
+    let account = serde_json::from_value::<ProviderAccount>(manifest.clone()).ok();
+    let account = account.filter(|account| !OWN.contains(&account.provider()));
+    let Some(account) = account else { return Vec::new() };
+    let tokens = [ModelType::Chat, ModelType::Completion, ModelType::Embedding];
+    let mut found = Vec::new();
+    for model in &account.integrations {
+        let types = &model.model_types;
+        let by_tokens = types.is_empty() || types.iter().any(|one| tokens.contains(one));
+        if by_tokens && matches!(model_price(&account, model), Ok(None)) {
+            found.push(format!("{}/{}", account.name, model.name));
+        }
+    }
+    found
+}
+
+/// `gantry diff`: one line a changed field, `-` before and `+` after, below what it belongs to.
 ///
 /// # Errors
 /// As [`apply`].
@@ -103,7 +135,7 @@ pub(crate) fn diff(arguments: &DiffArguments) -> anyhow::Result<()> {
     for one in send(&arguments.connection, &arguments.files, true)? {
         out::line(format_args!("{} {}: {}", one.kind, one.name, one.action.to_lowercase()))?;
         let before = one.existing_manifest.as_ref().map(lines).unwrap_or_default();
-        let mut changed = changes(&before, &lines(&one.manifest));
+        let mut changed = changed(&before, &lines(&one.manifest));
         if changed.is_empty() && one.action == "UPDATE" {
             changed.push("~ the value of a secret, which is not shown".to_owned());
         }
@@ -141,7 +173,7 @@ pub(crate) fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let manifests: Vec<serde_json::Value> =
         found.into_iter().map(|resource| resource.manifest).collect();
     if arguments.json {
-        return out::line(serde_json::to_string_pretty(&manifests)?);
+        return out::json(&manifests);
     }
     let documents: Vec<String> = manifests.iter().map(yaml::print).collect();
     out::text(documents.join("---\n"))
@@ -186,13 +218,82 @@ impl AppliedList {
     }
 }
 
-fn lines(manifest: &serde_json::Value) -> Vec<String> {
-    yaml::print(manifest).lines().map(str::to_owned).collect()
+fn lines(manifest: &serde_json::Value) -> Vec<Line> {
+    owners::lines(&yaml::print(manifest))
+}
+
+/// The lines that differ, each run of them below a line that says what they belong to.
+fn changed(before: &[Line], after: &[Line]) -> Vec<String> {
+    let (mut out, mut owner) = (Vec::new(), "");
+    for (sign, line) in changes(before, after) {
+        if line.owner != owner {
+            owner = &line.owner;
+            out.push(if owner.is_empty() { "at the top:".to_owned() } else { format!("{owner}:") });
+        }
+        out.push(format!("{sign} {}", line.text));
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn models_without_a_price_are_named_but_not_those_of_ones_own() {
+        let account = |provider: &str, model: serde_json::Value| {
+            let mut integration = json!({"type": format!("integration/model/{provider}")});
+            integration.as_object_mut().unwrap().extend(model.as_object().unwrap().clone());
+            let kind = format!("provider-account/{provider}");
+            json!({"type": kind, "name": "main", "integrations": [integration]})
+        };
+        let cost = json!({"metric": "private_cost", "input_cost_per_1k": 1});
+        let cases: [(_, &[&str]); 5] = [
+            (account("openai", json!({"name": "gpt-4o"})), &[]),
+            (account("openai", json!({"name": "own-tune"})), &["main/own-tune"]),
+            (account("openai", json!({"name": "whisper", "model_types": ["rerank"]})), &[]),
+            (account("ollama", json!({"name": "llama", "model_id": "llama3"})), &[]),
+            (json!({"type": "virtual-account", "name": "x", "cost": cost}), &[]),
+        ];
+        for (manifest, expected) in cases {
+            assert_eq!(unpriced(&manifest), expected, "{manifest}");
+        }
+    }
+
+    #[test]
+    fn a_changed_line_stands_below_what_it_belongs_to() {
+        let manifest = |owner: &str, cost: [u8; 2]| {
+            let model = |name: &str, cost: u8| json!({"name": name, "cost": {"input": cost}});
+            json!({
+                "name": "main",
+                "integrations": [model("gpt", cost[0]), model("mini", cost[1])],
+                "ownedBy": owner,
+            })
+        };
+        let before = lines(&manifest("x", [1, 1]));
+        let cases: [(_, &[&str]); 3] = [
+            (manifest("x", [1, 1]), &[]),
+            (
+                manifest("x", [1, 2]),
+                &["integrations > mini > cost:", "-       input: 1", "+       input: 2"],
+            ),
+            (
+                manifest("y", [2, 1]),
+                &[
+                    "integrations > gpt > cost:",
+                    "-       input: 1",
+                    "+       input: 2",
+                    "at the top:",
+                    "- ownedBy: x",
+                    "+ ownedBy: \"y\"",
+                ],
+            ),
+        ];
+        for (after, expected) in cases {
+            assert_eq!(changed(&before, &lines(&after)), expected);
+        }
+    }
 
     #[test]
     fn an_answer_that_names_nothing_applied_is_none() {

@@ -5,6 +5,7 @@ mod connection;
 mod follow;
 mod logs;
 mod manifests;
+mod owners;
 mod text;
 mod token;
 mod usage;

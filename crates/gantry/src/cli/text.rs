@@ -1,17 +1,37 @@
 //! How the commands show times, durations and tables.
 
 use anyhow::ensure;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::ContentArrangement;
+use gantry_model::printable;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A table without frame, as wide as the terminal.
+/// A table without frame, as wide as the terminal. A cell is one line, whatever it holds.
+pub(super) struct Table(comfy_table::Table);
+
+/// An empty table with these titles.
 pub(super) fn table(titles: &[&str]) -> Table {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(titles.iter().map(|title| title.to_uppercase()));
     table
+        .set_header(titles.iter().map(|title| printable::line(&title.to_uppercase()).into_owned()));
+    Table(table)
+}
+
+impl Table {
+    pub(super) fn add_row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        let cells = cells.into_iter().map(|cell| printable::line(cell.as_ref()).into_owned());
+        self.0.add_row(cells.collect::<Vec<_>>());
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    /// As [`crate::out::text`].
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        crate::out::text(format_args!("{}\n", self.0))
+    }
 }
 
 /// `2026-03-01T12:00:00Z`.

@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let path = if arguments.gateway { "gateway/tokens" } else { "personal-access-tokens" };
     block_on(async {
         if arguments.list {
-            return out::line(table(&listed(&connection, path).await?));
+            return table(&listed(&connection, path).await?).print();
         }
         if let Some(wanted) = &arguments.revoke {
             let tokens = listed(&connection, path).await?;
@@ -146,7 +146,7 @@ fn chosen<'a>(tokens: &'a [Token], wanted: &str) -> anyhow::Result<&'a str> {
     }
 }
 
-fn table(tokens: &[Token]) -> comfy_table::Table {
+fn table(tokens: &[Token]) -> text::Table {
     let mut table = text::table(&["name", "created", "state", "id"]);
     for token in tokens {
         let state = if token.is_expired { "expired" } else { "live" };

@@ -35,6 +35,10 @@ pub(crate) struct Arguments {
     connection: Flags,
 }
 
+/// Said below sums that lack something.
+const UNPRICED: &str = "requests without a price count as 0; `gantry usage --by model` shows whose \
+    they are, and `cost` in the model's manifest gives one";
+
 /// Shows sums.
 ///
 /// # Errors
@@ -55,8 +59,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rows: Vec<UsageRow> =
         block_on(connection.send(Method::POST, "gateway/usage", Some(&query)))?;
     match arguments.json {
-        true => out::line(serde_json::to_string_pretty(&rows)?),
-        false => out::line(shown(&arguments.by, &rows)),
+        true => out::json(&rows),
+        false => {
+            shown(&arguments.by, &rows).print()?;
+            if rows.iter().any(|row| row.unpriced > 0) {
+                out::note(UNPRICED);
+            }
+            Ok(())
+        }
     }
 }
 
@@ -78,7 +88,7 @@ fn key(name: &str) -> anyhow::Result<UsageKey> {
     })
 }
 
-fn shown(by: &[String], rows: &[UsageRow]) -> comfy_table::Table {
+fn shown(by: &[String], rows: &[UsageRow]) -> text::Table {
     let numbers = ["requests", "errors", "input", "cached", "output", "reasoning", "cost"];
     let titles: Vec<&str> = by.iter().map(String::as_str).chain(numbers).collect();
     let mut table = text::table(&titles);

@@ -8,6 +8,7 @@ use super::telemetry::{self, Journal};
 use super::{lake, serve, up};
 use crate::boot::{self, Boot};
 use gantry_bus::JournalRecords;
+use gantry_control::Control;
 use std::sync::{Arc, OnceLock};
 
 #[derive(clap::Args)]
@@ -34,7 +35,8 @@ async fn control_plane(boot: &Boot, process: Process) -> anyhow::Result<()> {
     let sink = Sink(JournalRecords::open(&records.journal_dir, &process.clock)?);
     let lake = lake::start(boot, &data_dir, &records, &process.clock).await?;
     let analytics = LakeAnalytics { lake, background: threads.handle() };
-    let (control, first) = up::open_control(boot, &process.shutdown, analytics, sink).await?;
+    let config = up::control_config(boot, &process.shutdown, analytics, sink)?;
+    let (control, first) = Control::open(config).await?;
     let host = format!("{}://{}", boot.listeners.data.scheme(), listener.local_addr()?);
     up::remember(&data_dir, &host, first.as_ref())?;
     let data = up::data_admin(boot, &process, &records, (&control, &threads), false);

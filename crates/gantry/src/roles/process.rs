@@ -56,12 +56,16 @@ pub(super) fn announce(text: &str) {
     }
 }
 
-/// The first signal begins the drain, the second ends the process.
+/// The first signal begins the drain, the second ends it, so that streams get their error and
+/// requests their records at once; the third ends the process.
 async fn signals(shutdown: Shutdown, limit: Duration) {
+    ignore_others();
     interrupted().await;
     let seconds = limit.as_secs_f64();
-    tracing::info!("stopping; streams have {seconds} s to end, a second Ctrl-C stops at once");
+    tracing::info!("stopping; streams have {seconds} s to end, a second Ctrl-C cuts them off");
     shutdown.begin();
+    interrupted().await;
+    shutdown.end();
     interrupted().await;
     std::process::exit(130);
 }
@@ -69,14 +73,40 @@ async fn signals(shutdown: Shutdown, limit: Duration) {
 #[cfg(unix)]
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+    let ends = (signal(SignalKind::terminate()), signal(SignalKind::quit()));
+    let (Ok(mut terminate), Ok(mut quit)) = ends else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        _ = quit.recv() => {}
     }
 }
+
+/// Signals that would end the process at once, in the midst of its streams and without their
+/// records: a terminal that is closed sends the first, scripts that rotate logs any of them.
+#[cfg(unix)]
+fn ignore_others() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let others = [
+        ("SIGHUP", SignalKind::hangup()),
+        ("SIGUSR1", SignalKind::user_defined1()),
+        ("SIGUSR2", SignalKind::user_defined2()),
+        ("SIGALRM", SignalKind::alarm()),
+    ];
+    for (name, kind) in others {
+        let Ok(mut received) = signal(kind) else { continue };
+        spawn("signals", async move {
+            while received.recv().await.is_some() {
+                tracing::info!(signal = name, "ignored; SIGTERM stops the process");
+            }
+        });
+    }
+}
+
+#[cfg(not(unix))]
+fn ignore_others() {}
 
 #[cfg(not(unix))]
 async fn interrupted() {

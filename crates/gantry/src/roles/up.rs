@@ -50,7 +50,9 @@ async fn up(boot: &Boot, process: Process) -> anyhow::Result<()> {
     let analytics = LakeAnalytics { lake, background: threads.handle() };
     // Before the store is there: a start that fails on it has made no token yet.
     let named = discovery::named()?;
-    let (control, first) = open_control(boot, &process.shutdown, analytics, sink).await?;
+    let mut config = control_config(boot, &process.shutdown, analytics, sink)?;
+    config.short_names = true;
+    let (control, first) = Control::open(config).await?;
     remember(&data_dir, &host, first.as_ref())?;
     let found = discovery::find(named).await;
     let search = discovery::apply(&control, &data_dir, found, first.is_some()).await?;
@@ -111,16 +113,16 @@ impl OtherService for ControlPlane {
 
 type Answer = Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;
 
-/// Opens the control plane on embedded adapters.
+/// What a control plane on embedded adapters is opened with.
 ///
 /// # Errors
-/// When there is no usable store.
-pub(crate) async fn open_control(
+/// When there is no usable data directory.
+pub(crate) fn control_config(
     boot: &Boot,
     shutdown: &Shutdown,
     analytics: LakeAnalytics,
     sink: Sink,
-) -> anyhow::Result<(Control, Option<FirstStart>)> {
+) -> anyhow::Result<ControlConfig> {
     let mut config = ControlConfig::new(boot.data_dir()?);
     config.store_url = boot.store.url.clone();
     config.shutdown = shutdown.clone();
@@ -129,7 +131,7 @@ pub(crate) async fn open_control(
     config.master_key = boot::variable("GANTRY_MASTER_KEY").map(Secret::new);
     config.analytics = Some(Arc::new(analytics));
     config.records = Some(Arc::new(sink));
-    Ok(Control::open(config).await?)
+    Ok(config)
 }
 
 /// Leaves the address, and on the first start the token, to the commands on this machine. Roles

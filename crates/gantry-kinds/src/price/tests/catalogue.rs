@@ -188,3 +188,62 @@ fn names_the_line_of_a_broken_catalogue() {
     }
     assert_eq!(PriceCatalogue::new(top).unwrap().models(), 0);
 }
+
+#[test]
+fn the_overlay_wins_is_sorted_and_names_its_source() {
+    let text = include_str!("../../../data/prices-overlay.tsv");
+    let overlay = PriceCatalogue::new(text).unwrap();
+    assert!(text.contains("# Source: litellm") && overlay.release().starts_with("litellm-"));
+    let base = PriceCatalogue::new("%release a-1\nopenai\tx\tx*\tinput=1\n").unwrap();
+    let both = base.below("%release b-2\nopenai\tx-1\tx-1\tinput=2\n").unwrap();
+    let found = |name: &str| both.find("openai", name, 0).map(|price| price.version);
+    assert_eq!(found("x-1").as_deref(), Some("openai/x-1@b-2"));
+    assert_eq!(found("x-2").as_deref(), Some("openai/x@a-1"));
+}
+
+#[test]
+fn stale_and_absent_prices_of_the_source_are_mended() {
+    let cases = [
+        ("mistral-ai", "mistral-large-latest", (500_000, 1_500_000, Some(50_000))),
+        ("mistral-ai", "codestral-latest", (300_000, 900_000, Some(30_000))),
+        ("openai", "ft:gpt-4o-2024-08-06:org::x", (3_750_000, 15_000_000, Some(1_875_000))),
+        ("openai", "ft:gpt-4o-mini-2024-07-18:org::x", (300_000, 1_200_000, Some(150_000))),
+        ("openai", "ft:gpt-4.1-2025-04-14:org::x", (3_000_000, 12_000_000, Some(750_000))),
+        ("openai", "ft:gpt-4.1-mini-2025-04-14:org::x", (800_000, 3_200_000, Some(200_000))),
+        ("openai", "ft:gpt-4.1-nano-2025-04-14:org::x", (200_000, 800_000, Some(50_000))),
+        ("aws-bedrock-mantle", "openai.gpt-oss-120b", (150_000, 600_000, None)),
+        ("microsoft-foundry", "gpt-oss-120b", (150_000, 600_000, None)),
+        ("azure-openai", "DeepSeek-R1", (1_350_000, 5_400_000, None)),
+    ];
+    for (provider, model, expected) in cases {
+        let price = find(provider, model, NOVEMBER_2026).expect(model);
+        assert_eq!(rates(&price), expected, "{provider} {model}");
+    }
+}
+
+#[test]
+fn azure_has_other_vendors_prices_only_where_they_are_the_same() {
+    for model in
+        ["gpt-oss-20b", "DeepSeek-R1-0528", "grok-2", "Kimi-K9", "Llama-9", "deepseek-chat"]
+    {
+        for provider in ["azure-openai", "microsoft-foundry"] {
+            assert_eq!(find(provider, model, NOVEMBER_2026), None, "{provider} {model}");
+        }
+    }
+    let same = find("microsoft-foundry", "claude-sonnet-4-5", NOVEMBER_2026).unwrap();
+    assert_eq!(rates(&same), (3_000_000, 15_000_000, Some(300_000)));
+}
+
+#[test]
+fn every_model_that_discovery_takes_has_a_price() {
+    let mut without = Vec::new();
+    for row in crate::catalogue::providers() {
+        let known = provider_map().any(|(ours, _)| ours == row.name);
+        for model in row.default_models.iter().filter(|_| known) {
+            if find(&row.name, model, NOVEMBER_2026).is_none() {
+                without.push(format!("{} {model}", row.name));
+            }
+        }
+    }
+    assert_eq!(without, [""; 0]);
+}

@@ -5,12 +5,12 @@
 mod answer;
 mod client_tools;
 mod fit;
+mod input;
 mod print_error;
 mod print_messages;
 mod print_reply;
 mod print_request;
 mod print_stream;
-mod progress;
 mod read_messages;
 mod read_reply;
 mod read_request;
@@ -104,6 +104,15 @@ impl Dialect for Anthropic {
 
     fn stream_printer(&self, ctx: &StreamContext) -> Box<dyn StreamPrinter> {
         Box::new(print_stream::Printer::new(ctx))
+    }
+
+    fn owns_error(&self, body: &[u8]) -> bool {
+        print_error::is_envelope(body)
+    }
+
+    /// Its clients look at the name first.
+    fn owns_error_event(&self, name: Option<&str>, data: &[u8]) -> bool {
+        name == Some("error") && self.owns_error(data)
     }
 
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>) {

@@ -68,6 +68,7 @@ pub(super) fn print(
             }
         };
         turn.parts.iter().for_each(|part| report_unsigned(part, losses));
+        turn.parts.iter().try_for_each(refuse_type)?;
         if turn.parts.iter().any(sendable) {
             turn.parts.iter().for_each(|part| report_blank(part, losses));
             kept.push(Kept { turn, role, marked });
@@ -124,6 +125,28 @@ fn print_system(turns: &[Turn<'_>], instruction: Option<&str>, json: &mut Json<'
             }
             json.close(b']');
         }
+    }
+}
+
+/// Refuses files of a type that Anthropic does not read, by name ("Vision", "PDF support").
+fn refuse_type(part: &Part<'_>) -> Result<(), Error> {
+    let (media, takes) = match &part.body {
+        Body::Image(media) => {
+            (media, ["image/jpeg", "image/png", "image/gif", "image/webp"].as_slice())
+        }
+        Body::Document(document) => (&document.media, ["application/pdf"].as_slice()),
+        Body::ToolResult(result) => return result.content.iter().try_for_each(refuse_type),
+        _ => return Ok(()),
+    };
+    match media {
+        Media::Base64 { media_type, .. } if !takes.contains(&&**media_type) => {
+            let message = format!(
+                "the upstream reads no files of type `{}`: send text, a PDF or a picture",
+                &**media_type
+            );
+            Err(Error::new(part.place, message))
+        }
+        Media::Base64 { .. } | Media::Url(_) | Media::Text(_) => Ok(()),
     }
 }
 

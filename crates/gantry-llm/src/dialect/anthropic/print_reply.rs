@@ -84,11 +84,18 @@ fn tool_use(
     json.member_str("id", &spelled_id(made_up.as_deref().unwrap_or(&call.id)));
     json.member_str("name", &call.name);
     if input(call, json) {
-        let path = format!("reply.tool_calls[{index}].function.arguments");
-        losses.approximated(path, "no JSON object, so sent as {\"arguments\": text}");
+        losses.approximated(arguments_of(index), NO_OBJECT);
     }
     json.close(b'}');
 }
+
+/// Where the arguments of a call stand.
+pub(super) fn arguments_of(call: usize) -> String {
+    format!("reply.tool_calls[{call}].function.arguments")
+}
+
+/// What is told of arguments that are no object.
+pub(super) const NO_OBJECT: &str = "no JSON object, so sent as {\"arguments\": text}";
 
 /// An id for a call that came without one, the same each time it is asked for.
 pub(super) fn call_id(request_id: &str, index: usize) -> String {

@@ -3,14 +3,15 @@
 //! `stream` feeds it. Blocks here follow one another, while OpenAI's tool calls may interleave:
 //! one call streams, and what arrives for others meanwhile waits until its arguments are whole.
 
-use super::print_reply::{call_id, head, stop_reason, stop_sequence};
-use super::progress::Progress;
+use super::input::Input;
+use super::print_reply::{NO_OBJECT, arguments_of, call_id, head, stop_reason, stop_sequence};
 use super::usage;
 use crate::context::StreamContext;
 use crate::dialect::StreamPrinter;
 use crate::dialect::json::{Json, copy};
 use crate::marks::{OF_CALL, UNSIGNED, spelled_id};
-use crate::neutral::{Event, Stop, StopReason, Str, Text};
+use crate::neutral::{Block, Event, Losses, Stop, StopReason, Str, Text};
+use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 use std::collections::VecDeque;
 
@@ -33,7 +34,7 @@ enum Waiting {
     Text(String),
     Thinking { text: String, signature: Option<String> },
     Redacted(String),
-    Tool { call: usize, head: Head<'static>, arguments: String },
+    Tool { call: usize, head: Head<'static>, arguments: String, ended: bool },
 }
 
 /// What a call begins with.
@@ -65,9 +66,10 @@ pub(crate) struct Printer {
     index: u64,
     waiting: VecDeque<Waiting>,
     /// Of the call that is open.
-    progress: Progress,
+    input: Input,
     stop: Option<(StopReason, Option<String>)>,
     usage: Option<TokenUsage>,
+    losses: Losses,
 }
 
 impl Printer {
@@ -79,9 +81,10 @@ impl Printer {
             open: Open::None,
             index: 0,
             waiting: VecDeque::new(),
-            progress: Progress::default(),
+            input: Input::default(),
             stop: None,
             usage: None,
+            losses: Losses::default(),
         }
     }
 
@@ -126,13 +129,43 @@ impl Printer {
         match self.open {
             Open::None => return,
             Open::Thinking { signed: false } => self.signature(&Text::Plain(UNSIGNED), out),
-            Open::Thinking { signed: true } | Open::Text | Open::Redacted | Open::Tool(_) => {}
+            Open::Tool(call) => self.input_end(call, out),
+            Open::Thinking { signed: true } | Open::Text | Open::Redacted => {}
         }
         self.open = Open::None;
         begin("content_block_stop", out);
         Json::new(out).member_u64("index", self.index);
         finish(out);
         self.index += 1;
+    }
+
+    /// What is no object goes into one, and is reported as in a whole reply.
+    fn input_end(&mut self, call: usize, out: &mut Vec<u8>) {
+        if let Some(wrapped) = self.input.end() {
+            self.losses.approximated(arguments_of(call), NO_OBJECT);
+            self.delta("input_json_delta", "partial_json", &wrapped.into(), out);
+        }
+    }
+
+    /// The end of a block of the parser's. One that waits is over when its turn comes.
+    fn end_of(&mut self, block: Block, out: &mut Vec<u8>) {
+        match (block, self.open) {
+            (Block::Text, Open::Text) | (Block::Thinking, Open::Thinking { .. }) => {
+                self.block_end(out);
+            }
+            (Block::Call(call), Open::Tool(open)) if open == call => {
+                self.block_end(out);
+                self.advance(out);
+            }
+            (Block::Call(call), _) => {
+                for each in &mut self.waiting {
+                    if let Waiting::Tool { call: waiting, ended, .. } = each {
+                        *ended |= *waiting == call;
+                    }
+                }
+            }
+            (Block::Text | Block::Thinking, _) => {}
+        }
     }
 
     fn delta(&self, kind: &str, field: &str, text: &Text<'_>, out: &mut Vec<u8>) {
@@ -150,7 +183,7 @@ impl Printer {
 
     /// Whether a call is open whose arguments go on, so that other blocks have to wait.
     fn is_busy(&self) -> bool {
-        matches!(self.open, Open::Tool(_)) && !self.progress.is_whole()
+        matches!(self.open, Open::Tool(_)) && !self.input.is_whole()
     }
 
     fn text(&mut self, text: &Text<'_>, out: &mut Vec<u8>) {
@@ -219,8 +252,8 @@ impl Printer {
 
     fn tool_start(&mut self, call: usize, head: Head<'_>, out: &mut Vec<u8>) {
         if self.is_busy() {
-            let (head, arguments) = (head.into_owned(), String::new());
-            self.waiting.push_back(Waiting::Tool { call, head, arguments });
+            let (head, arguments, ended) = (head.into_owned(), String::new(), false);
+            self.waiting.push_back(Waiting::Tool { call, head, arguments, ended });
             return;
         }
         let Head { id, name, signature } = head;
@@ -239,15 +272,16 @@ impl Printer {
             json.member_raw("input", "{}");
         };
         self.block(Open::Tool(call), block, out);
-        self.progress = Progress::default();
+        self.input = Input::default();
     }
 
     /// What comes for a call behind its arguments' end can only be white space, unless the server
     /// is wrong.
-    fn tool_arguments(&mut self, call: usize, fragment: &Text<'_>, out: &mut Vec<u8>) {
+    fn tool_arguments(&mut self, call: usize, fragment: Text<'_>, out: &mut Vec<u8>) {
         if self.open == Open::Tool(call) {
-            self.delta("input_json_delta", "partial_json", fragment, out);
-            self.progress.feed(&fragment.decode());
+            if let Some(fragment) = self.input.feed(fragment) {
+                self.delta("input_json_delta", "partial_json", &fragment, out);
+            }
             self.advance(out);
             return;
         }
@@ -288,11 +322,16 @@ impl Printer {
                 }
             }
             Waiting::Redacted(data) => self.redacted(&data.into(), out),
-            Waiting::Tool { call, head, arguments } => {
+            Waiting::Tool { call, head, arguments, ended } => {
                 self.tool_start(call, head, out);
                 if !arguments.is_empty() {
-                    self.progress.feed(&arguments);
-                    self.delta("input_json_delta", "partial_json", &arguments.into(), out);
+                    let fragment = self.input.feed(arguments.into());
+                    if let Some(fragment) = fragment {
+                        self.delta("input_json_delta", "partial_json", &fragment, out);
+                    }
+                }
+                if ended {
+                    self.block_end(out);
                 }
             }
         }
@@ -355,9 +394,9 @@ impl StreamPrinter for Printer {
                 self.tool_start(call, Head { id, name, signature }, out);
             }
             Event::ToolArguments { call, fragment } => {
-                self.tool_arguments(call, &fragment, out);
+                self.tool_arguments(call, fragment, out);
             }
-            Event::BlockEnd => self.block_end(out),
+            Event::BlockEnd(block) => self.end_of(block, out),
             Event::Stop(stop) => self.set_stop(&stop),
             Event::Usage(tokens) => self.usage = Some(tokens),
             Event::End => self.finish(out),
@@ -366,5 +405,9 @@ impl StreamPrinter for Printer {
 
     fn finish_reason(&self) -> Option<&'static str> {
         self.stop.as_ref().map(|(reason, _)| stop_reason(*reason))
+    }
+
+    fn losses(&self) -> &[Loss] {
+        self.losses.as_slice()
     }
 }

@@ -8,8 +8,8 @@ use crate::context::Error;
 use crate::dialect::wire;
 use crate::marks;
 use crate::neutral::{
-    Arguments, Body, Document, Losses, Media, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall,
-    ToolResult, Turn,
+    Arguments, Body, Cache, Document, Losses, Media, Part, Place, Raw, Role, Str, StrOr, Text,
+    ToolCall, ToolResult, Turn,
 };
 
 /// Deepest nesting of content in content: a result, a document in it, its blocks. Beyond it only
@@ -22,6 +22,7 @@ pub(super) fn read<'a>(
     turns: &mut Vec<Turn<'a>>,
     losses: &mut Losses,
 ) -> Result<(), Error> {
+    let begin = turns.len();
     for (index, message) in messages.into_iter().enumerate() {
         let place = Place::message(index);
         let role = match &*message.role {
@@ -33,30 +34,30 @@ pub(super) fn read<'a>(
                 return Err(Error::new(place.field("role"), message));
             }
         };
-        let parts = content(place.field("content"), message.content, losses)?;
+        let mut reader = Reader { losses, depth: 0, signature: None, role, summary: None };
+        let parts = reader.content(place.field("content"), message.content)?;
+        if let Some(summary) = reader.summary {
+            // Anthropic passes over all messages before a summary.
+            turns.truncate(begin);
+            turns.push(Turn { role: Role::User, parts: vec![summary], place });
+            if parts.is_empty() {
+                continue;
+            }
+        }
         turns.push(Turn { role, parts, place });
     }
     Ok(())
 }
 
-/// Parses a string or a list of blocks.
-pub(super) fn content<'a>(
+/// Parses the system prompt: a string or a list of blocks.
+pub(super) fn system<'a>(
     place: Place,
     content: StrOr<Text<'a>, Vec<Block<'a>>>,
     losses: &mut Losses,
 ) -> Result<Vec<Part<'a>>, Error> {
-    let blocks = match content {
-        StrOr::Str(text) => {
-            return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
-        }
-        StrOr::Other(blocks) => blocks,
-    };
-    let mut reader = Reader { losses, depth: 0, signature: None };
-    let mut parts = Vec::with_capacity(blocks.len());
-    for (index, each) in blocks.into_iter().enumerate() {
-        reader.block(place.at(index), each, &mut parts)?;
-    }
-    Ok(parts)
+    let mut reader =
+        Reader { losses, depth: 0, signature: None, role: Role::System, summary: None };
+    reader.content(place, content)
 }
 
 struct Reader<'l, 'a> {
@@ -64,9 +65,36 @@ struct Reader<'l, 'a> {
     depth: u8,
     /// The signature of the call that comes next.
     signature: Option<Text<'a>>,
+    /// Who speaks.
+    role: Role,
+    /// The summary of what came before, if the message holds one.
+    summary: Option<Part<'a>>,
+}
+
+/// Blocks of tools that run at Anthropic, and marks of what happened there: of no use elsewhere.
+fn of_server(kind: &str) -> bool {
+    kind.ends_with("_tool_result")
+        || matches!(kind, "server_tool_use" | "mcp_tool_use" | "mcp_tool_listing" | "fallback")
 }
 
 impl<'a> Reader<'_, 'a> {
+    /// Parses a string or a list of blocks.
+    fn content(
+        &mut self,
+        place: Place,
+        content: StrOr<Text<'a>, Vec<Block<'a>>>,
+    ) -> Result<Vec<Part<'a>>, Error> {
+        let blocks = match content {
+            StrOr::Str(text) => return Ok(vec![text_part(place, text)]),
+            StrOr::Other(blocks) => blocks,
+        };
+        let mut parts = Vec::with_capacity(blocks.len());
+        for (index, each) in blocks.into_iter().enumerate() {
+            self.block(place.at(index), each, &mut parts)?;
+        }
+        Ok(parts)
+    }
+
     fn block(
         &mut self,
         place: Place,
@@ -110,6 +138,10 @@ impl<'a> Reader<'_, 'a> {
                     is_error: block.is_error.unwrap_or(false),
                 })
             }
+            "tool_reference" if block.tool_name.is_some() => {
+                self.losses.approximated(place, "sent as the tool's name");
+                Body::Text(Text::Owned(block.tool_name.unwrap_or_default().to_string()))
+            }
             "thinking" => {
                 let of_call = block.signature.as_ref().and_then(marks::of_call);
                 if of_call.is_some() {
@@ -122,13 +154,20 @@ impl<'a> Reader<'_, 'a> {
             "redacted_thinking" => {
                 Body::RedactedThinking(block.data.ok_or_else(|| missing("data"))?)
             }
-            kind => {
-                let note = format!("blocks of type `{kind}` have no counterpart");
-                self.losses.dropped_often(place, &note);
-                return Ok(());
-            }
+            "compaction" => return self.compaction(place, block, parts),
+            kind => return self.foreign(place, kind),
         };
         parts.push(Part { place, cache, body });
+        Ok(())
+    }
+
+    /// A block that no other dialect has: what the user sent must not be missed.
+    fn foreign(&mut self, place: Place, kind: &str) -> Result<(), Error> {
+        if self.role != Role::Assistant && !of_server(kind) {
+            let message = format!("blocks of type `{kind}` cannot be sent to this upstream");
+            return Err(Error::new(place, message));
+        }
+        self.losses.dropped_often(place, &format!("blocks of type `{kind}` have no counterpart"));
         Ok(())
     }
 
@@ -144,9 +183,14 @@ impl<'a> Reader<'_, 'a> {
         if says_something(block.citations) && block.citations.is_some_and(enabled) {
             self.losses.dropped(format!("{place}.citations"), "has no counterpart");
         }
-        if let StrOr::Other(Source { content: Some(raw), .. }) = &source {
+        if let StrOr::Other(Source { content: Some(StrOr::Other(raw)), .. }) = source {
             self.losses.approximated(place, "a document of blocks is sent as its blocks");
-            parts.extend(self.tool_content(place, Some(StrOr::Other(*raw)))?);
+            let begin = parts.len();
+            let title = block.title.map(|title| headed("Document: ", &title));
+            let context = block.context.map(|context| headed("About the document: ", &context));
+            parts.extend(title.into_iter().chain(context).map(|text| text_part(place, text)));
+            parts.extend(self.tool_content(place, Some(StrOr::Other(raw)))?);
+            mark(parts, begin, cache);
             return Ok(());
         }
         let media = media(source, place)?;
@@ -167,9 +211,40 @@ impl<'a> Reader<'_, 'a> {
         parts: &mut Vec<Part<'a>>,
     ) -> Result<(), Error> {
         self.losses.approximated(place, "a search result is sent as its text");
-        let title = block.title.map(Body::Text);
-        parts.extend(title.map(|body| Part { place, cache: None, body }));
+        let cache = block.cache_control.as_ref().map(CacheControl::read);
+        let begin = parts.len();
+        let source = match block.source {
+            Some(StrOr::Str(source)) => Some(Text::Owned(source.to_string())),
+            Some(StrOr::Other(_)) | None => None,
+        };
+        let head = block.title.into_iter().chain(source);
+        parts.extend(head.map(|text| text_part(place, text)));
         parts.extend(self.tool_content(place, block.content)?);
+        mark(parts, begin, cache);
+        Ok(())
+    }
+
+    /// The summary of a conversation that became too long. One without content says that there is
+    /// none.
+    fn compaction(
+        &mut self,
+        place: Place,
+        block: Block<'a>,
+        parts: &mut Vec<Part<'a>>,
+    ) -> Result<(), Error> {
+        let text = match block.content {
+            Some(StrOr::Str(text)) => text,
+            None if block.encrypted_content.is_none() => return Ok(()),
+            None | Some(StrOr::Other(_)) => {
+                return Err(Error::new(place, "a summary that only Anthropic can read"));
+            }
+        };
+        let note = "a summary is sent as text, in the user's name, without what came before it";
+        self.losses.approximated(place, note);
+        parts.clear();
+        let cache = block.cache_control.as_ref().map(CacheControl::read);
+        let summary = headed("Summary of the conversation so far:\n\n", &text);
+        self.summary = Some(Part { cache, ..text_part(place, summary) });
         Ok(())
     }
 
@@ -181,9 +256,7 @@ impl<'a> Reader<'_, 'a> {
     ) -> Result<Vec<Part<'a>>, Error> {
         let raw = match content {
             None => return Ok(Vec::new()),
-            Some(StrOr::Str(text)) => {
-                return Ok(vec![Part { place, cache: None, body: Body::Text(text) }]);
-            }
+            Some(StrOr::Str(text)) => return Ok(vec![text_part(place, text)]),
             Some(StrOr::Other(raw)) => raw,
         };
         let path = format!("{place}.content");
@@ -204,10 +277,29 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
+fn text_part(place: Place, text: Text<'_>) -> Part<'_> {
+    Part { place, cache: None, body: Body::Text(text) }
+}
+
+fn headed(head: &str, text: &Text<'_>) -> Text<'static> {
+    Text::Owned(format!("{head}{}", text.decode()))
+}
+
+/// Moves the cache marker of a block to the last of the parts that it became.
+fn mark(parts: &mut [Part<'_>], begin: usize, cache: Option<Cache>) {
+    let last = parts.get_mut(begin..).and_then(|parts| parts.last_mut());
+    if let (Some(last), Some(cache)) = (last, cache) {
+        last.cache = Some(cache);
+    }
+}
+
 fn media<'a>(source: StrOr<Str<'a>, Source<'a>>, place: Place) -> Result<Media<'a>, Error> {
     let StrOr::Other(source) = source else {
         return Err(Error::new(place, "`source` must be an object"));
     };
+    if let Some(StrOr::Str(text)) = source.content {
+        return Ok(Media::Text(text));
+    }
     match (&*source.kind, source.data, source.url) {
         ("base64", Some(data), _) => {
             let media_type =

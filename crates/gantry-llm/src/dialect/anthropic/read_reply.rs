@@ -7,6 +7,7 @@ use super::wire_block::{Block, says_something};
 use crate::context::Error;
 use crate::dialect::read_error;
 use crate::dialect::wire::{self, wire};
+use crate::finish::{self, Finish};
 use crate::neutral::{
     Arguments, Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, Text, ToolCall,
 };
@@ -30,7 +31,7 @@ wire! {
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>, Error> {
     let mut wire = Message::default();
     wire::parse_into(&mut wire, body)?;
-    if wire.error.is_some() {
+    if wire.error.is_some_and(|raw| !matches!(raw.get(), "false" | "\"\"")) {
         let view = read_error::read(200, body);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
@@ -53,9 +54,11 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     }
     let mut used = Used::default();
     used.take(wire.usage, false);
+    let told = Told { reason: wire.stop_reason.as_deref(), said: !parts.is_empty() };
     Ok(Reply {
         parts,
-        stop: stop(wire.stop_reason.as_deref(), wire.stop_sequence, wire.stop_details, losses),
+        stop: stop(told, wire.stop_sequence, wire.stop_details, losses)
+            .map_err(|message| Error::new("stop_reason", message))?,
         usage: used.usage(),
     })
 }
@@ -78,28 +81,36 @@ fn body_of(block: Block<'_>) -> Result<Body<'_>, Str<'_>> {
     })
 }
 
+/// The reason to stop, and whether there is an answer before it.
+pub(super) struct Told<'r> {
+    pub(super) reason: Option<&'r str>,
+    pub(super) said: bool,
+}
+
 /// Why the answer ended.
+///
+/// # Errors
+/// When the reason says that there is no answer.
 pub(super) fn stop<'a>(
-    reason: Option<&str>,
+    Told { reason, said }: Told<'_>,
     sequence: Option<Str<'a>>,
     details: Option<Raw<'a>>,
     losses: &mut Losses,
-) -> Stop<'a> {
-    let reason = match reason {
-        Some("end_turn") | None => StopReason::End,
-        Some("stop_sequence") => StopReason::StopSequence,
-        Some("max_tokens") => StopReason::MaxTokens,
-        Some("tool_use") => StopReason::ToolUse,
-        Some("pause_turn") => StopReason::Pause,
-        Some("refusal") => StopReason::Refusal,
-        Some("model_context_window_exceeded") => StopReason::ContextWindow,
-        Some(other) => {
-            losses.once("reply.stop_reason", &format!("`{other}` is not known"));
+) -> Result<Stop<'a>, String> {
+    let named = reason.unwrap_or_default();
+    let reason = match finish::of(named) {
+        Finish::Ends(reason) => reason,
+        Finish::GoesOn => StopReason::End,
+        Finish::Filtered => StopReason::Refusal,
+        Finish::Failed => return Err(finish::sentence(named)),
+        Finish::Unknown if !said => return Err(finish::sentence(named)),
+        Finish::Unknown => {
+            losses.once("reply.stop_reason", &format!("`{named}` is not known"));
             StopReason::End
         }
     };
     let explanation = details
         .and_then(|raw| wire::parse_text::<StopDetails<'a>>(raw.get()).ok())
         .and_then(|details| details.explanation);
-    Stop { reason, sequence, explanation, details }
+    Ok(Stop { reason, sequence, explanation, details })
 }

@@ -5,11 +5,12 @@
 
 use super::wire_block::{Block, CacheControl, Message, says_something};
 use super::{client_tools, read_messages};
-use crate::context::Error;
+use crate::context::{Code, Error};
+use crate::dialect::reader::is_hollow;
 use crate::dialect::wire::{self, Skipped, wire};
 use crate::neutral::{
-    Effort, Format, Losses, Names, Number, Place, Raw, Reasoning, Request, Role, Sampling, Str,
-    StrOr, Text, ThinkingMode, Tier, Tool, ToolChoice, Turn,
+    Effort, Format, LeftOut, Losses, Names, Number, Place, Raw, Reasoning, Request, Role, Sampling,
+    Str, StrOr, Text, ThinkingMode, Tier, Tool, ToolChoice, Turn,
 };
 
 /// How this dialect spells the fields of a request.
@@ -22,6 +23,10 @@ pub(super) const NAMES: Names = Names {
     tier: "service_tier",
     user: "metadata.user_id",
 };
+
+/// Fields whose value changes nothing, so that leaving them out is no loss.
+const HARMLESS: [(&str, &str); 1] =
+    [("billing_policy", r#"{"type":"billing_policy","bill_to":"self"}"#)];
 
 wire! {
     struct MessagesRequest<'a> {
@@ -41,7 +46,17 @@ wire! {
         may temperature: Number<'a>,
         may top_p: Number<'a>,
         may top_k: Number<'a>,
+        may cache_control: CacheControl<'a>,
+        may thread: Thread<'a>,
+        may compaction: Raw<'a>,
+        may mcp_servers: Raw<'a>,
+        may output_format: OutputFormat<'a>,
         keep unknown,
+    }
+
+    struct Thread<'a> {
+        may kind as "type": Str<'a>,
+        may previous_message_id: Skipped,
     }
 
     struct WireTool<'a> {
@@ -82,6 +97,12 @@ wire! {
     }
 }
 
+/// Whether a field changes nothing, however it is spaced.
+fn harmless(name: &str, raw: &Raw<'_>) -> bool {
+    let tight: String = raw.get().split_whitespace().collect();
+    HARMLESS.contains(&(name, &tight))
+}
+
 /// Parses a request body.
 pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a>, Error> {
     let mut wire = MessagesRequest::default();
@@ -90,25 +111,42 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
     if messages.is_empty() {
         return Err(Error::new("messages", "must hold at least one message"));
     }
-    for (name, _) in &wire.unknown {
-        losses.dropped(name, "has no counterpart at the upstream");
+    for (name, raw) in &wire.unknown {
+        if !is_hollow(raw.get()) && !harmless(name, raw) {
+            losses.dropped(name, "has no counterpart at the upstream");
+        }
     }
+    refuse_state(&mut wire)?;
     let mut turns = Vec::with_capacity(messages.len() + 1);
     if let Some(system) = wire.system.take() {
         let place = Place::top("system");
-        let parts = read_messages::content(place, system, losses)?;
+        let parts = read_messages::system(place, system, losses)?;
         turns.push(Turn { role: Role::System, parts, place });
     }
     read_messages::read(messages, &mut turns, losses)?;
-    let tools = tools(wire.tools.take().unwrap_or_default(), losses);
+    if let (Some(control), Some(last)) =
+        (wire.cache_control.take(), turns.last_mut().and_then(|turn| turn.parts.last_mut()))
+    {
+        // The one on the request stands for one on the last block.
+        last.cache.get_or_insert(control.read());
+    }
+    let (tools, mut left_out) = tools(wire.tools.take().unwrap_or_default(), losses);
+    if says_something(wire.mcp_servers) {
+        let why = "servers of tools are called by Anthropic only";
+        losses.dropped("mcp_servers", why);
+        let place = Place::top("mcp_servers");
+        left_out = left_out.or_else(|| Some(LeftOut { place, why: why.to_owned() }));
+    }
     let choice = wire.tool_choice.take();
     let sequential = choice.as_ref().and_then(|choice| choice.disable_parallel_tool_use);
-    let (effort, format) = output_config(wire.output_config.take(), losses)?;
+    let (effort, format) =
+        output_config(wire.output_config.take(), wire.output_format.take(), losses)?;
     losses.unknown("", unknown);
     Ok(Request {
         names: &NAMES,
         turns,
         tools,
+        left_out,
         tool_choice: choice.map(tool_choice).transpose()?,
         allowed_tools: None,
         parallel_tools: sequential.map(|sequential| !sequential),
@@ -131,14 +169,40 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
     })
 }
 
-fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> Vec<Tool<'a>> {
+/// Refuses what makes the request a part of something that only Anthropic keeps or does.
+fn refuse_state(wire: &mut MessagesRequest<'_>) -> Result<(), Error> {
+    if let Some(thread) = wire.thread.take() {
+        let (code, message) = match thread.kind.as_deref() {
+            Some("continue") => (
+                Code::ThreadNotFound,
+                "the upstream has no such conversation: send all of its messages",
+            ),
+            _ => (
+                Code::ThreadUnsupported,
+                "the upstream keeps no conversations: send all messages, without `thread`",
+            ),
+        };
+        return Err(Error::new("thread", message).coded(code));
+    }
+    if says_something(wire.compaction) {
+        let message = "the upstream makes no signed summaries: ask for one in words";
+        return Err(Error::new("compaction", message));
+    }
+    Ok(())
+}
+
+/// The tools to send, and the first that is not.
+fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> (Vec<Tool<'a>>, Option<LeftOut>) {
     let mut list = Vec::with_capacity(wire.len());
+    let mut left_out = None;
     for (index, tool) in wire.into_iter().enumerate() {
         let place = Place::top("tools").at(index);
         let own = tool.kind.as_deref().filter(|kind| *kind != "custom");
         let known = own.and_then(client_tools::find);
         let Some(name) = tool.name.filter(|_| own.is_none() || known.is_some()) else {
-            losses.dropped(place, &why_not(own));
+            let why = why_not(own);
+            losses.dropped(place, &why);
+            left_out.get_or_insert(LeftOut { place, why });
             continue;
         };
         if let (Some(own), Some(_)) = (own, known) {
@@ -165,7 +229,7 @@ fn tools<'a>(wire: Vec<WireTool<'a>>, losses: &mut Losses) -> Vec<Tool<'a>> {
             cache: tool.cache_control.as_ref().map(CacheControl::read),
         });
     }
-    list
+    (list, left_out)
 }
 
 /// Why a tool of Anthropic's own is not sent.
@@ -194,14 +258,15 @@ fn tool_choice(choice: WireChoice<'_>) -> Result<ToolChoice<'_>, Error> {
 
 fn output_config<'a>(
     config: Option<OutputConfig<'a>>,
+    older: Option<OutputFormat<'a>>,
     losses: &mut Losses,
 ) -> Result<(Option<Effort>, Option<Format<'a>>), Error> {
-    let Some(config) = config else { return Ok((None, None)) };
+    let config = config.unwrap_or_default();
     let effort = config.effort.as_deref().and_then(Effort::parse);
     if let (Some(name), None) = (&config.effort, effort) {
         losses.dropped("output_config.effort", &format!("`{}` is not known", &**name));
     }
-    let format = match config.format {
+    let format = match config.format.or(older) {
         None => None,
         Some(OutputFormat { kind, schema: Some(schema) }) if &*kind == "json_schema" => {
             let strict = Some(true);

@@ -3,14 +3,14 @@
 //! `stream` feeds it one SSE event at a time. The `type` in the data counts, not the event's name,
 //! which some proxies lose. Unknown events and deltas are ignored, as Anthropic asks of clients.
 
-use super::read_reply::stop;
+use super::read_reply::{Told, stop};
 use super::usage::{Usage, Used};
-use super::wire_block::{Block, says_something};
+use super::wire_block::Block;
 use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
 use crate::dialect::wire::{self, wire};
-use crate::neutral::{Event, Losses, Raw, Sink, Str, Text};
+use crate::neutral::{self, Event, Losses, Raw, Sink, Str, Text};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
@@ -19,6 +19,7 @@ wire! {
         must kind as "type": Str<'a>,
         sub delta: Delta<'a>,
         may content_block: Block<'a>,
+        lax index: u64,
         lax message: Start,
         lax usage: Usage,
     }
@@ -40,12 +41,16 @@ wire! {
     }
 }
 
-/// The block that is open.
-#[derive(Debug, Default)]
-enum Open {
-    #[default]
-    None,
-    Plain,
+/// A block that is open. Servers are to end one before they begin the next, and not all do.
+#[derive(Debug)]
+struct Open {
+    index: Option<u64>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Plain(neutral::Block),
     /// A call, and the input that came with its start and counts unless deltas follow.
     Tool {
         call: usize,
@@ -58,8 +63,10 @@ enum Open {
 /// State of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
-    open: Open,
+    open: Vec<Open>,
     calls: usize,
+    /// A block has begun.
+    said: bool,
     used: Used,
     done: bool,
     losses: Losses,
@@ -93,24 +100,33 @@ impl StreamParser for Parser {
             }
             "content_block_start" => {
                 if let Some(block) = data.content_block {
-                    self.block_start(block, sink);
+                    self.block_start(data.index, block, sink);
                 }
             }
             "content_block_delta" => {
-                self.block_delta(data.delta, sink);
+                self.block_delta(data.index, data.delta, sink);
             }
-            "content_block_stop" => self.block_stop(sink),
+            "content_block_stop" => {
+                if let Some(at) = self.at(data.index) {
+                    self.block_stop(at, sink);
+                }
+            }
             "message_delta" => {
                 let delta = data.delta;
                 if delta.stop_reason.is_some() {
-                    let reason = delta.stop_reason.as_deref();
+                    let told = Told { reason: delta.stop_reason.as_deref(), said: self.said };
                     let (sequence, details) = (delta.stop_sequence, delta.stop_details);
-                    sink.send(Event::Stop(stop(reason, sequence, details, &mut self.losses)));
+                    let stop = stop(told, sequence, details, &mut self.losses)
+                        .map_err(|_| Failure::Upstream(read_error::read(200, bytes)))?;
+                    sink.send(Event::Stop(stop));
                 }
                 self.report(data.usage, false, sink);
             }
             "message_stop" => {
                 self.done = true;
+                while !self.open.is_empty() {
+                    self.block_stop(0, sink);
+                }
                 sink.send(Event::End);
             }
             "error" => return Err(Failure::Upstream(read_error::read(200, bytes))),
@@ -137,8 +153,19 @@ impl Parser {
         }
     }
 
-    fn block_start(&mut self, block: Block<'_>, sink: &mut dyn Sink) {
-        self.open = Open::Plain;
+    /// The open block of an index; the last one where the index says nothing.
+    fn at(&self, index: Option<u64>) -> Option<usize> {
+        let named = index.and_then(|_| self.open.iter().rposition(|open| open.index == index));
+        named.or(self.open.len().checked_sub(1))
+    }
+
+    fn block_start(&mut self, index: Option<u64>, block: Block<'_>, sink: &mut dyn Sink) {
+        // A block that nobody ended, under an index that is used again.
+        if let Some(at) = self.open.iter().position(|open| open.index == index) {
+            self.block_stop(at, sink);
+        }
+        let mut kind = Kind::Plain(neutral::Block::Text);
+        self.said = true;
         match &*block.kind {
             "text" => {
                 if let Some(text) = block.text.filter(|text| !text.is_empty()) {
@@ -146,6 +173,7 @@ impl Parser {
                 }
             }
             "thinking" => {
+                kind = Kind::Plain(neutral::Block::Thinking);
                 sink.send(Event::Thinking(block.thinking.unwrap_or_default()));
                 if let Some(signature) = block.signature.filter(|text| !text.is_empty()) {
                     sink.send(Event::Signature(signature));
@@ -157,22 +185,25 @@ impl Parser {
             "tool_use" => {
                 let call = self.calls;
                 self.calls += 1;
-                let input = block.input.filter(|raw| says_something(Some(*raw)));
-                self.open = Open::Tool { call, input: input.map(|raw| raw.get().to_owned()) };
+                let input = block.input.filter(|raw| !matches!(raw.get(), "{}" | "null"));
+                kind = Kind::Tool { call, input: input.map(|raw| raw.get().to_owned()) };
                 let (id, name) = (block.id.unwrap_or_default(), block.name.unwrap_or_default());
                 sink.send(Event::ToolStart { call, id, name, signature: None });
             }
-            kind => {
-                let note = format!("blocks of type `{kind}` have no counterpart");
+            kind_of => {
+                let note = format!("blocks of type `{kind_of}` have no counterpart");
                 self.losses.once("reply.content", &note);
-                self.open = Open::Foreign;
+                kind = Kind::Foreign;
             }
         }
+        self.open.push(Open { index, kind });
     }
 
-    fn block_delta(&mut self, delta: Delta<'_>, sink: &mut dyn Sink) {
-        match (delta.kind.as_deref(), &mut self.open) {
-            (_, Open::Foreign) => {}
+    fn block_delta(&mut self, index: Option<u64>, delta: Delta<'_>, sink: &mut dyn Sink) {
+        let at = self.at(index);
+        let mut open = at.and_then(|at| self.open.get_mut(at)).map(|open| &mut open.kind);
+        match (delta.kind.as_deref(), &mut open) {
+            (_, Some(Kind::Foreign)) => {}
             (Some("text_delta"), _) => {
                 if let Some(text) = delta.text.filter(|text| !text.is_empty()) {
                     sink.send(Event::Text(text));
@@ -188,7 +219,7 @@ impl Parser {
                     sink.send(Event::Signature(signature));
                 }
             }
-            (Some("input_json_delta"), Open::Tool { call, input }) => {
+            (Some("input_json_delta"), Some(Kind::Tool { call, input })) => {
                 if let Some(fragment) = delta.partial_json.filter(|text| !text.is_empty()) {
                     *input = None;
                     sink.send(Event::ToolArguments { call: *call, fragment });
@@ -201,15 +232,15 @@ impl Parser {
         }
     }
 
-    fn block_stop(&mut self, sink: &mut dyn Sink) {
-        match std::mem::take(&mut self.open) {
-            Open::None | Open::Foreign => {}
-            Open::Plain => sink.send(Event::BlockEnd),
-            Open::Tool { call, input } => {
+    fn block_stop(&mut self, at: usize, sink: &mut dyn Sink) {
+        match self.open.remove(at).kind {
+            Kind::Foreign => {}
+            Kind::Plain(block) => sink.send(Event::BlockEnd(block)),
+            Kind::Tool { call, input } => {
                 if let Some(input) = input {
                     sink.send(Event::ToolArguments { call, fragment: input.into() });
                 }
-                sink.send(Event::BlockEnd);
+                sink.send(Event::BlockEnd(neutral::Block::Call(call)));
             }
         }
     }

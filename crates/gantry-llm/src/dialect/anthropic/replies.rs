@@ -2,11 +2,12 @@
 //!
 //! The row of the operation `messages` names them.
 
+use crate::finish::ends;
 use crate::observe::usage::{Convention, Counts};
 use crate::observe::value::{
-    array, error, error_of, keep_first, object as members, owned, string, text_len,
+    array, error, error_of, keep_first, object as members, owned, says_something, string, text_len,
 };
-use crate::observe::{Found, Malformed, Notes, Replies, Seen};
+use crate::observe::{Found, Malformed, Notes, Replies, Seen, failed};
 use crate::scan::Fault;
 use crate::scan::cursor::Cursor;
 use crate::sse;
@@ -46,12 +47,17 @@ fn read_event(event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
         return Seen::Error(found.error.unwrap_or_else(|| error_of(data)));
     }
     let Some(kind) = kind.filter(|_| cursor.end().is_ok()) else { return Seen::Malformed };
+    judge(notes, &mut found);
     if let Some(error) = found.error {
         return Seen::Error(error);
     }
     notes.output_bytes += part.text_bytes;
     notes.count_usage();
-    let seen = match kind.as_deref().or(event.name).unwrap_or_default() {
+    let name = kind.as_deref().or(event.name).unwrap_or_default();
+    if name.is_empty() && found.is_error {
+        return Seen::Error(error_of(data));
+    }
+    let seen = match name {
         "message_start" | "ping" => Seen::Preamble,
         "content_block_start" => block_start(&part),
         "content_block_delta" => block_delta(&part),
@@ -77,7 +83,9 @@ fn read_event(event: &sse::Event<'_>, notes: &mut Notes) -> Seen {
 fn reply(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
     members(cursor, |cursor, name| {
         match name {
-            b"type" => found.is_error = string(cursor)?.as_deref() == Some("error"),
+            b"type" | b"object" => {
+                found.is_error |= string(cursor)?.as_deref() == Some("error");
+            }
             b"content" => {
                 found.body |= array(cursor, |cursor| {
                     let block = part(found, notes, cursor)?;
@@ -86,11 +94,19 @@ fn reply(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resul
                     Ok(())
                 })?;
             }
-            b"error" => found.error = error(cursor)?,
+            b"error" => found.fail(error(cursor)?),
             _ => message_member(notes, found, cursor, name)?,
         }
         Ok(())
-    })
+    })?;
+    judge(notes, found);
+    Ok(())
+}
+
+/// A reason to stop may say that there is no answer.
+fn judge(notes: &Notes, found: &mut Found) {
+    let reason = notes.finish_reason.as_deref().filter(|_| found.finish);
+    found.fail(reason.and_then(|reason| failed(reason, notes.content || found.content)));
 }
 
 fn top<'a>(
@@ -103,13 +119,19 @@ fn top<'a>(
     members(cursor, |cursor, name| {
         match name {
             b"type" => kind = string(cursor)?,
+            // Elsewhere than in Messages it is what went wrong.
+            b"message" if cursor.peek_value() == Some(b'"') => {
+                found.is_error |= says_something(cursor)?;
+            }
             b"message" => {
                 members(cursor, |cursor, name| message_member(notes, found, cursor, name))?;
                 notes.usage_begins();
             }
             b"content_block" | b"delta" => *inner = part(found, notes, cursor)?,
             b"usage" => usage(notes, found, cursor)?,
-            b"error" => found.error = error(cursor)?,
+            b"error" => found.fail(error(cursor)?),
+            b"detail" => found.is_error |= says_something(cursor)?,
+            b"object" => found.is_error |= string(cursor)?.as_deref() == Some("error"),
             _ => cursor.ignore()?,
         }
         Ok(())
@@ -159,7 +181,7 @@ fn part<'a>(
 }
 
 fn stop_reason(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-    if let Some(reason) = owned(cursor)? {
+    if let Some(reason) = owned(cursor)?.filter(|reason| ends(reason)) {
         notes.finish_reason = Some(reason);
         found.finish = true;
     }

@@ -3,7 +3,7 @@
 //! One struct stands for all types of block; the parsers look at `type` and take what belongs to
 //! it. Members whose shape differs between types stay raw.
 
-use crate::dialect::reader::{Read, Reader};
+use crate::dialect::reader::{Read, Reader, is_hollow};
 use crate::dialect::wire::{self, FromJson, Skipped, wire};
 use crate::neutral::{Cache, Raw, Str, StrOr, Text};
 
@@ -33,6 +33,8 @@ wire! {
         may thinking: Text<'a>,
         may signature: Text<'a>,
         may data: Text<'a>,
+        may tool_name: Str<'a>,
+        may encrypted_content: Skipped,
     }
 
     /// Where an image or a document comes from.
@@ -42,7 +44,7 @@ wire! {
         may media_type: Str<'a>,
         may data: Text<'a>,
         may url: Text<'a>,
-        may content: Raw<'a>,
+        may content: StrOr<Text<'a>, Raw<'a>>,
     }
 
     struct CallerKind<'a> {
@@ -83,5 +85,5 @@ impl CacheControl<'_> {
 
 /// Whether a member is there and says something: not null, empty or false.
 pub(super) fn says_something(raw: Option<Raw<'_>>) -> bool {
-    raw.is_some_and(|raw| !matches!(raw.get(), "[]" | "{}" | "null" | "false"))
+    raw.is_some_and(|raw| !is_hollow(raw.get()))
 }

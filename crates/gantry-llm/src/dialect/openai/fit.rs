@@ -164,8 +164,3 @@ fn wanted(request: &Asked, efforts: &[String], losses: &mut Losses) -> Option<Ef
         (None, None) => None,
     }
 }
-
-/// The one report for all cache markers, which this dialect replaces by caching on its own.
-pub(super) fn cache_lost(path: String, losses: &mut Losses) {
-    losses.dropped_often(path, "the upstream caches prompts on its own");
-}

@@ -3,6 +3,7 @@
 //! Facts: openai-openapi 2.3 and the Python SDK; extensions of compatible servers (vLLM, DeepSeek,
 //! OpenRouter, Azure) are accepted where they are unambiguous.
 
+mod cache;
 mod fit;
 mod fit_fields;
 mod media;
@@ -17,6 +18,7 @@ mod read_request;
 mod read_stream;
 mod replies;
 mod schema;
+mod stream_calls;
 mod usage;
 mod usage_wish;
 mod wire_request;
@@ -95,6 +97,10 @@ impl Dialect for OpenAi {
     /// Some servers end without it, and some clients wait for it.
     fn end_mark(&self) -> &'static [u8] {
         b"data: [DONE]\n\n"
+    }
+
+    fn owns_error(&self, body: &[u8]) -> bool {
+        print_error::is_envelope(body)
     }
 
     fn print_error(&self, error: &ErrorView, out: &mut Vec<u8>) {

@@ -3,7 +3,8 @@
 //! `mod.rs` calls it for Gantry's own refusals and for errors of upstreams of other dialects.
 
 use crate::dialect::json::Json;
-use crate::neutral::{ErrorKind, ErrorView};
+use crate::dialect::wire::{self, wire};
+use crate::neutral::{ErrorKind, ErrorView, Raw, Str};
 
 /// The body of an error reply, and the data of an error event.
 pub(super) fn print(error: &ErrorView, out: &mut Vec<u8>) {
@@ -23,6 +24,26 @@ pub(super) fn print(error: &ErrorView, out: &mut Vec<u8>) {
     }
     json.close(b'}');
     json.close(b'}');
+}
+
+wire! {
+    struct Envelope<'a> {
+        may error: Raw<'a>,
+    }
+
+    struct Detail<'a> {
+        may message: Str<'a>,
+    }
+}
+
+/// Whether a body is an error as OpenAI's clients read it: `{"error": {"message": …}}`.
+pub(super) fn is_envelope(body: &[u8]) -> bool {
+    let mut envelope = Envelope::default();
+    wire::parse_into(&mut envelope, body).is_ok()
+        && envelope.error.is_some_and(|raw| {
+            let detail = wire::parse_text::<Detail<'_>>(raw.get()).ok();
+            detail.and_then(|detail| detail.message).is_some_and(|message| !message.is_empty())
+        })
 }
 
 /// OpenAI's `type` of a kind, and its `code` where there is a usual one.

@@ -3,7 +3,7 @@
 //! Tool results become `tool` messages, which hold text only: pictures and files in them move to
 //! the user's message that follows.
 
-use super::fit::cache_lost;
+use super::cache::{Marker, Markers, lost};
 use crate::context::Error;
 use crate::dialect::json::{Json, Piece as Word};
 use crate::neutral::{
@@ -20,33 +20,25 @@ const GAP: &str = "\n\n";
 /// of a message's tool calls must follow it at once.
 pub(super) fn print(
     turns: &[Turn<'_>],
-    quirks: &Quirks,
+    (quirks, markers): (&Quirks, Markers),
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
-    let mut kept = Vec::with_capacity(turns.len());
-    for turn in turns {
-        if turn.role == Role::User && turn.parts.is_empty() {
-            losses.dropped(turn.place, "nothing is left of it to send");
-        } else {
-            kept.push(turn);
-        }
-    }
+    let kept = kept(turns, losses);
     if kept.is_empty() {
         return Err(Error::new("messages", "hold nothing that can be sent to this upstream"));
     }
     json.open(b'[');
     for alike in kept.chunk_by(|one, next| one.role == next.role && merges(one.role)) {
         let Some(turn) = alike.first() else { continue };
-        for part in alike.iter().flat_map(|turn| &turn.parts).filter(|part| part.cache.is_some()) {
-            cache_lost(format!("{}.cache_control", part.place), losses);
-        }
         match turn.role {
-            Role::System => system("system", turn, json),
-            Role::Developer if quirks.developer_role => system("developer", turn, json),
-            Role::Developer => system("system", turn, json),
-            Role::User => user(alike, losses, json)?,
-            Role::Assistant => assistant(alike, quirks, losses, json),
+            Role::System => system("system", turn, (markers, losses), json),
+            Role::Developer if quirks.developer_role => {
+                system("developer", turn, (markers, losses), json)
+            }
+            Role::Developer => system("system", turn, (markers, losses), json),
+            Role::User => user(alike, markers, losses, json)?,
+            Role::Assistant => assistant(alike, (quirks, markers), losses, json),
         }
     }
     json.close(b']');
@@ -62,6 +54,42 @@ pub(super) fn print(
     Ok(())
 }
 
+/// The turns to send. An assistant's message without a word or a call is none to models, and some
+/// servers refuse the whole conversation because of it (Mistral, Kimi).
+fn kept<'t, 'a>(turns: &'t [Turn<'a>], losses: &mut Losses) -> Vec<&'t Turn<'a>> {
+    let mut kept = Vec::with_capacity(turns.len());
+    for alike in turns.chunk_by(|one, next| one.role == next.role) {
+        let Some(Turn { role: Role::Assistant, .. }) = alike.first() else {
+            for turn in alike {
+                if turn.role == Role::User && turn.parts.is_empty() {
+                    losses.dropped(turn.place, "nothing is left of it to send");
+                } else {
+                    kept.push(turn);
+                }
+            }
+            continue;
+        };
+        let parts = || alike.iter().flat_map(|turn| &turn.parts);
+        if parts().any(speaks) {
+            kept.extend(alike);
+            continue;
+        }
+        report_assistant(parts(), false, losses);
+        for part in parts() {
+            if text_of(part).is_some_and(|text| !text.is_empty()) {
+                losses.dropped_often(part.place, "a message of blank text says nothing");
+            }
+        }
+    }
+    kept
+}
+
+/// Whether a part of an assistant's message says or calls something.
+fn speaks(part: &Part<'_>) -> bool {
+    let call = matches!(part.body, Body::ToolCall(_));
+    call || text_of(part).is_some_and(|text| !text.is_blank())
+}
+
 fn merges(role: Role) -> bool {
     matches!(role, Role::User | Role::Assistant)
 }
@@ -74,11 +102,27 @@ fn is_begun_answer(turn: &Turn<'_>) -> bool {
 }
 
 /// System prompts go as one string, which the templates of all open models understand.
-fn system(role: &'static str, turn: &Turn<'_>, json: &mut Json<'_>) {
+fn system(
+    role: &'static str,
+    turn: &Turn<'_>,
+    (markers, losses): (Markers, &mut Losses),
+    json: &mut Json<'_>,
+) {
     json.open(b'{');
     json.run(r#""role":""#);
     json.run(role);
     json.run(r#"","content":"#);
+    let marks: Vec<_> = turn.parts.iter().map(|part| markers.of_part(part, losses)).collect();
+    if marks.iter().any(Option::is_some) {
+        json.open(b'[');
+        for (part, mark) in turn.parts.iter().zip(marks) {
+            if let Some(text) = text_of(part) {
+                text_part([Word::Text(text)], mark, json);
+            }
+        }
+        json.close(b']');
+        return json.close(b'}');
+    }
     join(turn.parts.iter().filter_map(text_of).map(Word::Text), GAP, json);
     json.close(b'}');
 }
@@ -106,13 +150,19 @@ enum Piece<'p, 'a> {
 }
 
 /// Prints neighbouring turns: the results of all, then the rest of all.
-fn user(turns: &[&Turn<'_>], losses: &mut Losses, json: &mut Json<'_>) -> Result<(), Error> {
+fn user(
+    turns: &[&Turn<'_>],
+    markers: Markers,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) -> Result<(), Error> {
     if let [turn] = turns
-        && let [Part { body: Body::Text(text), .. }] = turn.parts.as_slice()
+        && let [part @ Part { body: Body::Text(text), .. }] = turn.parts.as_slice()
     {
+        let mark = markers.of_part(part, losses);
         json.open(b'{');
         json.run(r#""role":"user","content":"#);
-        json.text(text);
+        marked(mark, json, |json| json.text(text));
         json.close(b'}');
         return Ok(());
     }
@@ -121,7 +171,7 @@ fn user(turns: &[&Turn<'_>], losses: &mut Losses, json: &mut Json<'_>) -> Result
     for part in turns.iter().flat_map(|turn| &turn.parts) {
         if let Body::ToolResult(result) = &part.body {
             results = true;
-            tool(result, part.place, losses, json);
+            tool(result, part, markers, losses, json);
             let mut attached = result.content.iter().filter(|part| text_of(part).is_none());
             if let Some(first) = attached.next() {
                 let note = "moved to a user message, because tool messages hold text only";
@@ -143,11 +193,13 @@ fn user(turns: &[&Turn<'_>], losses: &mut Losses, json: &mut Json<'_>) -> Result
     json.key("content");
     match pieces.as_slice() {
         [] => json.str(""),
-        [Piece::Part(Part { body: Body::Text(text), .. })] => json.text(text),
+        [Piece::Part(part @ Part { body: Body::Text(text), .. })] => {
+            marked(markers.of_part(part, losses), json, |json| json.text(text));
+        }
         _ => {
             json.open(b'[');
             for piece in &pieces {
-                content_piece(piece, losses, json)?;
+                content_piece(piece, markers, losses, json)?;
             }
             json.close(b']');
         }
@@ -156,40 +208,65 @@ fn user(turns: &[&Turn<'_>], losses: &mut Losses, json: &mut Json<'_>) -> Result
     Ok(())
 }
 
-fn tool(result: &ToolResult<'_>, place: Place, losses: &mut Losses, json: &mut Json<'_>) {
+fn tool(
+    result: &ToolResult<'_>,
+    part: &Part<'_>,
+    markers: Markers,
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) {
     json.open(b'{');
     json.member_str("role", "tool");
     json.member_str("tool_call_id", &result.id);
     json.key("content");
     if result.is_error {
-        let path = format!("{place}.is_error");
+        let path = format!("{}.is_error", part.place);
         losses.approximated(path, "said in the text, because tool messages have no such flag");
     }
-    for part in result.content.iter().filter(|part| part.cache.is_some()) {
-        cache_lost(format!("{}.cache_control", part.place), losses);
-    }
+    // One text comes of all: the last marker in it or on it stands behind it.
+    let texts = result.content.iter().filter(|part| text_of(part).is_some());
+    let marks = texts.chain([part]).filter_map(|part| markers.of_part(part, losses));
+    let mark = marks.reduce(|_, last| last);
     let head = result.is_error.then_some("The tool failed:");
     let texts = result.content.iter().filter_map(text_of).map(Word::Text);
-    join(head.map(Word::Str).into_iter().chain(texts), GAP, json);
+    marked(mark, json, |json| join(head.map(Word::Str).into_iter().chain(texts), GAP, json));
     json.close(b'}');
+}
+
+/// Prints a content: the text alone, or in a part with a marker.
+fn marked(mark: Option<Marker>, json: &mut Json<'_>, text: impl FnOnce(&mut Json<'_>)) {
+    let Some(mark) = mark else { return text(json) };
+    json.open(b'[');
+    json.open(b'{');
+    json.member_str("type", "text");
+    json.key("text");
+    text(json);
+    mark.print(json);
+    json.close(b'}');
+    json.close(b']');
 }
 
 fn content_piece(
     piece: &Piece<'_, '_>,
+    markers: Markers,
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
     let part = match piece {
         Piece::From(id) => {
-            text_part(["Attached to the result of tool call ", id, ":"].map(Word::Str), json);
+            let head = ["Attached to the result of tool call ", id, ":"];
+            text_part(head.map(Word::Str), None, json);
             return Ok(());
         }
         Piece::Part(part) => part,
     };
+    let mark = markers.of_part(part, losses);
     match &part.body {
-        Body::Text(text) | Body::Refusal(text) => text_part([Word::Text(text)], json),
-        Body::Image(media) => image(media, json),
-        Body::Document(document) => return self::document(document, part.place, losses, json),
+        Body::Text(text) | Body::Refusal(text) => text_part([Word::Text(text)], mark, json),
+        Body::Image(media) => image(media, mark, json),
+        Body::Document(document) => {
+            return self::document(document, (part.place, mark), losses, json);
+        }
         Body::Thinking { .. } | Body::RedactedThinking(_) | Body::ToolCall(_) => {
             losses.dropped(part.place, "belongs into an assistant message");
         }
@@ -199,15 +276,27 @@ fn content_piece(
     Ok(())
 }
 
-fn text_part<'t>(pieces: impl IntoIterator<Item = Word<'t>>, json: &mut Json<'_>) {
+fn text_part<'t>(
+    pieces: impl IntoIterator<Item = Word<'t>>,
+    mark: Option<Marker>,
+    json: &mut Json<'_>,
+) {
     json.open(b'{');
     json.member_str("type", "text");
     json.key("text");
     json.concat(pieces);
+    end(mark, json);
+}
+
+/// The marker of a part, if any, and its end.
+fn end(mark: Option<Marker>, json: &mut Json<'_>) {
+    if let Some(mark) = mark {
+        mark.print(json);
+    }
     json.close(b'}');
 }
 
-fn image(media: &Media<'_>, json: &mut Json<'_>) {
+fn image(media: &Media<'_>, mark: Option<Marker>, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "image_url");
     json.key("image_url");
@@ -218,7 +307,7 @@ fn image(media: &Media<'_>, json: &mut Json<'_>) {
         Media::Url(url) | Media::Text(url) => json.text(url),
     }
     json.close(b'}');
-    json.close(b'}');
+    end(mark, json);
 }
 
 fn data_url(media_type: &str, data: &Text<'_>, json: &mut Json<'_>) {
@@ -228,7 +317,7 @@ fn data_url(media_type: &str, data: &Text<'_>, json: &mut Json<'_>) {
 
 fn document(
     document: &Document<'_>,
-    place: Place,
+    (place, mark): (Place, Option<Marker>),
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
@@ -241,7 +330,7 @@ fn document(
         Media::Text(text) => {
             losses.approximated(place, "a text document is sent as text");
             let head = title.map(|title| ["Document: ", title, GAP].map(Word::Str));
-            text_part(head.into_iter().flatten().chain([Word::Text(text)]), json);
+            text_part(head.into_iter().flatten().chain([Word::Text(text)]), mark, json);
         }
         Media::Base64 { media_type, data } => {
             json.open(b'{');
@@ -256,17 +345,22 @@ fn document(
             json.key("file_data");
             data_url(media_type, data, json);
             json.close(b'}');
-            json.close(b'}');
+            end(mark, json);
         }
     }
     if let Some(context) = &document.context {
-        text_part([Word::Str("About the document above: "), Word::Text(context)], json);
+        text_part([Word::Str("About the document above: "), Word::Text(context)], None, json);
         losses.approximated(format!("{place}.context"), "sent as text after the document");
     }
     Ok(())
 }
 
-fn assistant(turns: &[&Turn<'_>], quirks: &Quirks, losses: &mut Losses, json: &mut Json<'_>) {
+fn assistant(
+    turns: &[&Turn<'_>],
+    (quirks, markers): (&Quirks, Markers),
+    losses: &mut Losses,
+    json: &mut Json<'_>,
+) {
     let parts = || turns.iter().flat_map(|turn| &turn.parts);
     let calls = parts().any(|part| matches!(part.body, Body::ToolCall(_)));
     // Without calls no server needs it, and some refuse it.
@@ -274,8 +368,15 @@ fn assistant(turns: &[&Turn<'_>], quirks: &Quirks, losses: &mut Losses, json: &m
     report_assistant(parts(), back, losses);
     json.open(b'{');
     json.run(r#""role":"assistant","content":"#);
-    if parts().any(|part| text_of(part).is_some()) || !calls {
-        json.concat(by_turn(turns, text_of));
+    let mut mark = None;
+    for part in parts().filter(|part| part.cache.is_some()) {
+        match text_of(part) {
+            Some(_) => mark = markers.of_part(part, losses).or(mark),
+            None => lost(format!("{}.cache_control", part.place), losses),
+        }
+    }
+    if parts().filter_map(text_of).any(|text| !text.is_empty()) {
+        marked(mark, json, |json| json.concat(by_turn(turns, text_of)));
     } else {
         json.run("null");
     }

@@ -2,11 +2,13 @@
 //!
 //! `translate::request` calls it. Whatever the specification has no field for is reported.
 
-use super::fit::{Fit, cache_lost};
+use super::cache::{Markers, lost};
+use super::fit::Fit;
 use super::{print_messages, schema};
 use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
-use crate::neutral::{Format, Losses, Request, Sampling, Tier, Tool, ToolChoice};
+use crate::dialect::print_blocks::cache_control;
+use crate::neutral::{Cache, Format, Losses, Request, Sampling, Tier, Tool, ToolChoice};
 use gantry_model::facts::Quirks;
 
 /// Why a schema that must be held to exactly goes without strict mode.
@@ -24,9 +26,10 @@ pub(crate) fn print(
     json.run(r#"{"model":"#);
     json.str(ctx.upstream_model);
     json.run(r#","messages":"#);
-    print_messages::print(&request.turns, ctx.quirks, losses, &mut json)?;
+    let markers = Markers::of(ctx);
+    print_messages::print(&request.turns, (ctx.quirks, markers), losses, &mut json)?;
     let fit = Fit::of(request, ctx, losses);
-    tools(request, &fit, losses, &mut json)?;
+    tools(request, (&fit, markers), losses, &mut json)?;
     if let Some(max) = fit.max_tokens(request, losses) {
         let older = fit.refuses("max_tokens").is_none();
         let usual = ctx.quirks.max_tokens_field.as_str();
@@ -53,7 +56,7 @@ pub(crate) fn print(
 
 fn tools(
     request: &Request<'_>,
-    fit: &Fit<'_>,
+    (fit, markers): (&Fit<'_>, Markers),
     losses: &mut Losses,
     json: &mut Json<'_>,
 ) -> Result<(), Error> {
@@ -73,10 +76,11 @@ fn tools(
     json.key("tools");
     json.open(b'[');
     for each in &request.tools {
-        if each.cache.is_some() {
-            cache_lost(format!("{}.cache_control", each.place), losses);
+        let passed = markers == Markers::CacheControl;
+        if each.cache.is_some() && !passed {
+            lost(format!("{}.cache_control", each.place), losses);
         }
-        tool(each, losses, json);
+        tool(each, each.cache.filter(|_| passed), losses, json);
     }
     json.close(b']');
     if let Some(choice) = &request.tool_choice {
@@ -97,7 +101,7 @@ fn parallel(parallel: Option<bool>, fit: &Fit<'_>, losses: &mut Losses, json: &m
     }
 }
 
-fn tool(tool: &Tool<'_>, losses: &mut Losses, json: &mut Json<'_>) {
+fn tool(tool: &Tool<'_>, cache: Option<Cache>, losses: &mut Losses, json: &mut Json<'_>) {
     json.open(b'{');
     json.member_str("type", "function");
     json.key("function");
@@ -116,6 +120,9 @@ fn tool(tool: &Tool<'_>, losses: &mut Losses, json: &mut Json<'_>) {
         }
     }
     json.close(b'}');
+    if let Some(cache) = cache {
+        cache_control(cache, json);
+    }
     json.close(b'}');
 }
 

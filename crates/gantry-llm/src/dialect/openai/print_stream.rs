@@ -10,7 +10,7 @@ use crate::context::StreamContext;
 use crate::dialect::StreamPrinter;
 use crate::dialect::json::{Json, Piece, copy};
 use crate::dialect::print_blocks;
-use crate::neutral::{Event, Stop, StopReason, Text};
+use crate::neutral::{Block, Event, Stop, StopReason, Text};
 use gantry_model::usage::TokenUsage;
 
 /// State of one stream.
@@ -24,8 +24,8 @@ pub(crate) struct Printer {
     request_id: String,
     started: bool,
     thinking: Option<Thinking>,
-    /// The call that is open and whether it had arguments.
-    call: Option<(usize, bool)>,
+    /// Calls that have had no arguments so far.
+    empty: Vec<usize>,
     /// Finish reason and the complete chunk that says it.
     stop: Option<(StopReason, Vec<u8>)>,
     explanation: Option<String>,
@@ -59,7 +59,7 @@ impl Printer {
             request_id: ctx.request_id.clone(),
             started: false,
             thinking: None,
-            call: None,
+            empty: Vec::new(),
             stop: None,
             explanation: None,
             refused: false,
@@ -98,7 +98,7 @@ impl Printer {
     fn tool_start(&mut self, call: usize, (id, name): (&str, &str), out: &mut Vec<u8>) {
         let made_up = id.is_empty().then(|| call_id(&self.request_id, call));
         let id = made_up.as_deref().unwrap_or(id);
-        self.call = Some((call, false));
+        self.empty.push(call);
         self.chunk(out, |out| {
             let mut json = Json::new(out);
             json.key("tool_calls");
@@ -118,11 +118,7 @@ impl Printer {
     }
 
     fn tool_arguments(&mut self, call: usize, fragment: &Text<'_>, out: &mut Vec<u8>) {
-        if let Some((open, filled)) = &mut self.call
-            && *open == call
-        {
-            *filled = true;
-        }
+        self.empty.retain(|empty| *empty != call);
         self.chunk(out, |out| {
             let mut json = Json::new(out);
             json.key("tool_calls");
@@ -148,9 +144,20 @@ impl Printer {
         });
     }
 
-    /// Completes the block that is open: the thinking block to send back, or the `{}` of a call
-    /// without arguments.
-    fn block_end(&mut self, out: &mut Vec<u8>) {
+    /// Completes a block: the thinking block to send back, or the `{}` of a call without
+    /// arguments.
+    fn block_end(&mut self, block: Block, out: &mut Vec<u8>) {
+        match block {
+            Block::Text => {}
+            Block::Thinking => self.thinking_end(out),
+            Block::Call(call) if self.empty.contains(&call) => {
+                self.tool_arguments(call, &Text::Plain("{}"), out);
+            }
+            Block::Call(_) => {}
+        }
+    }
+
+    fn thinking_end(&mut self, out: &mut Vec<u8>) {
         if let Some(Thinking { text, signature }) = self.thinking.take() {
             self.chunk(out, |out| {
                 let mut json = Json::new(out);
@@ -159,9 +166,6 @@ impl Printer {
                 print_blocks::thinking(&text.into(), Some(&signature.into()), &mut json);
                 json.close(b']');
             });
-        }
-        if let Some((call, false)) = self.call.take() {
-            self.tool_arguments(call, &Text::Plain("{}"), out);
         }
     }
 
@@ -177,7 +181,10 @@ impl Printer {
 
     fn finish(&mut self, out: &mut Vec<u8>) {
         self.start(out);
-        self.block_end(out);
+        self.thinking_end(out);
+        for call in std::mem::take(&mut self.empty) {
+            self.tool_arguments(call, &Text::Plain("{}"), out);
+        }
         if let Some(text) = self.explanation.take()
             && !self.refused
         {
@@ -227,7 +234,7 @@ impl StreamPrinter for Printer {
             Event::ToolArguments { call, fragment } => {
                 self.tool_arguments(call, &fragment, out);
             }
-            Event::BlockEnd => self.block_end(out),
+            Event::BlockEnd(block) => self.block_end(block, out),
             Event::Stop(stop) => self.stop(&stop),
             Event::Usage(tokens) => self.usage = Some(tokens),
             Event::End => self.finish(out),

@@ -204,16 +204,16 @@ impl Reader<'_> {
             "refusal" => Body::Refusal(wire.refusal.ok_or_else(|| missing("refusal"))?),
             "image_url" => {
                 let image = wire.image_url.ok_or_else(|| missing("image_url"))?;
-                let (media, detail) = media::read_image(image, place)?;
+                let (body, detail) = media::read_image(image, place)?;
                 if detail.is_some_and(|detail| &*detail != "auto") {
                     let path = format!("{place}.image_url.detail");
                     self.losses.dropped(path, "the upstream chooses the resolution");
                 }
-                Body::Image(media)
+                body
             }
             "file" => {
                 let file = wire.file.ok_or_else(|| missing("file"))?;
-                Body::Document(media::read_file(file, place)?)
+                media::read_file(file, place)?
             }
             kind => {
                 let message = format!("content of type `{kind}` cannot be sent to this upstream");

@@ -8,7 +8,9 @@ use super::usage::{Timings, Usage, Used};
 use super::wire_request::{FunctionCall, ThinkingBlock, ToolCall as WireCall, thought_signature};
 use crate::context::Error;
 use crate::dialect::read_error;
+use crate::dialect::reader::is_hollow;
 use crate::dialect::wire::{self, Few, Skipped, wire};
+use crate::finish::{self, Finish};
 use crate::neutral::{
     Body, Losses, Part, Place, Raw, Reply, Stop, StopReason, Str, StrOr, Text, ToolCall,
 };
@@ -32,10 +34,11 @@ wire! {
 
     struct Choice<'a> {
         may message: Message<'a>,
+        may error: Raw<'a>,
         lax finish_reason: Str<'a>,
         // vLLM: the stop sequence that was met, or the id of the token.
         lax stop_reason: Raw<'a>,
-        lax logprobs: Skipped,
+        lax logprobs: Raw<'a>,
     }
 
     struct Message<'a> {
@@ -90,7 +93,7 @@ impl<'a> TextPart<'a> {
 /// Reports members of a reply or a chunk that no other dialect has.
 pub(super) fn report(members: &[(&str, Option<Raw<'_>>)], losses: &mut Losses) {
     for (path, raw) in members {
-        if raw.is_some_and(|raw| !matches!(raw.get(), "[]" | "{}" | "\"\"" | "false")) {
+        if raw.is_some_and(|raw| !is_hollow(raw.get())) {
             losses.once(path, "has no counterpart");
         }
     }
@@ -106,7 +109,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     if !listed {
         wire::parse_into(&mut wire, body)?;
     }
-    if listed || wire.error.is_some() {
+    if listed || says_something(wire.error) {
         let view = read_error::read(200, body);
         return Err(Error::new("error", format!("the upstream answered: {}", view.message)));
     }
@@ -115,10 +118,17 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     report(&beside, losses);
     let Few { first, rest } = wire.choices;
     let choice = first.ok_or_else(|| Error::new("choices", "the upstream sent no choice"))?;
+    if says_something(choice.error) {
+        let view = read_error::read(200, body);
+        return Err(Error::new(
+            "choices[0].error",
+            format!("the upstream answered: {}", view.message),
+        ));
+    }
     if !rest.is_empty() {
         losses.dropped("reply.choices[1]", "only the first choice is kept");
     }
-    if choice.logprobs.is_some() {
+    if choice.logprobs.is_some_and(|raw| !is_hollow(raw.get())) {
         losses.dropped("reply.choices[0].logprobs", "has no counterpart");
     }
     let message =
@@ -127,7 +137,9 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Reply<'a>,
     let parts = parts(message, losses);
     let calls = parts.iter().any(|part| matches!(part.body, Body::ToolCall(_)));
     let finish = choice.finish_reason.as_deref();
-    let stop = stop(finish, choice.stop_reason, Seen { calls, refused }, losses);
+    let seen = Seen { said: !parts.is_empty(), calls, refused };
+    let stop = stop(finish, choice.stop_reason, seen, losses)
+        .map_err(|message| Error::new("choices[0].finish_reason", message))?;
     let mut used = Used::default();
     used.take([wire.usage, wire.x_groq.and_then(|groq| groq.usage)], wire.timings);
     Ok(Reply { parts, stop, usage: used.usage() })
@@ -199,27 +211,38 @@ fn read_call<'a>(
 }
 
 /// What the answer held, which counts more than what `finish_reason` says.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
+    /// Anything at all.
+    pub(super) said: bool,
     pub(super) calls: bool,
     pub(super) refused: bool,
 }
 
+/// Whether an `error` beside an answer is one: not `false`, and nothing empty.
+pub(super) fn says_something(error: Option<Raw<'_>>) -> bool {
+    error.is_some_and(|raw| !matches!(raw.get(), "false" | "\"\"" | "[]"))
+}
+
 /// Why the answer ended. Some servers say `stop` after tool calls, or `tool_calls` without any.
+///
+/// # Errors
+/// When the reason says that there is no answer.
 pub(super) fn stop<'a>(
     finish: Option<&str>,
     matched: Option<Raw<'a>>,
     seen: Seen,
     losses: &mut Losses,
-) -> Stop<'a> {
-    let reason = match finish {
-        Some("length" | "max_tokens" | "model_length") => StopReason::MaxTokens,
-        Some("content_filter") => StopReason::Refusal,
-        Some("stop" | "tool_calls" | "function_call" | "eos" | "end_turn" | "tool_use") | None => {
-            StopReason::End
-        }
-        Some(other) => {
-            losses.once("reply.choices[0].finish_reason", &format!("`{other}` is not known"));
+) -> Result<Stop<'a>, String> {
+    let finish = finish.unwrap_or_default();
+    let reason = match finish::of(finish) {
+        Finish::Ends(StopReason::ToolUse) | Finish::GoesOn => StopReason::End,
+        Finish::Ends(reason) => reason,
+        Finish::Filtered => StopReason::Refusal,
+        Finish::Failed => return Err(finish::sentence(finish)),
+        Finish::Unknown if !seen.said => return Err(finish::sentence(finish)),
+        Finish::Unknown => {
+            losses.once("reply.choices[0].finish_reason", &format!("`{finish}` is not known"));
             StopReason::End
         }
     };
@@ -231,5 +254,5 @@ pub(super) fn stop<'a>(
         other => other,
     };
     let sequence = sequence.filter(|_| reason == StopReason::StopSequence);
-    Stop { reason, sequence, explanation: None, details: None }
+    Ok(Stop { reason, sequence, explanation: None, details: None })
 }

@@ -9,10 +9,11 @@ use super::wire_request::{
     Tool as WireTool, ToolChoice as WireChoice, cache,
 };
 use crate::context::Error;
+use crate::dialect::reader::is_hollow;
 use crate::dialect::wire;
 use crate::neutral::{
-    Cache, Display, Effort, Format, Losses, Names, Place, Reasoning, Request, Sampling, Str, StrOr,
-    ThinkingMode, Tier, Tool, ToolChoice,
+    Cache, Display, Effort, Format, LeftOut, Losses, Names, Place, Reasoning, Request, Sampling,
+    Str, StrOr, ThinkingMode, Tier, Tool, ToolChoice,
 };
 
 /// How this dialect spells the fields of a request.
@@ -27,7 +28,7 @@ pub(super) const NAMES: Names = Names {
 };
 
 /// Fields whose value changes nothing, so that leaving them out is no loss.
-pub(super) const HARMLESS: [(&str, &str); 12] = [
+pub(super) const HARMLESS: [(&str, &str); 13] = [
     ("n", "1"),
     ("logprobs", "false"),
     ("top_logprobs", "0"),
@@ -40,6 +41,7 @@ pub(super) const HARMLESS: [(&str, &str); 12] = [
     ("metadata", "{}"),
     ("verbosity", "\"medium\""),
     ("modalities", "[\"text\"]"),
+    ("prompt_cache_options", "{\"mode\":\"implicit\"}"),
 ];
 
 /// Parses a request body.
@@ -51,12 +53,19 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         return Err(Error::new("messages", "must hold at least one message"));
     }
     for (name, raw) in &wire.unknown {
-        if !HARMLESS.contains(&(name, raw.get())) {
+        let tight: String = raw.get().split_whitespace().collect();
+        if !is_hollow(&tight) && !HARMLESS.contains(&(name, &tight)) {
             losses.dropped(name, "has no counterpart at the upstream");
         }
     }
     let turns = read_messages::read(&mut messages, losses)?;
-    let tools = tools(wire.tools.take(), wire.functions.take(), losses);
+    let (tools, mut left_out) = tools(wire.tools.take(), wire.functions.take(), losses);
+    if wire.web_search_options.is_some() {
+        let why = "the upstream does not search the web by itself";
+        losses.dropped("web_search_options", why);
+        let place = Place::top("web_search_options");
+        left_out = left_out.or_else(|| Some(LeftOut { place, why: why.to_owned() }));
+    }
     let (tool_choice, allowed_tools) = choice(wire.tool_choice.take(), wire.function_call.take())?;
     if wire.stream_options.as_ref().and_then(|options| options.include_obfuscation) == Some(true) {
         losses.dropped("stream_options.include_obfuscation", "the upstream has no such padding");
@@ -66,6 +75,7 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         names: &NAMES,
         turns,
         tools,
+        left_out,
         tool_choice,
         allowed_tools,
         parallel_tools: wire.parallel_tool_calls,
@@ -92,8 +102,9 @@ fn tools<'a>(
     tools: Option<Vec<WireTool<'a>>>,
     functions: Option<Vec<Function<'a>>>,
     losses: &mut Losses,
-) -> Vec<Tool<'a>> {
+) -> (Vec<Tool<'a>>, Option<LeftOut>) {
     let mut list = Vec::new();
+    let mut left_out = None;
     for (index, tool) in tools.unwrap_or_default().into_iter().enumerate() {
         let place = Place::top("tools").at(index);
         let cache = cache(tool.cache_control.as_ref(), place, losses);
@@ -101,7 +112,9 @@ fn tools<'a>(
             Some(function) => list.push(read_function(function, place, cache)),
             None => {
                 let kind = tool.kind.as_deref().unwrap_or("?").to_owned();
-                losses.dropped(place, &format!("tools of type `{kind}` have no counterpart"));
+                let why = format!("tools of type `{kind}` have no counterpart");
+                losses.dropped(place, &why);
+                left_out.get_or_insert(LeftOut { place, why });
             }
         }
     }
@@ -112,7 +125,7 @@ fn tools<'a>(
     for (index, function) in functions.into_iter().enumerate() {
         list.push(read_function(function, Place::top("functions").at(index), None));
     }
-    list
+    (list, left_out)
 }
 
 fn read_function<'a>(function: Function<'a>, place: Place, cache: Option<Cache>) -> Tool<'a> {

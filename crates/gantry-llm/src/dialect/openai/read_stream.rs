@@ -4,15 +4,17 @@
 //! calls that began, and the reason to stop. The end is `[DONE]`.
 
 use super::read_messages::thinking_block;
-use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, stop};
+use super::read_reply::{REASONING_DETAILS, Seen, TextPart, XGroq, report, says_something, stop};
+use super::stream_calls::{Calls, FunctionDelta, ToolDelta};
 use super::usage::{Timings, Usage, Used};
-use super::wire_request::{ThinkingBlock, thought_signature};
+use super::wire_request::ThinkingBlock;
 use crate::context::Error;
 use crate::context::Failure;
 use crate::dialect::StreamParser;
 use crate::dialect::read_error;
 use crate::dialect::wire::{self, Few, Skipped, wire};
-use crate::neutral::{Body, Event, Losses, Raw, Sink, Stop, StopReason, Str, StrOr, Text};
+use crate::finish::ends;
+use crate::neutral::{Body, Event, Losses, Raw, Sink, Str, StrOr, Text};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
 
@@ -29,6 +31,7 @@ wire! {
 
     struct Choice<'a> {
         sub delta: Delta<'a>,
+        may error: Raw<'a>,
         may index: u64,
         lax finish_reason: Str<'a>,
         lax stop_reason: Raw<'a>,
@@ -47,45 +50,23 @@ wire! {
         lax annotations: Vec<Skipped>,
         lax audio: Skipped,
     }
-
-    struct ToolDelta<'a> {
-        may index: u64,
-        may id: Str<'a>,
-        may function: FunctionDelta<'a>,
-        may extra_content: Raw<'a>,
-    }
-
-    struct FunctionDelta<'a> {
-        may name: Str<'a>,
-        // Whole, as an object, from some servers.
-        may arguments: StrOr<Text<'a>, Raw<'a>>,
-    }
-}
-
-/// A tool call that began.
-#[derive(Debug, Default)]
-struct Call {
-    index: Option<u64>,
-    id: String,
-    /// Whether its name is known and the printer has been told.
-    started: bool,
-    /// Arguments that came before the name.
-    early: String,
-    /// The signature that came before the name.
-    signature: Option<String>,
 }
 
 /// State of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     started: bool,
+    /// The model has said something.
+    said: bool,
     refused: bool,
     /// Reasoning text has come since the last signature.
     thought: bool,
-    calls: Vec<Call>,
+    calls: Calls,
     used: Used,
     /// Whether a finish reason was seen: then the answer is whole, `[DONE]` or not.
     finished: bool,
+    /// The finish reason, and what had been seen when it was told.
+    finish: Option<(String, Seen)>,
     done: bool,
     head: Head,
     losses: Losses,
@@ -168,7 +149,8 @@ impl StreamParser for Parser {
         }
         if data == b"[DONE]" {
             if !self.finished {
-                sink.send(Event::Stop(self.default_stop()));
+                let stop = stop(None, None, self.seen(), &mut self.losses);
+                stop.into_iter().for_each(|stop| sink.send(Event::Stop(stop)));
             }
             self.end(sink);
             return Ok(());
@@ -179,14 +161,17 @@ impl StreamParser for Parser {
             return Err(Failure::Upstream(read_error::read(200, data)));
         }
         self.head.read(&mut chunk, data).map_err(Failure::Malformed)?;
-        if chunk.error.is_some() {
+        let failed = chunk.choices.iter_mut().any(|choice| says_something(choice.error));
+        if failed || says_something(chunk.error) {
             return Err(Failure::Upstream(read_error::read(200, data)));
         }
         let beside =
             [("reply.citations", chunk.citations), ("reply.search_results", chunk.search_results)];
         report(&beside, &mut self.losses);
         for choice in chunk.choices.iter_mut() {
-            self.choice(choice, sink);
+            if !self.choice(choice, sink) {
+                return Err(Failure::Upstream(read_error::read(200, data)));
+            }
         }
         let usages = [chunk.usage, chunk.x_groq.and_then(|groq| groq.usage)];
         if self.used.take(usages, chunk.timings)
@@ -203,10 +188,11 @@ impl StreamParser for Parser {
 }
 
 impl Parser {
-    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) {
+    /// Takes a choice; `false` when its reason to stop says that there is no answer.
+    fn choice(&mut self, choice: &mut Choice<'_>, sink: &mut dyn Sink) -> bool {
         if choice.index.is_some_and(|index| index > 0) {
             self.losses.once("reply.choices[1]", "only the first choice is kept");
-            return;
+            return true;
         }
         if !self.started {
             self.started = true;
@@ -216,20 +202,35 @@ impl Parser {
             self.losses.once("reply.choices[0].logprobs", "has no counterpart");
         }
         self.delta(&mut choice.delta, sink);
-        if let Some(finish) = choice.finish_reason.take() {
+        if let Some(finish) = choice.finish_reason.take().filter(|finish| ends(finish)) {
             self.finished = true;
-            let seen =
-                Seen { calls: self.calls.iter().any(|call| call.started), refused: self.refused };
-            let stop = stop(Some(&finish), choice.stop_reason, seen, &mut self.losses);
-            sink.send(Event::Stop(stop));
+            let seen = self.seen();
+            match stop(Some(&finish), choice.stop_reason, seen, &mut self.losses) {
+                Ok(stop) => sink.send(Event::Stop(stop)),
+                Err(_) => return false,
+            }
+            self.finish = Some((finish.to_string(), seen));
         }
+        true
+    }
+
+    fn seen(&self) -> Seen {
+        let calls = self.calls.any();
+        Seen { said: self.said || calls, calls, refused: self.refused }
     }
 
     fn delta(&mut self, delta: &mut Delta<'_>, sink: &mut dyn Sink) {
+        if delta.tool_calls.is_none() {
+            self.calls.close_empty(sink);
+        }
         self.thinking(delta, sink);
         match delta.content.take() {
-            Some(StrOr::Str(text)) if !text.is_empty() => sink.send(Event::Text(text)),
+            Some(StrOr::Str(text)) if !text.is_empty() => {
+                self.said = true;
+                sink.send(Event::Text(text));
+            }
             Some(StrOr::Other(list)) => {
+                self.said |= !list.is_empty();
                 for body in list.into_iter().flat_map(|part| part.read(&mut self.losses)) {
                     match body {
                         Body::Thinking { text, .. } => sink.send(Event::Thinking(text)),
@@ -241,15 +242,16 @@ impl Parser {
             Some(StrOr::Str(_)) | None => {}
         }
         if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
-            self.refused = true;
+            (self.said, self.refused) = (true, true);
             sink.send(Event::Refusal(text));
         }
         for tool in delta.tool_calls.take().unwrap_or_default() {
-            self.tool(tool, sink);
+            self.calls.take(tool, &mut self.losses, sink);
         }
         if let Some(function) = delta.function_call.take() {
             let function = Some(function);
-            self.tool(ToolDelta { index: Some(0), function, ..ToolDelta::default() }, sink);
+            let tool = ToolDelta { index: Some(0), function, ..ToolDelta::default() };
+            self.calls.take(tool, &mut self.losses, sink);
         }
         if delta.annotations.as_ref().is_some_and(|list| !list.is_empty()) {
             self.losses.once("reply.choices[0].message.annotations", "has no counterpart");
@@ -264,12 +266,13 @@ impl Parser {
         // Some servers send the same text under both names.
         match (delta.reasoning_content.take(), delta.reasoning.take()) {
             (Some(text), _) | (None, Some(StrOr::Str(text))) if !text.is_empty() => {
-                self.thought = true;
+                (self.said, self.thought) = (true, true);
                 sink.send(Event::Thinking(text));
             }
             _ => {}
         }
         for block in delta.thinking_blocks.take().unwrap_or_default() {
+            self.said = true;
             match thinking_block(block) {
                 Body::Thinking { text, signature } => {
                     if !self.thought && (signature.is_some() || !text.is_empty()) {
@@ -287,89 +290,18 @@ impl Parser {
         report(&[(REASONING_DETAILS, delta.reasoning_details)], &mut self.losses);
     }
 
-    fn tool(&mut self, delta: ToolDelta<'_>, sink: &mut dyn Sink) {
-        let Some(function) = delta.function else {
-            self.losses.once("reply.choices[0].message.tool_calls", "not a function call");
-            return;
-        };
-        let name = function.name.filter(|name| !name.is_empty());
-        let id = delta.id.as_deref().unwrap_or_default();
-        let at = self.call_of(delta.index, id, name.is_some());
-        let Some(call) = self.calls.get_mut(at) else { return };
-        let signature = thought_signature(delta.extra_content);
-        if signature.is_some() && call.started {
-            let note = "a signature behind the call that it is of";
-            self.losses.once("reply.choices[0].message.tool_calls.extra_content", note);
-        }
-        let arguments = match function.arguments {
-            Some(StrOr::Str(text)) => text,
-            Some(StrOr::Other(raw)) => Text::Owned(raw.get().to_owned()),
-            None => Text::default(),
-        };
-        match name {
-            Some(name) if !call.started => {
-                call.started = true;
-                let id = Str::from(&*call.id);
-                let signature = signature.or(call.signature.take().map(Text::Owned));
-                sink.send(Event::ToolStart { call: at, id, name, signature });
-                let early = std::mem::take(&mut call.early);
-                if !early.is_empty() {
-                    sink.send(Event::ToolArguments { call: at, fragment: early.into() });
-                }
-            }
-            _ if !call.started => {
-                let early = signature.map(|signature| signature.decode().into_owned());
-                call.signature = early.or(call.signature.take());
-            }
-            _ => {}
-        }
-        if call.started && !arguments.is_empty() {
-            sink.send(Event::ToolArguments { call: at, fragment: arguments });
-        } else if !call.started {
-            arguments.push_to(&mut call.early);
-        }
-    }
-
-    /// The call that a fragment belongs to. Fragments are keyed by `index`; servers that leave it
-    /// out, or always send 0, begin a new call with a new id. An id that changes without a name
-    /// begins nothing, because some servers make up another one for each fragment.
-    fn call_of(&mut self, index: Option<u64>, id: &str, named: bool) -> usize {
-        let last = self.calls.len().checked_sub(1);
-        let known = match index {
-            Some(_) => self.calls.iter().rposition(|call| call.index == index),
-            None if id.is_empty() => last,
-            None => {
-                let same = self.calls.iter().rposition(|call| call.id == id);
-                same.or(last.filter(|_| !named))
-            }
-        };
-        if let Some(at) = known
-            && let Some(call) = self.calls.get_mut(at)
-        {
-            if call.id.is_empty() && !call.started {
-                id.clone_into(&mut call.id);
-            }
-            if !named || id.is_empty() || call.id.is_empty() || call.id == id {
-                return at;
-            }
-        }
-        self.calls.push(Call { index, id: id.to_owned(), ..Call::default() });
-        self.calls.len() - 1
-    }
-
     /// All has been said.
     fn end(&mut self, sink: &mut dyn Sink) {
         self.done = true;
-        if self.calls.iter().any(|call| !call.started) {
-            let note = "a call that was never named is left out";
-            self.losses.once("reply.choices[0].message.tool_calls", note);
+        self.calls.close_empty(sink);
+        self.calls.report(&mut self.losses);
+        // What came behind the finish reason may give it another meaning.
+        if let Some((finish, told)) = self.finish.take()
+            && told != self.seen()
+            && let Ok(stop) = stop(Some(&finish), None, self.seen(), &mut self.losses)
+        {
+            sink.send(Event::Stop(stop));
         }
         sink.send(Event::End);
-    }
-
-    /// The stop of a stream that ended with `[DONE]` but named no reason.
-    fn default_stop(&self) -> Stop<'static> {
-        let calls = self.calls.iter().any(|call| call.started);
-        Stop::plain(if calls { StopReason::ToolUse } else { StopReason::End })
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! The rows of OpenAI's operations name them.
 
+use crate::finish::ends;
 use crate::observe::usage::{Convention, Counts};
 use crate::observe::value::{
-    array, error, error_of, keep_first, object as members, owned, says_something, text_len,
+    array, error, error_of, keep_first, object as members, owned, says_something, string, text_len,
 };
-use crate::observe::{Found, Malformed, Notes, Replies, Seen};
+use crate::observe::{Found, Malformed, Notes, Replies, Seen, failed};
 use crate::scan::Fault;
 use crate::scan::cursor::Cursor;
 use crate::sse;
@@ -72,9 +73,14 @@ fn embeddings(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> 
 
 /// Reads a reply or chunk.
 fn object(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    // What servers say that have no envelope: FastAPI's `detail`, a bare `message`.
+    let (mut complains, mut identified) = (false, false);
     members(cursor, |cursor, name| {
         match name {
-            b"id" => keep_first(&mut notes.message_id, cursor)?,
+            b"id" => {
+                identified = true;
+                keep_first(&mut notes.message_id, cursor)?;
+            }
             b"model" => keep_first(&mut notes.model, cursor)?,
             b"choices" => found.body |= array(cursor, |cursor| choice(notes, found, cursor))?,
             b"data" => {
@@ -84,16 +90,19 @@ fn object(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resu
                 })?;
             }
             b"usage" => usage(notes, found, cursor)?,
-            b"error" => found.error = error(cursor)?,
+            b"error" => found.fail(error(cursor)?),
             b"object" => {
                 let range = cursor.skip()?;
+                identified = true;
                 // vLLM's older error: the members of the error stand at the top.
-                found.is_error = cursor.slice(&range) == b"\"error\"";
+                found.is_error |= cursor.slice(&range) == b"\"error\"";
             }
+            b"type" => found.is_error |= string(cursor)?.as_deref() == Some("error"),
+            b"detail" | b"message" => complains |= says_something(cursor)?,
             // Groq puts the usage of a stream here.
             b"x_groq" => members(cursor, |cursor, name| match name {
                 b"usage" => usage(notes, found, cursor),
-                b"error" => error(cursor).map(|error| found.error = error),
+                b"error" => error(cursor).map(|error| found.fail(error)),
                 _ => cursor.ignore(),
             })?,
             // llama.cpp adds its own counts to the last chunk, with or without `usage`.
@@ -105,7 +114,9 @@ fn object(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resu
             _ => cursor.ignore()?,
         }
         Ok(())
-    })
+    })?;
+    found.is_error |= complains && !found.body && !identified;
+    Ok(())
 }
 
 fn usage(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
@@ -117,20 +128,23 @@ fn usage(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Resul
 }
 
 fn choice(notes: &mut Notes, found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    let mut reason = None;
     members(cursor, |cursor, name| {
         match name {
             b"delta" | b"message" => message(found, cursor)?,
             b"text" => produced(found, text_len(cursor)?),
-            b"finish_reason" => {
-                if let Some(reason) = owned(cursor)?.filter(|reason| !reason.is_empty()) {
-                    notes.finish_reason = Some(reason);
-                    found.finish = true;
-                }
-            }
+            b"finish_reason" => reason = owned(cursor)?,
+            b"error" => found.fail(error(cursor)?),
             _ => cursor.ignore()?,
         }
         Ok(())
-    })
+    })?;
+    if let Some(reason) = reason.filter(|reason| ends(reason)) {
+        found.fail(failed(&reason, notes.content || found.content));
+        notes.finish_reason = Some(reason);
+        found.finish = true;
+    }
+    Ok(())
 }
 
 fn message(found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
@@ -145,6 +159,7 @@ fn message(found: &mut Found, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
                 array(cursor, |cursor| tool_call(found, cursor))?;
             }
             b"function_call" => function(found, cursor)?,
+            b"error" => found.fail(error(cursor)?),
             b"audio" | b"images" => found.content |= says_something(cursor)?,
             b"reasoning_details" | b"thinking_blocks" => {
                 let shown = says_something(cursor)?;

@@ -29,6 +29,7 @@ wire! {
         may user: Str<'a>,
         may safety_identifier: Str<'a>,
         may service_tier: Str<'a>,
+        may web_search_options: Skipped,
         keep unknown,
     }
 
