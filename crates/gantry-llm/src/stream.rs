@@ -8,7 +8,7 @@ pub use crate::context::{Failure, StreamContext};
 
 use crate::context::Error;
 use crate::dialect::{Dialect, StreamParser, StreamPrinter};
-use crate::neutral::{Carried, ErrorView, Event, Restoring, Sink};
+use crate::neutral::{Carried, ErrorView, Event, Held, Restoring, Sink};
 use crate::screen::{Screen, Screening};
 use gantry_model::record::Loss;
 use gantry_model::usage::TokenUsage;
@@ -25,6 +25,8 @@ pub struct StreamTranslator {
     same: bool,
     request_id: String,
     carried: Carried,
+    /// Arguments that are not whole yet.
+    held: Held,
     upstream_error: Option<ErrorView>,
     screen: Option<Box<dyn Screen>>,
     blocked: Option<String>,
@@ -43,6 +45,7 @@ impl StreamTranslator {
             same: from == to,
             request_id: ctx.request_id,
             carried: ctx.carried,
+            held: Held::default(),
             upstream_error: None,
             screen: None,
             blocked: None,
@@ -83,7 +86,7 @@ impl StreamTranslator {
         }
         // About what the printers put around the data, so that one allocation does.
         out.reserve(data.len() + EVENT_FRAME_BYTES);
-        let (parser, names) = (&mut self.parser, &self.carried.names);
+        let (parser, names, held) = (&mut self.parser, &self.carried.names, &mut self.held);
         let mut output = Output { printer: &mut *self.printer, out };
         let mut screening;
         let sink: &mut dyn Sink = match self.screen.as_deref_mut() {
@@ -95,7 +98,7 @@ impl StreamTranslator {
         };
         let taken = match names.is_empty() {
             true => parser.event(event_name, data, sink),
-            false => parser.event(event_name, data, &mut Restoring { names, sink }),
+            false => parser.event(event_name, data, &mut Restoring { names, held, sink }),
         };
         self.gather();
         match taken {
@@ -120,7 +123,8 @@ impl StreamTranslator {
     /// must see an error, not a silent end.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut output = Output { printer: &mut *self.printer, out };
-        let done = self.parser.close(&mut output);
+        let (names, held) = (&self.carried.names, &mut self.held);
+        let done = self.parser.close(&mut Restoring { names, held, sink: &mut output });
         self.gather();
         if done {
             return Ok(());

@@ -21,7 +21,8 @@ pub use crate::whole::TranslatedReply;
 
 use crate::dialect::Dialect;
 use crate::neutral::{
-    self, Arguments, Body, Document, LeftOut, Losses, Media, Part, Request, Text, ToolChoice,
+    self, Arguments, Body, Document, LeftOut, Losses, Media, Part, Raw, Request, Text, ToolChoice,
+    fit_ids,
 };
 use crate::whole;
 use gantry_model::record::Loss;
@@ -68,9 +69,16 @@ pub fn request(
     request.stream = ctx.stream.unwrap_or(request.stream);
     neutral::results_first(&mut request.turns);
     refuse_without_tools(&request)?;
-    let limit = ctx.quirks.limits.tool_name.as_ref();
-    let mut carried = Carried::of(&mut request, limit, &mut losses);
+    let limits = &ctx.quirks.limits;
+    fit_ids(&mut request, limits, &mut losses);
+    let mut schemas = Vec::new();
+    let mut carried = Carried::of(&mut request, limits, &mut schemas, &mut losses);
     carried.echo = from.echo(body);
+    for (index, json) in &schemas {
+        if let Some(tool) = request.tools.get_mut(*index) {
+            tool.schema = Some(Raw::new(json));
+        }
+    }
     let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
     to.print_request(&request, ctx, &mut losses, &mut out)?;
     let headers = to.needed_headers(&request);

@@ -2,8 +2,8 @@
 
 use crate::harness::{Harness, json, text};
 use gantry_gateway::config::Config;
-use gantry_testkit::MockUpstream;
 use gantry_testkit::snapshot::{anthropic, openai, source, virtual_model};
+use gantry_testkit::{Answer, MockUpstream, Step};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -81,5 +81,39 @@ async fn a_header_or_the_configuration_switches_it_off() {
         let answer = gateway.send(Method::POST, path, &body, &headers).await;
         assert_eq!(answer.status, 200, "{}", text(&answer));
         assert_eq!(sent(&mock)["temperature"].is_null(), fitted, "{configured} {wished:?}");
+    }
+}
+
+#[tokio::test]
+async fn tools_that_a_vendor_refuses_are_sent_in_its_form_and_called_in_the_callers() {
+    let mock = MockUpstream::start().await.unwrap();
+    let gateway = gateway(&mock, Config::default()).await;
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    let odd = json!({"type": "object", "properties": {"$filter": {"type": "string"}}});
+    let function = |name: &str, schema: &Value| {
+        let function = json!({"name": name, "parameters": schema});
+        json!({"type": "function", "function": function})
+    };
+    for stream in [false, true] {
+        let body = json!({
+            "model": "claude/claude-haiku-4-5", "stream": stream,
+            "messages": [{"role": "user", "content": "Hi"}],
+            "tools": [function("mcp.list/all", &list), function("find", &odd)],
+        });
+        gateway.post("/v1/chat/completions", &body.to_string()).await;
+        let tools = sent(&mock)["tools"].clone();
+        assert_eq!(tools[0]["input_schema"]["properties"]["input"], list, "{tools}");
+        let names = tools[1]["input_schema"]["properties"].as_object().unwrap();
+        let short = names.keys().next().unwrap().clone();
+        let mut answer = Answer::tools(&["a", "b"]);
+        answer.tool_calls[0].name = tools[0]["name"].as_str().unwrap().to_owned();
+        answer.tool_calls[0].arguments = r#"{"input":["x","y"]}"#.to_owned();
+        answer.tool_calls[1].name = "find".to_owned();
+        answer.tool_calls[1].arguments = json!({&short: "z"}).to_string();
+        mock.script(vec![Step::Answer(answer)]);
+        let answer = gateway.post("/v1/chat/completions", &body.to_string()).await;
+        let said = text(&answer);
+        let whole = [r#""mcp.list/all""#, r#"[\"x\",\"y\"]"#, r#"{\"$filter\":\"z\"}"#];
+        assert!(whole.iter().all(|part| said.contains(part)), "{stream} {said}");
     }
 }

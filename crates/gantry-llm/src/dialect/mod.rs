@@ -6,6 +6,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod data_url;
+mod fit_ids;
 mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;

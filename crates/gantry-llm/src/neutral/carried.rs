@@ -3,7 +3,7 @@
 //! `translate::request` makes it, the gateway keeps it until the reply is there.
 
 use super::{Losses, Request, Str, ToolNames};
-use gantry_model::facts::Limit;
+use gantry_model::facts::Limits;
 
 /// Of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,18 +17,17 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Notes what a request needs, and names its tools as the upstream takes it.
+    /// Notes what a request needs, and makes its tools as the upstream takes them; `schemas` gets
+    /// those that changed, by the tool's index.
     pub(crate) fn of(
         request: &mut Request<'_>,
-        tool_name: Option<&Limit>,
+        limits: &Limits,
+        schemas: &mut Vec<(usize, String)>,
         losses: &mut Losses,
     ) -> Self {
         let custom = request.tools.iter().filter(|tool| tool.custom);
         let custom = custom.map(|tool| tool.name.to_string()).collect();
-        let names = match tool_name {
-            Some(limit) => ToolNames::fit(request, limit, losses),
-            None => ToolNames::default(),
-        };
+        let names = ToolNames::fit(request, limits, schemas, losses);
         Self { names, custom, echo: String::new() }
     }
 

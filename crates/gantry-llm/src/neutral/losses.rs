@@ -58,9 +58,15 @@ impl Losses {
         }
     }
 
-    /// A default of Gantry's own, which the caller's request did not ask for.
+    /// A default or a spelling of Gantry's own, which takes nothing from the caller's request; each
+    /// is told once, the first of them only.
     pub fn added(&mut self, field: &str, note: &str) {
-        let (field, note) = (field.to_owned(), note.to_owned());
+        if self.added.len() >= PLACES_MAX
+            || self.added.iter().any(|added| added.field == field && added.note == note)
+        {
+            return;
+        }
+        let (field, note) = (short(field), short(note));
         self.added.push(Loss { field, kind: LossKind::Approximated, note });
     }
 

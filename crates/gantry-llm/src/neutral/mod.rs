@@ -6,6 +6,7 @@
 
 mod carried;
 mod error;
+mod fit_ids;
 mod fitted;
 mod losses;
 mod order;
@@ -14,9 +15,12 @@ mod reply;
 mod request;
 mod text;
 mod tool_names;
+mod tool_schema;
 
 pub use carried::Carried;
 pub use error::{ErrorKind, ErrorView};
+pub(crate) use fit_ids::fit_ids;
+pub(crate) use fitted::fitted;
 pub use losses::{Losses, Unknown};
 pub(crate) use order::results_first;
 pub use place::Place;
@@ -28,5 +32,5 @@ pub use request::{
 };
 pub(crate) use text::unescaped_len;
 pub use text::{Number, Raw, Str, StrOr, Text};
-pub(crate) use tool_names::Restoring;
 pub use tool_names::ToolNames;
+pub(crate) use tool_names::{Held, Restoring};

@@ -253,3 +253,73 @@ fn what_is_no_conversation_is_left_alone() {
         assert_eq!(fit(provider, model, body), (body.to_owned(), Vec::new()), "{dialect}");
     }
 }
+
+#[test]
+fn ids_are_cut_alike_in_calls_and_results() {
+    let id = |length: usize| "c".repeat(length);
+    for (provider, model, length, changed) in [
+        ("openai", "gpt-4o", 40, false),
+        ("openai", "gpt-4o", 41, true),
+        ("azure-openai", "gpt-4o", 300, true),
+        ("self-hosted-model", "qwen", 300, false),
+        ("mistral-ai", "mistral-small-latest", 9, false),
+        ("mistral-ai", "mistral-small-latest", 24, true),
+    ] {
+        let id = id(length);
+        let call =
+            json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        let body = json!({"messages": [
+            {"role": "user", "content": format!("\"{id}\"")},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": id, "content": "x"},
+        ]});
+        let (fitted, reported) = fit(provider, model, &body.to_string());
+        let fitted: Value = serde_json::from_str(&fitted).unwrap();
+        let sent = &fitted["messages"][1]["tool_calls"][0]["id"];
+        assert_eq!(*sent != json!(id), changed, "{provider} {length}: {sent}");
+        assert_eq!(*sent, fitted["messages"][2]["tool_call_id"]);
+        assert_eq!(fitted["messages"][0], body["messages"][0]);
+        assert_eq!(!reported.is_empty(), changed, "{reported:?}");
+    }
+    let id = "functions.read:0";
+    let body = json!({"messages": [
+        {"role": "assistant", "content": [
+            {"type": "tool_use", "id": id, "name": "f", "input": {}},
+        ]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "x"}]},
+    ]});
+    let (fitted, _) = fit("anthropic", "claude-haiku-4-5", &body.to_string());
+    let fitted: Value = serde_json::from_str(&fitted).unwrap();
+    let sent = &fitted["messages"][0]["content"][0]["id"];
+    assert!(sent.as_str().unwrap().starts_with("functions_read_0_"), "{sent}");
+    assert_eq!(*sent, fitted["messages"][1]["content"][0]["tool_use_id"]);
+}
+
+#[test]
+fn users_and_metadata_are_kept_within_limits() {
+    let long = "u".repeat(300);
+    for (at, field, value, changed) in [
+        ("openai/gpt-4o", "user", json!("u".repeat(64)), false),
+        ("openai/gpt-4o", "user", json!(long), true),
+        ("self-hosted-model/x", "user", json!(long), false),
+        ("anthropic/claude-haiku-4-5", "metadata", json!({"user_id": "jane"}), false),
+        ("anthropic/claude-haiku-4-5", "metadata", json!({"user_id": long}), true),
+        (
+            "anthropic/claude-haiku-4-5",
+            "metadata",
+            json!({"user_id": "jane.doe@example.com"}),
+            true,
+        ),
+        ("openai/gpt-4o", "metadata", json!({"a": "b"}), false),
+        ("openai/gpt-4o", "metadata", json!({(long.clone()): "b"}), true),
+        ("openai/gpt-4o", "metadata", json!({"a": "b".repeat(513)}), true),
+    ] {
+        let (provider, model) = at.split_once('/').unwrap();
+        let body = json!({"messages": [], field: value});
+        let (fitted, reported) = fit(provider, model, &body.to_string());
+        let fitted: Value = serde_json::from_str(&fitted).unwrap();
+        assert_eq!(fitted[field] != value, changed, "{at} {value}");
+        assert_eq!(reported.len(), usize::from(changed), "{at} {reported:?}");
+        assert!(!fitted.to_string().contains("jane.doe"), "{fitted}");
+    }
+}

@@ -7,6 +7,7 @@ use super::print_request::Limits;
 use super::read_request::NAMES;
 use super::thinking::{self, Asked, Plan};
 use crate::context::RequestContext;
+use crate::dialect::fit_ids;
 use crate::dialect::json::Json;
 use crate::dialect::reader::{Read, Reader};
 use crate::dialect::wire::{self, FromJson, Skipped, wire};
@@ -79,6 +80,13 @@ pub(super) fn fit(
     let plan = thinking(draft, claude, losses)?;
     sampling(draft, Limits::of(claude, ctx.version, plan), losses)?;
     tool_choice(draft, claude, losses)?;
+    let limits = &ctx.quirks.limits;
+    if let Some(limit) = &limits.user {
+        fit_ids::user(draft, ("metadata", Some("user_id")), limit, losses)?;
+    }
+    if let Some(limit) = &limits.call_id {
+        fit_ids::calls(draft, r#""tool_use_id""#, limit, losses)?;
+    }
     stop(draft, losses)
 }
 

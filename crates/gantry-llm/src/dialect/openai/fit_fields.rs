@@ -6,14 +6,16 @@
 use super::fit::{Asked, Fit};
 use super::read_request::{HARMLESS, NAMES};
 use crate::context::RequestContext;
+use crate::dialect::fit_ids;
 use crate::dialect::wire::{self, FromJson};
-use crate::neutral::{Effort, Losses, Raw, Reasoning, Str};
+use crate::neutral::{Effort, Losses, Raw, Reasoning, Str, fitted};
 use crate::scan::ScanError;
 use crate::scan::cursor::Cursor;
 use crate::splice::{Draft, Patch};
-use gantry_model::facts::ModelTraits;
+use gantry_model::facts::{Limit, Limits, ModelTraits};
 use memchr::memmem;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Both names of the output cap, the newer one first.
 const CAPS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
@@ -32,6 +34,14 @@ pub(super) fn fit(
             cap(draft, name, &fit, losses)?;
         }
     }
+    let limits = &ctx.quirks.limits;
+    if let Some(limit) = &limits.user {
+        fit_ids::user(draft, ("user", None), limit, losses)?;
+    }
+    if let Some(limit) = &limits.call_id {
+        fit_ids::calls(draft, r#""tool_call_id""#, limit, losses)?;
+    }
+    metadata(draft, limits, losses)?;
     if let Some(most) = ctx.quirks.limits.stops_max {
         stops(draft, most as usize, losses)?;
     }
@@ -162,6 +172,35 @@ fn stops(draft: &mut Draft<'_>, most: usize, losses: &mut Losses) -> Result<(), 
         losses.dropped(format!("stop[{index}]"), &format!("the upstream takes {most} at most"));
     }
     draft.put("stop", Cow::Owned(kept.into_bytes()))
+}
+
+/// Cuts what is too long in `metadata`, and leaves out what is too much.
+fn metadata(draft: &mut Draft<'_>, limits: &Limits, losses: &mut Losses) -> Result<(), ScanError> {
+    let most = limits.metadata_max.map_or(usize::MAX, |most| most as usize);
+    let Some(value) = draft.get("metadata").filter(|value| value.starts_with(b"{")) else {
+        return Ok(());
+    };
+    let Ok(mut known) = serde_json::from_slice::<BTreeMap<String, String>>(value) else {
+        return Ok(());
+    };
+    let takes = |limit: &Option<Limit>, text: &str| limit.as_ref().is_none_or(|l| l.takes(text));
+    let fits = known.len() <= most
+        && known.iter().all(|(key, value)| {
+            takes(&limits.metadata_key, key) && takes(&limits.metadata_value, value)
+        });
+    if fits {
+        return Ok(());
+    }
+    let made = |limit: &Option<Limit>, text: String| {
+        limit.as_ref().and_then(|limit| fitted(&text, limit)).unwrap_or(text)
+    };
+    known = known.into_iter().take(most).collect();
+    let known: BTreeMap<String, String> = known
+        .into_iter()
+        .map(|(key, value)| (made(&limits.metadata_key, key), made(&limits.metadata_value, value)))
+        .collect();
+    losses.approximated("metadata", "cut to what the upstream takes");
+    draft.put("metadata", Cow::Owned(serde_json::to_vec(&known).unwrap_or_default()))
 }
 
 /// Names the role `developer` as upstreams do that know `system` only.

@@ -8,11 +8,8 @@ use super::{print_messages, schema};
 use crate::context::{Error, RequestContext};
 use crate::dialect::json::Json;
 use crate::dialect::print_blocks::cache_control;
-use crate::neutral::{Cache, Format, Losses, Request, Sampling, Str, Tier, Tool, ToolChoice};
+use crate::neutral::{Cache, Format, Losses, Request, Sampling, Tier, Tool, ToolChoice};
 use gantry_model::facts::Quirks;
-
-/// Longest `user` that OpenAI takes, in characters.
-const USER_CHARS_MAX: usize = 64;
 
 /// Why a schema that must be held to exactly goes without strict mode.
 const NOT_STRICT: &str =
@@ -47,7 +44,7 @@ pub(crate) fn print(
         json.member_str("reasoning_effort", effort);
     }
     if let Some(user) = &request.user {
-        member_user(user, request.names.user, losses, &mut json);
+        json.member_str("user", user);
     }
     if let Some(tier) = request.tier {
         json.member_str("service_tier", tier_name(tier));
@@ -212,14 +209,6 @@ fn response_format(format: &Format<'_>, name: &str, losses: &mut Losses, json: &
         }
     }
     json.close(b'}');
-}
-
-fn member_user(user: &Str<'_>, name: &str, losses: &mut Losses, json: &mut Json<'_>) {
-    let end = user.char_indices().nth(USER_CHARS_MAX).map(|(at, _)| at);
-    if end.is_some() {
-        losses.approximated(name, "cut to the 64 characters that the upstream takes");
-    }
-    json.member_str("user", end.and_then(|end| user.get(..end)).unwrap_or(user));
 }
 
 fn tier_name(tier: Tier) -> &'static str {
