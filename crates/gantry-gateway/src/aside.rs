@@ -37,11 +37,11 @@ pub(crate) async fn aside<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     #[tokio::test]
     async fn other_requests_go_on_meanwhile_and_what_waits_gets_its_turn() {
-        let (release, held) = channel::<()>();
+        let (release, held) = sync_channel::<()>(0);
         let stuck = aside(move || held.recv().is_err());
         let others = async {
             for number in 0..10 {

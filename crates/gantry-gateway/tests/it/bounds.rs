@@ -20,6 +20,9 @@ fn record_bytes(record: &RequestRecord) -> usize {
     serde_json::to_vec(record).unwrap().len()
 }
 
+/// Path, body, header, status.
+type Case<'a> = (String, String, Option<(&'static str, &'a str)>, u16);
+
 #[tokio::test]
 async fn a_refused_request_leaves_little_however_much_it_says() {
     let mock = MockUpstream::start().await.unwrap();
@@ -29,8 +32,7 @@ async fn a_refused_request_leaves_little_however_much_it_says() {
     let retry = format!(r#"{{"{long}":1}}"#);
     let post = "/v1/chat/completions".to_owned();
     let body = chat("mock/m");
-    // Path, body, header, status.
-    let cases: [(String, String, Option<(&'static str, &str)>, u16); 10] = [
+    let cases: [Case<'_>; 10] = [
         (post.clone(), chat(&long), None, 404),
         (post.clone(), chat(&control), None, 404),
         (post.clone(), chat(&"x".repeat(3 << 20)), None, 404),

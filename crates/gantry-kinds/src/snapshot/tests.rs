@@ -251,9 +251,12 @@ fn slug(slug: &str) -> Manifest {
     }))
 }
 
+/// Manifests, and each short name with the whole one.
+type Named<'a> = (&'a [Manifest], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn a_vendors_name_is_free_as_long_as_nothing_else_has_it() {
-    let cases: [(&[Manifest], &[(&str, &str)]); 6] = [
+    let cases: [Named<'_>; 6] = [
         (&[foundry("one", &["gpt-4o"])], &[("gpt-4o", "one/gpt-4o")]),
         (&[foundry("one", &["gpt-4o"]), foundry("two", &["gpt-4o"])], &[]),
         (&[foundry("one", &["gpt-4o", "x"]), slug("gpt-4o")], &[("x", "one/x")]),

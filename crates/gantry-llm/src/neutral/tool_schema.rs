@@ -59,7 +59,7 @@ pub(super) fn fit(schema: &str, limits: &Limits) -> Option<Fitted> {
     }
     let mut fitted = Fitted { wrapped, ..Fitted::default() };
     let mut json = String::with_capacity(schema.len() + 64);
-    let plain = schema.starts_with(['{', '[']).then_some(schema).unwrap_or("{}");
+    let plain = if schema.starts_with(['{', '[']) { schema } else { "{}" };
     rewrite(Raw::new(plain), limits, &mut fitted, &mut json)?;
     fitted.json = if wrapped { wrap(&json)? } else { json };
     Some(fitted)

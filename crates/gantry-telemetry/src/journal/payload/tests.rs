@@ -18,6 +18,24 @@ fn usage() -> TokenUsage {
     }
 }
 
+fn attempt() -> Attempt {
+    Attempt {
+        target: "t".into(),
+        url: "u".into(),
+        status: 65_535,
+        outcome: "ok".into(),
+        error: "e".into(),
+        detail: "d".into(),
+        closed: true,
+        started_us: 255,
+        duration_us: 256,
+        retry_after_ms: Some(0),
+        input_tokens: 127,
+        output_tokens: 128,
+        cost: NanoUsd(-1),
+    }
+}
+
 /// Something in every field. No `..`: a new field has to come here too.
 fn full() -> RequestRecord {
     RequestRecord {
@@ -39,6 +57,7 @@ fn full() -> RequestRecord {
         resolved_model: "x".repeat(32),
         provider: "x".repeat(255),
         upstream_model: "x".repeat(256),
+        served_model: "s".into(),
         snapshot_generation: 128,
         route: (0..20)
             .map(|step| RouteStep {
@@ -49,21 +68,7 @@ fn full() -> RequestRecord {
                 closed: true,
             })
             .collect(),
-        attempts: vec![
-            Attempt::default(),
-            Attempt {
-                target: "t".into(),
-                url: "u".into(),
-                status: 65_535,
-                outcome: "ok".into(),
-                error: "e".into(),
-                detail: "d".into(),
-                closed: true,
-                started_us: 255,
-                duration_us: 256,
-                retry_after_ms: Some(0),
-            },
-        ],
+        attempts: vec![Attempt::default(), attempt()],
         status: 200,
         refusal: "r".into(),
         fault: "f".into(),
