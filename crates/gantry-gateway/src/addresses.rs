@@ -288,10 +288,10 @@ mod tests {
     fn what_no_operation_has_is_told_in_the_envelope_of_its_base() {
         let operations = Operations::standard();
         for (path, api) in [
-            ("/responses", "openai"),
+            ("/images", "openai"),
             ("/messages/batches", "anthropic"),
             ("/anthropic/v1/complete", "anthropic"),
-            ("/api/inference/openai/v1/responses", "openai"),
+            ("/api/inference/openai/v1/images", "openai"),
             ("/v1beta/models/g:generateContent", "openai"),
         ] {
             let own = Own::of(path, &operations).unwrap();

@@ -315,7 +315,7 @@ fn columns_keep_their_order() {
         ["finish_reason", "input_tokens", "cache_read_tokens"].map(str::to_owned)
     );
     assert_eq!(names.last().map(String::as_str), Some("rest"));
-    assert_eq!(names.len(), 47);
+    assert_eq!(names.len(), 48);
 }
 
 #[tokio::test]

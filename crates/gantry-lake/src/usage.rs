@@ -19,6 +19,10 @@ use std::collections::BTreeMap;
 const DAY_MS: i64 = 86_400_000;
 /// More groups than this are an error: nobody reads them, and they would fill the memory.
 const GROUPS_MAX: usize = 100_000;
+/// More keys than this are an error: each one is a column of the aggregate, for every record.
+const KEYS_MAX: usize = 8;
+/// So much of a key is repeated in a refusal.
+const SHOWN_CHARS: usize = 64;
 /// Summed columns, in the order of [`UsageRow`]'s numbers.
 const SUMS: [&str; 7] = [
     "input_tokens",
@@ -37,13 +41,13 @@ impl Lake {
     /// than the total. A missing value is an empty key.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there are more than 100 000 lines; else what failed.
+    /// [`Error::Invalid`] for more than 8 keys, for a key that stands twice, and when there are
+    /// more than 100 000 lines; else what failed.
     pub async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, Error> {
+        check_keys(&query.by)?;
         let batches = self.bounded(|| self.sums(query)).await?;
         if row_count(&batches) > GROUPS_MAX {
-            let found = query.by.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(",");
-            let why = "makes more than 100000 lines";
-            return Err(Error::Invalid { field: "by", found, why });
+            return Err(too_many_lines(&query.by));
         }
         let mut rows = BTreeMap::new();
         for batch in &batches {
@@ -79,6 +83,41 @@ impl Lake {
     }
 }
 
+/// Keys stand once and are few: a repeated key adds nothing but columns, and a repeated team
+/// would double the lines of a record each time.
+fn check_keys(by: &[UsageKey]) -> Result<(), Error> {
+    let refused = |found: String, why| Err(Error::Invalid { field: "by", found, why });
+    if by.len() > KEYS_MAX {
+        return refused(format!("{} keys", by.len()), "has more than 8 keys");
+    }
+    let mut rest = by.iter();
+    while let Some(key) = rest.next() {
+        if rest.clone().any(|other| column_of(other) == column_of(key)) {
+            return refused(shown(&[key.clone()]), "names a key twice");
+        }
+    }
+    Ok(())
+}
+
+/// The metadata that a key reads, or the key itself: a workspace is metadata by another name.
+fn column_of(key: &UsageKey) -> Result<&str, &UsageKey> {
+    match key {
+        UsageKey::Workspace => Ok(UsageKey::WORKSPACE),
+        UsageKey::Metadata(name) => Ok(name.as_str()),
+        other => Err(other),
+    }
+}
+
+/// Keys for a message, cut, because callers choose how long they are.
+fn shown(by: &[UsageKey]) -> String {
+    let keys = by.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(",");
+    keys.chars().take(SHOWN_CHARS).collect()
+}
+
+fn too_many_lines(by: &[UsageKey]) -> Error {
+    Error::Invalid { field: "by", found: shown(by), why: "makes more than 100000 lines" }
+}
+
 fn key_column(key: &UsageKey) -> Expr {
     match key {
         UsageKey::Model => {
@@ -111,6 +150,10 @@ fn collect(
         let line = line(batch, at)?;
         for keys in keys {
             add(rows.entry(keys).or_default(), &line);
+            // One group becomes a line per team, so the engine's own limit does not hold here.
+            if rows.len() > GROUPS_MAX {
+                return Err(too_many_lines(by));
+            }
         }
     }
     Ok(())

@@ -61,9 +61,6 @@ record_rows! {
         provider: String = 15, shared, text;
         /// The model name that was sent upstream.
         upstream_model: String = 16, shared, text;
-        /// The model that has answered, as the upstream names it: of a router or an alias another
-        /// one than was asked for. Empty when it does not say.
-        served_model: String = 60, shared, text;
         snapshot_generation: u64 = 17, shared, int, steady;
 
         /// Why the request went where it went, in order; sentences for people.
@@ -115,6 +112,9 @@ record_rows! {
         also_stands_for: u64 = 56, int;
         /// Address of the caller's end of the connection, without its port; empty when not known.
         peer: String = 59, text, distinct;
+        /// The model that has answered, as the upstream names it: of a router or an alias another
+        /// one than was asked for. Empty when it does not say.
+        served_model: String = 60, shared, text;
     }
 }
 

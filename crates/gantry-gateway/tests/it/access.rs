@@ -62,7 +62,7 @@ async fn a_refusal_says_what_is_wrong_in_the_callers_envelope_and_leaves_one_rec
             "does not serve embeddings; its model_types are [chat]",
         ),
         (openai, &good, &[("x-tfy-metadata", "x")], 400, "header `x-tfy-metadata`"),
-        ("/v1/responses", "{}", &[], 404, "no operation at `/v1/responses`"),
+        ("/v1/images", "{}", &[], 404, "no operation at `/v1/images`"),
         (openai, &good, &[("content-encoding", "gzip")], 415, "compressed"),
     ];
     for (index, (path, body, headers, status, expected)) in cases.into_iter().enumerate() {

@@ -179,7 +179,7 @@ async fn official_clients_are_told_not_to_repeat_what_cannot_fare_better() {
         ("/v1/messages", "{}", "Bearer wrong", 401),
         ("/v1/chat/completions", r#"{"model":"none/x","messages":[]}"#, "", 404),
         ("/v1/chat/completions", "{", "", 400),
-        ("/responses", "{}", "", 404),
+        ("/images", "{}", "", 404),
     ];
     for (path, body, token, status) in cases {
         let headers = [("authorization", token)];

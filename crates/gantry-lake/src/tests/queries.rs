@@ -312,6 +312,43 @@ async fn sums_beyond_64_bits_stop_at_the_largest_number() {
 }
 
 #[tokio::test]
+async fn keys_of_usage_stand_once_and_are_few() {
+    let fixture = Fixture::new();
+    let metadata = |name: &str| UsageKey::Metadata(name.into());
+    let different = |count: usize| (0..count).map(|at| metadata(&at.to_string())).collect();
+    let long = metadata(&"n".repeat(1 << 20));
+    let cases: Vec<(&str, Vec<UsageKey>, Option<&str>)> = vec![
+        ("a model 500 times", vec![UsageKey::Model; 500], Some("has more than 8 keys")),
+        ("nine teams", vec![UsageKey::Team; 9], Some("has more than 8 keys")),
+        ("nine different", different(9), Some("has more than 8 keys")),
+        ("eight different", different(8), None),
+        ("a team twice", vec![UsageKey::Team; 2], Some("names a key twice")),
+        (
+            "a model again",
+            vec![UsageKey::Model, UsageKey::Day, UsageKey::Model],
+            Some("names a key twice"),
+        ),
+        ("a long name twice", vec![long.clone(), long], Some("names a key twice")),
+        (
+            "a workspace by both names",
+            vec![UsageKey::Workspace, metadata("workspace")],
+            Some("names a key twice"),
+        ),
+        ("metadata named like a column", vec![UsageKey::Model, metadata("model")], None),
+    ];
+    for (case, by, refused) in cases {
+        match fixture.lake.usage(&UsageQuery { by, ..UsageQuery::default() }).await {
+            Ok(_) => assert_eq!(refused, None, "{case}"),
+            Err(Error::Invalid { field: "by", found, why }) => {
+                assert_eq!(Some(why), refused, "{case}");
+                assert!(found.len() <= 64, "{case}: {} bytes", found.len());
+            }
+            Err(error) => panic!("{case}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_says_why() {
     let mut fixture = Fixture::with(|config| config.query_journal_bytes = 100);
     let query = LogQuery { limit: Some(1_001), ..LogQuery::default() };
