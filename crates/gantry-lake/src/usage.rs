@@ -93,7 +93,7 @@ fn check_keys(by: &[UsageKey]) -> Result<(), Error> {
     let mut rest = by.iter();
     while let Some(key) = rest.next() {
         if rest.clone().any(|other| column_of(other) == column_of(key)) {
-            return refused(shown(&[key.clone()]), "names a key twice");
+            return refused(shown(std::slice::from_ref(key)), "names a key twice");
         }
     }
     Ok(())
