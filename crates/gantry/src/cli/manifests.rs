@@ -103,10 +103,23 @@ pub(crate) fn apply(arguments: &ApplyArguments) -> anyhow::Result<()> {
     if !unpriced.is_empty() {
         out::note(format_args!(
             "no price is known for {}: they count as 0 until their manifest gives `cost`",
-            unpriced.join(", ")
+            some_of(&unpriced)
         ));
     }
     Ok(())
+}
+
+/// Most models that a note names.
+const NAMED_MAX: usize = 5;
+
+/// The first of some names, and how many there are besides.
+fn some_of(names: &[String]) -> String {
+    match names.split_at_checked(NAMED_MAX) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// Models of an account that are billed by the token, but by no price that is known. Those that the
@@ -259,6 +272,14 @@ mod tests {
         for (manifest, expected) in cases {
             assert_eq!(unpriced(&manifest), expected, "{manifest}");
         }
+    }
+
+    #[test]
+    fn of_many_names_the_first_stand_for_all() {
+        let names = |count: usize| (0..count).map(|n| format!("m{n}")).collect::<Vec<_>>();
+        assert_eq!(some_of(&names(1)), "m0");
+        assert_eq!(some_of(&names(5)), "m0, m1, m2, m3, m4");
+        assert_eq!(some_of(&names(22)), "m0, m1, m2, m3, m4 and 17 more");
     }
 
     #[test]
