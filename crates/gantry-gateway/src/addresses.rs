@@ -6,13 +6,10 @@
 //! this one stands in for. A path that looks like a model's is never handed on: its caller reads an
 //! error envelope. It must not take what is the control plane's.
 
-use gantry_llm::operation::{Api, Lookup, Operations};
+use gantry_llm::operation::{ANTHROPIC, Api, Lookup, Method, Operations};
 
 /// What operations are below unless their paths say otherwise.
 const USUAL: &str = "v1/";
-
-/// The header by which Anthropic's API is chosen where paths are shared.
-const ANTHROPIC_HEADER: &str = "anthropic-version";
 
 /// The control plane's own paths.
 const CONTROL: &str = "api/svc/";
@@ -68,16 +65,6 @@ const MODEL_ROOTS: [&str; 33] = [
     "videos",
 ];
 
-/// Ends of paths of models, whatever base they stand behind.
-const MODEL_ENDS: [&str; 6] = [
-    "/chat/completions",
-    "/completions",
-    "/embeddings",
-    "/messages",
-    "/messages/count_tokens",
-    "/responses",
-];
-
 /// Which API a base names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
@@ -92,8 +79,8 @@ impl Speaks {
     fn has(self, header: &str, sent: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::Either => sent(header),
-            Self::OpenAi => header != ANTHROPIC_HEADER && sent(header),
-            Self::Anthropic => header == ANTHROPIC_HEADER || sent(header),
+            Self::OpenAi => ANTHROPIC.header != Some(header) && sent(header),
+            Self::Anthropic => ANTHROPIC.header == Some(header) || sent(header),
         }
     }
 }
@@ -119,11 +106,13 @@ impl<'p> Own<'p> {
         if let Some((below, speaks)) = below(plain) {
             return Some(Self::Below(below, speaks));
         }
-        if looks_like_a_models(plain) {
+        if looks_like_a_models(plain, operations) {
             return Some(Self::Below(plain, Speaks::Either));
         }
         let path = path.trim_start_matches('/').to_ascii_lowercase();
-        let own = below(&path).is_some() || operations.owns(&path) || looks_like_a_models(&path);
+        let own = below(&path).is_some()
+            || operations.owns(&path)
+            || looks_like_a_models(&path, operations);
         (own && path != plain).then_some(Self::Misspelled(path))
     }
 
@@ -188,10 +177,15 @@ fn doubled(path: &str) -> Option<&str> {
     path.strip_prefix(USUAL).filter(|rest| rest.starts_with(USUAL))
 }
 
-fn looks_like_a_models(path: &str) -> bool {
+fn looks_like_a_models(path: &str, operations: &Operations) -> bool {
     let path = path.trim_end_matches('/');
     let root = path.split('/').next().unwrap_or(path);
-    let ends = || MODEL_ENDS.iter().any(|end| path.ends_with(end));
+    // An operation of upstreams, whatever base it stands behind.
+    let posted = operations.iter().filter(|row| row.method == Method::Post);
+    let mut usual =
+        posted.flat_map(|row| row.paths).filter_map(|row| row.pattern.strip_prefix(USUAL));
+    let mut ends =
+        || usual.any(|end| path.strip_suffix(end).is_some_and(|base| base.ends_with('/')));
     let plain = !root.is_empty() && !root.bytes().any(|byte| byte.is_ascii_uppercase());
     plain && !path.starts_with(CONTROL) && (MODEL_ROOTS.contains(&root) || ends())
 }
@@ -231,7 +225,7 @@ mod tests {
     #[test]
     fn an_operation_is_found_behind_every_base_that_clients_write() {
         let operations = Operations::standard();
-        let sent = |header: &str| header == ANTHROPIC_HEADER;
+        let sent = |header: &str| header == "anthropic-version";
         for (path, operation, api) in [
             ("/chat/completions", "chat", "openai"),
             ("/completions", "completion", "openai"),
@@ -276,7 +270,7 @@ mod tests {
             ("/api/llm/v1/models/a/b", true, "anthropic"),
         ] {
             let own = Own::of(path, &operations).unwrap();
-            let sent = |name: &str| header && name == ANTHROPIC_HEADER;
+            let sent = |name: &str| header && name == "anthropic-version";
             let Lookup::Found(found) = own.lookup(&operations, "GET", sent) else {
                 panic!("{path}");
             };

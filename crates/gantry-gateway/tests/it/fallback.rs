@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// `route/chat`: first `one/m`, then `two/m`.
-fn two_targets(first: &MockUpstream, second: &MockUpstream) -> SnapshotSource {
+pub(crate) fn two_targets(first: &MockUpstream, second: &MockUpstream) -> SnapshotSource {
     let routing = json!({
         "type": "priority-based-routing",
         "load_balance_targets": [

@@ -1,10 +1,9 @@
 //! A failure is no answer, whoever says it and however: it falls back, is recorded as one, and its
 //! words reach the caller in the caller's envelope.
 
+use crate::fallback::two_targets;
 use crate::harness::{Harness, chat, chat_stream, json, messages, text};
 use bytes::Bytes;
-use gantry_model::snapshot::SnapshotSource;
-use gantry_testkit::snapshot::{openai, source, virtual_model};
 use gantry_testkit::{Act, MockUpstream, Raw, Step};
 use http::Method;
 
@@ -14,28 +13,10 @@ fn raw(status: u16, body: &str) -> Step {
     Step::Raw(Raw { before: Vec::new(), status, headers: Vec::new(), body })
 }
 
-/// `one/m`, and `route/chat` that goes from it to `two/m`.
-fn snapshot(first: &MockUpstream, second: &MockUpstream) -> SnapshotSource {
-    let routing = serde_json::json!({
-        "type": "priority-based-routing",
-        "load_balance_targets": [
-            {"target": "one/m", "priority": 0,
-             "retry_config": {"attempts": 0, "delay": 1, "on_status_codes": []}},
-            {"target": "two/m", "priority": 1},
-        ],
-    });
-    source(&[
-        openai("one", &first.url(), &["m"]).unwrap(),
-        openai("two", &second.url(), &["m"]).unwrap(),
-        virtual_model("route", "chat", routing).unwrap(),
-    ])
-    .unwrap()
-}
-
 async fn start() -> (Harness, MockUpstream, MockUpstream) {
     let (first, second) =
         (MockUpstream::start().await.unwrap(), MockUpstream::start().await.unwrap());
-    let gateway = Harness::start(snapshot(&first, &second)).await;
+    let gateway = Harness::start(two_targets(&first, &second)).await;
     (gateway, first, second)
 }
 

@@ -11,6 +11,7 @@ mod forward;
 pub(crate) mod json;
 pub(crate) mod openai;
 pub(crate) mod openai_error;
+pub(crate) mod openai_fields;
 mod print_blocks;
 mod progress;
 mod read_error;

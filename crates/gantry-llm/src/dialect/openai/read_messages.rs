@@ -8,7 +8,7 @@ use super::wire_request::{
     ContentPart, FunctionCall, Message, ThinkingBlock, ToolCall as WireCall, cache,
 };
 use crate::context::Error;
-use crate::dialect::json::Json;
+use crate::dialect::openai_fields;
 use crate::marks;
 use crate::neutral::{
     Arguments, Body, Cache, Losses, Part, Place, Raw, Role, Str, StrOr, Text, ToolCall, ToolResult,
@@ -104,13 +104,7 @@ impl Reader<'_> {
         }
         if let Some(custom) = wire.custom {
             self.losses.approximated(place, "a custom tool's input is sent as {\"input\": text}");
-            let mut text = Vec::new();
-            let mut json = Json::new(&mut text);
-            json.open(b'{');
-            json.member_text("input", &custom.input);
-            json.close(b'}');
-            let arguments = Text::Owned(String::from_utf8_lossy(&text).into_owned());
-            let arguments = Arguments::Text(arguments);
+            let arguments = openai_fields::custom_arguments(&custom.input);
             return Ok(ToolCall { id, name: custom.name, arguments, signature: None });
         }
         let function = wire.function.ok_or_else(|| Error::new(place, "`function` is missing"))?;

@@ -10,10 +10,10 @@ use super::wire_request::{
 };
 use crate::context::Error;
 use crate::dialect::reader::is_hollow;
-use crate::dialect::wire;
+use crate::dialect::{openai_fields, wire};
 use crate::neutral::{
     Cache, Display, Effort, Format, LeftOut, Losses, Names, Place, Reasoning, Request, Sampling,
-    Str, StrOr, ThinkingMode, Tier, Tool, ToolChoice,
+    Str, StrOr, ThinkingMode, Tool, ToolChoice,
 };
 
 /// How this dialect spells the fields of a request.
@@ -93,8 +93,8 @@ pub(crate) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         stream: wire.stream.unwrap_or(false),
         format: wire.response_format.take().map(format).transpose()?.flatten(),
         reasoning: reasoning(&mut wire, losses),
-        user: user(wire.user.take(), wire.safety_identifier.take(), losses),
-        tier: wire.service_tier.take().and_then(|name| tier(&name, losses)),
+        user: openai_fields::user(wire.user.take(), wire.safety_identifier.take(), losses),
+        tier: wire.service_tier.take().and_then(|name| openai_fields::tier(&name, losses)),
     })
 }
 
@@ -237,33 +237,6 @@ fn mode(thinking: &ThinkingOptions<'_>, losses: &mut Losses) -> Option<ThinkingM
         (Some("between_tools"), None) => Some(ThinkingMode::BetweenTools),
         (_, None) => {
             losses.dropped("thinking", "its type is not known");
-            None
-        }
-    }
-}
-
-/// `safety_identifier` replaces `user`; where both are given, the newer one counts.
-fn user<'a>(
-    user: Option<Str<'a>>,
-    safety: Option<Str<'a>>,
-    losses: &mut Losses,
-) -> Option<Str<'a>> {
-    if let (Some(user), Some(safety)) = (&user, &safety)
-        && user != safety
-    {
-        losses.dropped("user", "`safety_identifier` is sent instead");
-    }
-    safety.or(user)
-}
-
-fn tier(name: &str, losses: &mut Losses) -> Option<Tier> {
-    match name {
-        "auto" => Some(Tier::Auto),
-        "default" => Some(Tier::Standard),
-        "priority" => Some(Tier::Priority),
-        "fast" => Some(Tier::Fast),
-        _ => {
-            losses.dropped("service_tier", &format!("`{name}` has no counterpart"));
             None
         }
     }

@@ -5,8 +5,7 @@
 use super::seal::Sealed;
 use super::wire_request::{Content, Item};
 use crate::context::Error;
-use crate::dialect::data_url;
-use crate::dialect::json::Json;
+use crate::dialect::{data_url, openai_fields};
 use crate::neutral::{
     Arguments, Body, Document, Losses, Media, Part, Place, Role, Str, StrOr, Text, ToolCall,
     ToolResult, Turn,
@@ -47,7 +46,8 @@ impl<'a> Reader<'a, '_> {
                 self.call(place, (item.call_id, item.name), Arguments::Text(text)).map(Some)
             }
             "custom_tool_call" => {
-                let arguments = wrapped(&item.input.unwrap_or_default());
+                let input = item.input.unwrap_or_default();
+                let arguments = openai_fields::custom_arguments(&input);
                 self.call(place, (item.call_id, item.name), arguments).map(Some)
             }
             "function_call_output" | "custom_tool_call_output" => {
@@ -176,16 +176,6 @@ fn part(place: Place, body: Body<'_>) -> Part<'_> {
 
 fn missing(place: Place, field: &str) -> Error {
     Error::new(place, format!("`{field}` is missing"))
-}
-
-/// The input of a custom tool as the arguments of the function that stands for it.
-fn wrapped(input: &Text<'_>) -> Arguments<'static> {
-    let mut text = Vec::new();
-    let mut json = Json::new(&mut text);
-    json.open(b'{');
-    json.member_text("input", input);
-    json.close(b'}');
-    Arguments::Text(Text::Owned(String::from_utf8_lossy(&text).into_owned()))
 }
 
 fn joined(mut texts: Vec<Text<'_>>) -> Text<'_> {

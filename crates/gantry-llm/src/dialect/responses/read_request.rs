@@ -7,10 +7,10 @@ use super::read_items;
 use super::read_tools;
 use super::wire_request::{ReasoningOptions, ResponseRequest, TextFormat};
 use crate::context::Error;
-use crate::dialect::wire;
+use crate::dialect::{openai_fields, wire};
 use crate::neutral::{
     Body, Display, Effort, Format, Losses, Names, Part, Place, Reasoning, Request, Role, Sampling,
-    Str, StrOr, Text, ThinkingMode, Tier, Turn,
+    StrOr, Text, ThinkingMode, Turn,
 };
 
 const NAMES: Names = Names {
@@ -72,8 +72,8 @@ pub(super) fn read<'a>(body: &'a [u8], losses: &mut Losses) -> Result<Request<'a
         stream: wire.stream.unwrap_or(false),
         format: text.format.map(format).transpose()?.flatten(),
         reasoning: reasoning(wire.reasoning.take(), losses),
-        user: user(&mut wire, losses),
-        tier: wire.service_tier.take().and_then(|name| tier(&name, losses)),
+        user: openai_fields::user(wire.user.take(), wire.safety_identifier.take(), losses),
+        tier: wire.service_tier.take().and_then(|name| openai_fields::tier(&name, losses)),
     })
 }
 
@@ -157,29 +157,5 @@ fn reasoning(wire: Option<ReasoningOptions<'_>>, losses: &mut Losses) -> Reasoni
         effort,
         mode: (effort == Some(Effort::None)).then_some(ThinkingMode::Disabled),
         display: summary.is_some_and(|wish| &*wish != "none").then_some(Display::Summarized),
-    }
-}
-
-/// `safety_identifier` replaces `user`; where both are given, the newer one counts.
-fn user<'a>(wire: &mut ResponseRequest<'a>, losses: &mut Losses) -> Option<Str<'a>> {
-    let (user, safety) = (wire.user.take(), wire.safety_identifier.take());
-    if let (Some(user), Some(safety)) = (&user, &safety)
-        && user != safety
-    {
-        losses.dropped("user", "`safety_identifier` is sent instead");
-    }
-    safety.or(user)
-}
-
-fn tier(name: &str, losses: &mut Losses) -> Option<Tier> {
-    match name {
-        "auto" => Some(Tier::Auto),
-        "default" => Some(Tier::Standard),
-        "priority" => Some(Tier::Priority),
-        "fast" => Some(Tier::Fast),
-        _ => {
-            losses.dropped("service_tier", &format!("`{name}` has no counterpart"));
-            None
-        }
     }
 }
